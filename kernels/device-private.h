@@ -1,0 +1,82 @@
+/* kernels/device-private.h: what a device is made of; for kernels/ and its tests. SPDX-License-Identifier: LGPL-3.0-or-later */
+#pragma once
+
+#include "kernels/activation.h"
+#include "kernels/attention.h"
+#include "kernels/conv2d.h"
+#include "kernels/device.h"
+#include "kernels/elementwise.h"
+#include "kernels/group-norm.h"
+#include "kernels/layer-norm.h"
+#include "kernels/linear.h"
+#include "kernels/weight.h"
+
+/**
+ * FbDeviceOps:
+ *
+ * One device's functions. kernels/<op>.c checks shapes and the error state, then calls the slot; so a slot's function can trust its arguments.
+ * A new device (CUDA) is one more of these tables; an empty op slot says "cannot".
+ */
+typedef struct
+{
+  const char *name;
+
+  gboolean (* open)       (FbDevice *dev, GError **error);
+  void     (* close)      (FbDevice *dev);
+  FbDtype  (* best_dtype) (const FbDevice *dev);
+  gboolean (* supports)   (const FbDevice *dev, FbDtype dtype);
+  void     (* finish)     (FbDevice *dev);                               /* waits for all work; NULL: work is done when an op returns */
+
+  void *   (* alloc)      (FbDevice *dev, size_t n_bytes);              /* NULL when memory runs out */
+  void     (* free)       (FbDevice *dev, void *data, size_t n_bytes);
+  void     (* trim)       (FbDevice *dev);
+  void     (* upload)     (FbDevice *dev, void *device, FbDtype device_dtype, const void *host, FbDtype host_dtype, size_t n);
+  void     (* download)   (FbDevice *dev, void *host, FbDtype host_dtype, const void *device, FbDtype device_dtype, size_t n);
+
+  gboolean (* pack)       (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dtype);
+  void     (* unpack_free)(FbDevice *dev, FbWeight *weight);
+
+  void (* activation) (FbDevice *dev, FbTensor *out, const FbTensor *x, FbActivation act);
+  void (* geglu)      (FbDevice *dev, FbTensor *out, const FbTensor *x);
+  void (* conv2d)     (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbWeight *weight, const FbTensor *bias,
+                       const FbTensor *residual, const FbConv2dParams *params, FbActivation act);
+  void (* linear)     (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbWeight *weight, const FbTensor *bias,
+                       const FbTensor *residual, FbActivation act);
+  void (* attention)  (FbDevice *dev, FbTensor *out, const FbTensor *q, const FbTensor *k, const FbTensor *v,
+                       int n_heads, float scale, gboolean causal);
+  void (* group_norm) (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbTensor *weight, const FbTensor *bias,
+                       int n_groups, float eps, FbActivation act);
+  void (* layer_norm) (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbTensor *weight, const FbTensor *bias, float eps);
+  void (* add)        (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
+  void (* concat)     (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
+  void (* cast)       (FbDevice *dev, FbTensor *out, const FbTensor *x);
+} FbDeviceOps;
+
+extern const FbDeviceOps fb_reference_ops;
+extern const FbDeviceOps fb_cpu_ops;
+
+struct FbDevice
+{
+  const FbDeviceOps *ops;
+  void              *state;          /* the device's own, made by open */
+  int                ref_count;
+  int                n_threads;
+  GError            *failure;        /* the first since the last check, owned */
+  const gint        *cancel_flag;
+  size_t             bytes_in_use;
+  size_t             bytes_peak;
+};
+
+struct FbWeight
+{
+  FbDevice    *dev;
+  FbWeightKind kind;
+  FbDtype      dtype;
+  int          shape[4];
+  size_t       n_bytes;              /* of the packed data, set by pack */
+  void        *packed;               /* the device's own */
+  int          ref_count;
+};
+
+/* Fails @dev and returns TRUE when the cancel flag is set; ops call it between bands. */
+gboolean fb_device_cancelled (FbDevice *dev);

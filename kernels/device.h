@@ -1,0 +1,67 @@
+/* kernels/device.h: devices that run ops. SPDX-License-Identifier: LGPL-3.0-or-later */
+#pragma once
+
+#include "kernels/tensor.h"
+
+typedef enum
+{
+  FB_DEVICE_ERROR_UNKNOWN,        /* no device has that name, or this build lacks it */
+  FB_DEVICE_ERROR_NO_MEMORY,      /* an allocation failed */
+  FB_DEVICE_ERROR_CANCELLED,      /* the cancel flag was set */
+  FB_DEVICE_ERROR_FAILED,         /* the device's library reported a failure */
+} FbDeviceError;
+#define FB_DEVICE_N_ERRORS (FB_DEVICE_ERROR_FAILED + 1)
+
+#define FB_DEVICE_ERROR (fb_device_error_quark ())
+GQuark fb_device_error_quark (void);
+
+/**
+ * fb_device_new:
+ * @name: "cpu" (oneDNN), "reference" (plain loops with f64 sums; slow, the truth for tests)
+ * @n_threads: threads an op may use; 0 means one per physical core. Results do not depend on it.
+ *
+ * One device serves one thread of the caller at a time.
+ *
+ * Returns: (transfer full): the device, or %NULL with @error set.
+ */
+FbDevice *   fb_device_new   (const char *name, int n_threads, GError **error);
+FbDevice *   fb_device_ref   (FbDevice *dev);
+void         fb_device_unref (FbDevice *dev);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbDevice, fb_device_unref)
+
+const char * fb_device_name (const FbDevice *dev);
+
+/* The type @dev computes fastest in: BF16 where the processor multiplies it, else F32. */
+FbDtype      fb_device_best_dtype (const FbDevice *dev);
+/* Whether ops accept activations and weights of @dtype. */
+gboolean     fb_device_supports (const FbDevice *dev, FbDtype dtype);
+
+/**
+ * fb_device_check:
+ *
+ * Waits for all work given to @dev. The first failure since the last check (cancel included) is reported here once, and @dev works again.
+ * Between a failure and the check, ops do nothing and tensors hold undefined values.
+ *
+ * Returns: %TRUE if nothing failed.
+ */
+gboolean     fb_device_check (FbDevice *dev, GError **error);
+
+/* Whether an op has failed since the last check: lets a long computation leave early. */
+gboolean     fb_device_has_failed (const FbDevice *dev);
+
+/**
+ * fb_device_set_cancel_flag:
+ * @flag: (nullable): read atomically, from any thread's writes; nonzero makes the running op stop within about 50 ms, and the device fail
+ *   with %FB_DEVICE_ERROR_CANCELLED. Must stay valid until replaced.
+ */
+void         fb_device_set_cancel_flag (FbDevice *dev, const gint *flag);
+
+/* Makes the device fail with @code, unless it has failed already; for ops and for layers above that meet an error mid-way. */
+void         fb_device_fail (FbDevice *dev, FbDeviceError code, const char *format, ...) G_GNUC_PRINTF (3, 4);
+
+/* Bytes of tensors and weights alive on @dev, and the most there has been since the last reset. */
+size_t       fb_device_bytes_in_use (const FbDevice *dev);
+size_t       fb_device_bytes_peak   (const FbDevice *dev);
+void         fb_device_reset_peak   (FbDevice *dev);
+/* Gives pooled free memory back to the system. */
+void         fb_device_trim (FbDevice *dev);

@@ -1,0 +1,32 @@
+/* kernels/elementwise.h: sums, copies and joins. SPDX-License-Identifier: LGPL-3.0-or-later */
+#pragma once
+
+#include "kernels/tensor.h"
+
+/**
+ * fb_op_add:
+ * @out: shape and dtype of @a; may be @a or @b
+ * @a: [N, …]
+ * @b: dtype of @a; shape of @a, or the shape of its last dimensions, repeated over the first ones (a position embedding [T, C] on [N, T, C])
+ *
+ * out = a + b, computed in f32. Tolerance: exact up to one rounding to the dtype.
+ */
+void fb_op_add (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
+
+/**
+ * fb_op_concat:
+ * @out: [N, H, W, Ca + Cb]
+ * @a: [N, H, W, Ca]
+ * @b: [N, H, W, Cb], dtype of @a
+ *
+ * Joins the channels of two pictures (or of two token sequences [N, T, C]). Exact.
+ */
+void fb_op_concat (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
+
+/**
+ * fb_op_cast:
+ * @out: shape of @x, any floating dtype
+ *
+ * Copies and converts; rounds to nearest even. Exact against the reference.
+ */
+void fb_op_cast (FbDevice *dev, FbTensor *out, const FbTensor *x);
