@@ -1,0 +1,122 @@
+/* core/tasks/generate.h: pictures from a prompt, and image-to-image. SPDX-License-Identifier: LGPL-3.0-or-later */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "core/image/image.h"
+#include "core/models/model.h"
+
+typedef enum
+{
+  FB_STAGE_LOAD,      /* reading and packing weights */
+  FB_STAGE_TEXT,      /* text encoder */
+  FB_STAGE_ENCODE,    /* picture to latents */
+  FB_STAGE_STEP,      /* denoising steps */
+  FB_STAGE_DECODE,    /* latents to picture */
+} FbStage;
+#define FB_N_STAGES (FB_STAGE_DECODE + 1)
+
+/* untranslated lower-case name of a stage, "step" for example; the interface between engine and client */
+const char * fb_stage_name (FbStage stage);
+
+typedef enum
+{
+  FB_PREVIEW_NONE,
+  FB_PREVIEW_LINEAR,  /* a fixed latent-to-RGB matrix, an eighth of the size: free */
+  FB_PREVIEW_TAESD,   /* tiny decoder when the model has one, else linear */
+} FbPreview;
+
+/**
+ * FbProgress:
+ * @stage: what is being done
+ * @picture: index of the picture, 0 … count − 1
+ * @step, @n_steps: finished steps of this stage and how many there are; 0 of 0 where a stage has no steps
+ * @fraction: of the whole job, 0 … 1, never falls
+ * @seconds_left: estimate, negative while unknown
+ * @preview: (nullable): x0 prediction after a denoising step; may be smaller than the result
+ */
+typedef struct
+{
+  FbStage  stage;
+  int      picture;
+  int      step, n_steps;
+  double   fraction;
+  double   seconds_left;
+  FbImage *preview;
+} FbProgress;
+
+/* Called on the thread that runs the task. */
+typedef void (* FbProgressFunc) (const FbProgress *progress, gpointer user_data);
+
+/**
+ * FbGenerate: a request. Strings are UTF-8.
+ * @prompt, @negative_prompt: web-UI syntax (core/text/prompt.h); @negative_prompt (nullable) is used only above guidance 1
+ * @sampler: a name of core/samplers/, or "" for the model's own
+ * @n_steps: 1 … 1000, or 0 for the model's own
+ * @guidance_scale: 1 = one pass without guidance; 0 for the model's own
+ * @seed: picture i of @count uses seed + i
+ * @width, @height: pixels, multiples of 8; 0 for the model's own
+ * @clip_skip: last layers of the text encoder to leave out, 0 … 11
+ * @init: (nullable): picture to start from, scaled to @width × @height
+ * @strength: with @init: 0 keeps the picture, 1 ignores it; continuous
+ * @timestep_spacing: "", "trailing", "leading" or "linspace"; "" for the sampler's own
+ */
+typedef struct
+{
+  char     *prompt;
+  char     *negative_prompt;
+  char     *sampler;
+  char     *timestep_spacing;
+  int       n_steps;
+  double    guidance_scale;
+  gint64    seed;
+  int       count;
+  int       width, height;
+  int       clip_skip;
+  FbImage  *init;
+  double    strength;
+  FbPreview preview;
+} FbGenerate;
+
+FbGenerate * fb_generate_new  (void);              /* defaults: empty prompt, one picture, everything else the model's own */
+void         fb_generate_free (FbGenerate *request);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbGenerate, fb_generate_free)
+
+/**
+ * fb_generate_to_variant, fb_generate_from_variant:
+ *
+ * The request as a{sv} for the engine's socket and for the layer's parasite, without the init picture; absent keys take defaults, a value of the
+ * wrong type or out of range is an error that names the key.
+ */
+GVariant *   fb_generate_to_variant   (const FbGenerate *request);
+FbGenerate * fb_generate_from_variant (GVariant *variant, GError **error);
+
+/**
+ * FbEstimate:
+ * @peak_bytes: memory the job will need, weights included
+ * @seconds: time, negative when nothing has been measured yet
+ * @available_bytes: memory the system can give now
+ */
+typedef struct
+{
+  guint64 peak_bytes;
+  double  seconds;
+  guint64 available_bytes;
+} FbEstimate;
+
+/* Fills the request's open places (0, "") from the model's own settings and checks every field. */
+gboolean     fb_generate_resolve  (FbGenerate *request, FbModel *model, GError **error);
+gboolean     fb_generate_estimate (const FbGenerate *request, FbModel *model, FbEstimate *estimate, GError **error);
+
+/**
+ * fb_generate_run:
+ * @model: opened; its parts are loaded as they are needed and stay loaded
+ * @picture: called with each finished picture, so that a cancel keeps those already made
+ *
+ * Returns: %FALSE with @error set when it failed or was cancelled (%G_IO_ERROR_CANCELLED).
+ */
+typedef void (* FbPictureFunc) (FbImage *picture, gint64 seed, gpointer user_data);
+
+gboolean     fb_generate_run (const FbGenerate *request, FbModel *model,
+                              FbProgressFunc progress, FbPictureFunc picture, gpointer user_data,
+                              GCancellable *cancellable, GError **error);
