@@ -31,7 +31,8 @@ size_t    fb_image_n_bytes (const FbImage *image);
  * fb_image_from_network, fb_image_to_network:
  * @data: [height, width, 3] in −1 … 1, as the autoencoder takes and gives
  *
- * To 0 … 1, clamped, as 3-channel picture, and back. Alpha of a 4-channel @image is composited over white on the way in.
+ * To 0 … 1, clamped, as 3-channel picture, and back. Alpha of a 4-channel @image is composited over white on the way in; a mask
+ * becomes grey.
  */
 FbImage * fb_image_from_network (const float *data, int width, int height);
 void      fb_image_to_network   (const FbImage *image, float *data);
@@ -39,6 +40,6 @@ void      fb_image_to_network   (const FbImage *image, float *data);
 /**
  * fb_image_resize:
  *
- * Returns: (transfer full): @image at another size; Lanczos-3, area-weighted when it shrinks, in linear weights on the stored values.
+ * Returns: (transfer full): @image at another size; Lanczos-3, area-weighted when it shrinks, in computed on the stored values; NULL when memory runs out.
  */
 FbImage * fb_image_resize (const FbImage *image, int width, int height);
