@@ -5,12 +5,29 @@
 
 #include "kernels/device.h"
 
+typedef struct FbClipTokenizer FbClipTokenizer;     /* core/text/clip-tokenizer.h */
+typedef struct FbSchedule      FbSchedule;          /* core/samplers/schedule.h */
+
 /**
  * FbModel: a checkpoint (diffusers folder or single file) with tokenizer, text encoder, UNet, autoencoder and, if found, TAESD.
  * Opening reads headers and configs only; each part is loaded when it is first asked for, and stays until fb_model_unload().
  * Not thread-safe: one job at a time.
+ *
+ * Pictures and latents cross this interface as host f32, dense, channels last. Latents are scaled (a unit-variance space, the one the
+ * sampler works in); pictures are −1 … 1. Every call that computes or reads files can be cancelled: it returns %FALSE with
+ * %G_IO_ERROR_CANCELLED, and the model stays usable.
  */
 typedef struct FbModel FbModel;
+
+typedef enum
+{
+  FB_MODEL_TEXT_ENCODER,
+  FB_MODEL_UNET,
+  FB_MODEL_VAE_ENCODER,
+  FB_MODEL_VAE_DECODER,
+  FB_MODEL_TAESD,           /* decoder only */
+} FbModelPart;
+#define FB_MODEL_N_PARTS (FB_MODEL_TAESD + 1)
 
 typedef struct
 {
@@ -19,16 +36,84 @@ typedef struct
 } FbLoraUse;
 
 /**
+ * FbModelInfo: what tasks need to know, from the checkpoint's configs, its family and its flashbrush.json
+ * @family: "sd-1.5" …; a row of core/models/family.h
+ * @latent_channels: of the autoencoder
+ * @unet_channels: the UNet's input channels; above @latent_channels the rest is conditioning (inpainting: 9)
+ * @scale_factor: picture pixels per latent pixel; 8
+ * @context_width: channels of the text encoder's output
+ * @n_steps, @guidance_scale, @sampler, @timestep_spacing, @width, @height: recommended; never 0, @timestep_spacing may be "" (the sampler's own)
+ */
+typedef struct
+{
+  const char *family;
+  int         latent_channels;
+  int         unet_channels;
+  int         scale_factor;
+  int         context_width;
+  int         n_steps;
+  double      guidance_scale;
+  const char *sampler;
+  const char *timestep_spacing;
+  int         width, height;
+} FbModelInfo;
+
+/**
+ * FbLoraReport: how a LoRA met this model
+ * @n_matched: tensors of the file that found their place
+ * @unmatched: %NULL-terminated names of those that did not
+ */
+typedef struct
+{
+  char  *path;
+  int    n_matched;
+  char **unmatched;
+} FbLoraReport;
+
+/**
  * fb_model_open:
  * @path: a diffusers folder or a single .safetensors file
  * @vae_path: (nullable): an autoencoder that replaces the checkpoint's own
- * @taesd_path: (nullable): a TAESD to use instead of looking for one beside the checkpoint
+ * @taesd_path: (nullable): a TAESD to use instead of looking for one beside the checkpoint (folder taesd/ or files taesd*.safetensors)
  * @dev: the device to load on; referenced
  * @dtype: type to compute in; the sampler, norms and the output convolution stay f32
  */
 FbModel *    fb_model_open  (const char *path, const char *vae_path, const char *taesd_path, FbDevice *dev, FbDtype dtype, GError **error);
 void         fb_model_free  (FbModel *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbModel, fb_model_free)
+
+/* (transfer none): the checkpoint's path and family ("sd-1.5") */
+const char * fb_model_path   (FbModel *model);
+const char * fb_model_family (FbModel *model);
+const FbModelInfo * fb_model_info (FbModel *model);
+
+/* The type parts are computed in. Setting another drops the loaded weights; after a %FB_MODEL_ERROR_NOT_FINITE, F32 is worth a try. */
+FbDtype      fb_model_dtype     (FbModel *model);
+void         fb_model_set_dtype (FbModel *model, FbDtype dtype);
+
+/**
+ * fb_model_tokenizer, fb_model_schedule:
+ *
+ * Returns: (transfer none): the checkpoint's own tokenizer (the standard CLIP one for single files), read at the first call; its noise schedule.
+ */
+const FbClipTokenizer * fb_model_tokenizer (FbModel *model, GError **error);
+const FbSchedule *      fb_model_schedule  (FbModel *model);
+
+/**
+ * fb_model_load:
+ * @progress: (nullable): called with 0 … 1 while tensors are read, from this thread
+ *
+ * Loads @part unless it is there already. The calls below do the same for the part they need, silently.
+ */
+typedef void (* FbModelProgressFunc) (double fraction, gpointer user_data);
+
+gboolean     fb_model_load (FbModel *model, FbModelPart part, FbModelProgressFunc progress, gpointer user_data,
+                            GCancellable *cancellable, GError **error);
+gboolean     fb_model_is_loaded (FbModel *model, FbModelPart part);
+
+/* Drops one part's weights, or all; the next use loads them again. */
+void         fb_model_unload_part (FbModel *model, FbModelPart part);
+void         fb_model_unload      (FbModel *model);
 
 /**
  * fb_model_set_loras:
@@ -38,9 +123,92 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbModel, fb_model_free)
  */
 gboolean     fb_model_set_loras (FbModel *model, const FbLoraUse *loras, int n_loras, GCancellable *cancellable, GError **error);
 
-/* Drops all loaded weights; the next use loads them again. */
-void         fb_model_unload (FbModel *model);
+/* (transfer none): one report per LoRA in force, in the order given to fb_model_set_loras() */
+const FbLoraReport * fb_model_lora_reports (FbModel *model, int *n_reports);
 
-/* (transfer none): the checkpoint's path and family ("sd-1.5") */
-const char * fb_model_path   (FbModel *model);
-const char * fb_model_family (FbModel *model);
+/**
+ * fb_model_encode_text:
+ * @ids: [n_chunks, 77] token ids, start and end tokens included
+ * @clip_skip: last layers to leave out; 0 = the whole encoder. The final layer norm follows in any case.
+ * @out: [n_chunks, 77, context_width]
+ */
+gboolean     fb_model_encode_text (FbModel *model, const int *ids, int n_chunks, int clip_skip, float *out,
+                                   GCancellable *cancellable, GError **error);
+
+/**
+ * FbDenoise: one call of the UNet
+ * @latents: [n, height, width, unet_channels], already scaled as the sampler says
+ * @n: pictures in the batch; for guidance, both halves in one call
+ * @height, @width: in latent pixels, ≥ 1
+ * @timestep: 0 … 999, may lie between two
+ * @context: [n, n_tokens, context_width]; kept on the device from call to call while its values stay the same
+ * @class_label: the x4 upscaler's noise level; others ignore it
+ * @pooled, @time_ids: (nullable): [n, pooled width] and [n, 6]; SDXL only
+ */
+typedef struct
+{
+  const float *latents;
+  int          n, height, width;
+  float        timestep;
+  const float *context;
+  int          n_tokens;
+  int          class_label;
+  const float *pooled;
+  const float *time_ids;
+} FbDenoise;
+
+/**
+ * fb_model_denoise:
+ * @out: [n, height, width, latent_channels], the network's prediction (noise or velocity, as the schedule says)
+ *
+ * Fails with %FB_MODEL_ERROR_NOT_FINITE when the output holds NaN or infinity.
+ */
+gboolean     fb_model_denoise (FbModel *model, const FbDenoise *call, float *out, GCancellable *cancellable, GError **error);
+
+/**
+ * fb_model_encode_image:
+ * @pixels: [height, width, 3], −1 … 1; multiples of scale_factor
+ * @noise: (nullable): [height / 8, width / 8, latent_channels] normal deviates; %NULL takes the posterior's mean
+ * @latents: [height / 8, width / 8, latent_channels], scaled
+ *
+ * Large pictures go through in overlapping tiles, as in fb_model_decode().
+ */
+gboolean     fb_model_encode_image (FbModel *model, const float *pixels, int height, int width, const float *noise, float *latents,
+                                    GCancellable *cancellable, GError **error);
+
+/**
+ * fb_model_decode:
+ * @latents: [height, width, latent_channels], scaled
+ * @pixels: [8 height, 8 width, 3]; not clamped
+ * @tile: latent pixels per side of a tile; 0 decides by the picture's size and whole pictures up to 1024×1024; above that, tiles of 96
+ *   that overlap by a quarter and are blended
+ *
+ * Fails with %FB_MODEL_ERROR_NOT_FINITE when the output holds NaN or infinity.
+ */
+gboolean     fb_model_decode (FbModel *model, const float *latents, int height, int width, int tile, float *pixels,
+                              GCancellable *cancellable, GError **error);
+
+/* Whether a TAESD was found or set; and setting one (the store's, say) where none was. */
+gboolean     fb_model_has_taesd (FbModel *model);
+gboolean     fb_model_set_taesd (FbModel *model, const char *path, GError **error);
+
+/* fb_model_decode_taesd: as fb_model_decode(), through the tiny decoder; tiles above 1024×1024 by itself */
+gboolean     fb_model_decode_taesd (FbModel *model, const float *latents, int height, int width, float *pixels,
+                                    GCancellable *cancellable, GError **error);
+
+/**
+ * fb_model_preview_linear:
+ * @pixels: [height, width, 3]: one pixel per latent pixel, clamped to −1 … 1
+ *
+ * A linear map from latents to colours, fitted once per model on what its encoder makes of a colour chart (core/models/linear-preview.h):
+ * the first call loads the encoder and costs one small encode, later ones nothing to speak of.
+ */
+gboolean     fb_model_preview_linear (FbModel *model, const float *latents, int height, int width, float *pixels,
+                                      GCancellable *cancellable, GError **error);
+
+/**
+ * fb_model_weight_bytes: bytes of a part once loaded, from the file's headers; 0 if the checkpoint lacks it
+ * fb_model_activation_bytes: the most a call of that part needs besides, for @n pictures of @height × @width pixels (tokens do not count)
+ */
+guint64      fb_model_weight_bytes     (FbModel *model, FbModelPart part);
+guint64      fb_model_activation_bytes (FbModel *model, FbModelPart part, int n, int height, int width);
