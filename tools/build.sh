@@ -1,0 +1,49 @@
+# tools/build.sh: building and testing. SPDX-License-Identifier: LGPL-3.0-or-later
+# shellcheck shell=bash
+
+build_dir=${FLASHBRUSH_BUILD:-$here/build}
+stage=$build_dir/stage                                        # the prefix of what is built here: demo, gimp and tests run it
+
+# Sets a build folder up, anew when its options changed, and builds it. One at a time: two runs may start together.
+configure_and_build='
+  set -eu
+  source=$1 dir=$2; shift 2
+  mkdir -p "$dir"
+  exec 9>"$dir/.dev-lock"; flock 9
+  if [ ! -e "$dir/build.ninja" ] || [ "$(cat "$dir/.dev-options" 2>/dev/null)" != "$*" ]; then
+    echo "dev: configuring $dir" >&2
+    if [ -e "$dir/build.ninja" ]; then again=--reconfigure; else again=; fi
+    meson setup $again "$@" "$dir" "$source" >"$dir/.dev-setup.log" 2>&1 ||
+      meson setup --wipe "$@" "$dir" "$source" >"$dir/.dev-setup.log" 2>&1 || { cat "$dir/.dev-setup.log" >&2; exit 1; }
+    echo "$*" >"$dir/.dev-options"
+    echo "dev: building" >&2
+  fi
+  if [ -t 2 ]; then ninja -C "$dir" >&2; else ninja -C "$dir" --quiet >&2; fi
+'
+
+# build_in DIR OPTION...: builds into DIR with these meson options
+build_in () { in_root sh -c "$configure_and_build" sh "$here" "$@"; }
+
+build () { build_in "$build_dir" --prefix="$stage" --buildtype=debugoptimized; }
+
+cmd_build () { build; }
+
+# test [SUITE|TEST...]: without a name, everything but the suites that take long. The last line is the count alone.
+cmd_test ()
+{
+  local tests=$build_dir/meson-info/intro-tests.json log=testlog suites name args=() status=0
+  build
+
+  suites=$(grep -o '"flashbrush:[^"]*"' "$tests" | tr -d '"' | cut -d: -f2 | sort -u)
+  [ $# -gt 0 ] || args+=(--no-suite slow --no-suite bench)
+  for name; do
+    if grep -qxF -e "$name" <<<"$suites"; then args+=(--suite "$name")
+    elif grep -qF -e "\"name\": \"$name\"" "$tests"; then args+=("$name")
+    else die "there is no suite or test “$name”; the suites are $(tr '\n' ' ' <<<"$suites")"; fi
+    log=$log-$name
+  done
+
+  in_root meson test -C "$build_dir" --no-rebuild --logbase "$log" "${args[@]}" >&2 || status=1
+  in_root "$build_dir/tests/harness/report" "$build_dir/meson-logs/$log.json" || status=1
+  return $status
+}
