@@ -1,0 +1,158 @@
+/* core/engine/client.h: the engine as plug-ins see it. SPDX-License-Identifier: LGPL-3.0-or-later
+ *
+ * The only header of core that ui/ and plugins/ include. Nothing here blocks, but what says so.
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "core/engine/error.h"
+#include "core/image/image.h"
+
+/**
+ * FbEngineClient: the way to the user's engine, which is found, or started, when the first call needs it, and again when it has left meanwhile
+ * (it does so after some idle minutes). Serves one thread at a time.
+ *
+ * The environment: FLASHBRUSH_ENGINE, the executable to start; FLASHBRUSH_SOCKET, another socket than the user's own; FLASHBRUSH_REMOTE, a
+ * socket forwarded from another machine, behind which no engine is ever started; FLASHBRUSH_INLINE=1 sends no file descriptors.
+ *
+ * Every wait has a limit. Errors: %FB_ENGINE_ERROR, the domains of the engine's tasks, %G_IO_ERROR_CANCELLED.
+ */
+#define FB_TYPE_ENGINE_CLIENT (fb_engine_client_get_type ())
+G_DECLARE_FINAL_TYPE (FbEngineClient, fb_engine_client, FB, ENGINE_CLIENT, GObject)
+
+FbEngineClient * fb_engine_client_new (void);
+
+/* Finds or starts the engine ahead of time, so that the first job needn't wait for it; all other calls do the same by themselves. */
+void     fb_engine_client_connect_async  (FbEngineClient *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
+gboolean fb_engine_client_connect_finish (FbEngineClient *self, GAsyncResult *result, GError **error);
+
+/**
+ * fb_engine_client_get_capabilities_async:
+ *
+ * Returns: (transfer full): a{sv}: "version" s, "device" s (its name), "dtype" s ("f32" or "bf16"), "threads" i, "kinds" as, "stages" as,
+ *   "samplers" aa{sv} (each "name" s, "label" s untranslated, "steps" i, "guidance" d), "memory-budget" t, "available-bytes" t.
+ */
+void       fb_engine_client_get_capabilities_async  (FbEngineClient *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
+GVariant * fb_engine_client_get_capabilities_finish (FbEngineClient *self, GAsyncResult *result, GError **error);
+
+/**
+ * fb_engine_client_list_models_async:
+ *
+ * Returns: (transfer full): aa{sv}, one for each model the store knows: "name" s, "path" s, "kind" s ("checkpoint", "lora", "vae", "taesd"),
+ *   "family" s ("sd-1.5"), "title" s, "bytes" t, "loaded" b; keys that are not known are absent.
+ */
+void       fb_engine_client_list_models_async  (FbEngineClient *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
+GVariant * fb_engine_client_list_models_finish (FbEngineClient *self, GAsyncResult *result, GError **error);
+
+/* Returns: (transfer full): aa{sv}, the models in memory: "path" s, "dtype" s, "bytes" t */
+void       fb_engine_client_list_loaded_async  (FbEngineClient *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
+GVariant * fb_engine_client_list_loaded_finish (FbEngineClient *self, GAsyncResult *result, GError **error);
+
+/**
+ * FbJobEstimate:
+ * @peak_bytes: memory the job will need, weights included
+ * @seconds: negative while unknown
+ * @available_bytes: memory the engine's machine can give now; a job that needs more is refused before it computes
+ */
+typedef struct
+{
+  guint64 peak_bytes;
+  double  seconds;
+  guint64 available_bytes;
+} FbJobEstimate;
+
+/* Checks @request as Run would, and says what it costs. @request as for fb_job_new(). */
+void       fb_engine_client_estimate_async  (FbEngineClient *self, const char *kind, GVariant *request,
+                                             GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
+gboolean   fb_engine_client_estimate_finish (FbEngineClient *self, GAsyncResult *result, FbJobEstimate *estimate, GError **error);
+
+
+/**
+ * FbJobProgress:
+ * @stage: untranslated: "queue", "load", "text", "encode", "step", "decode"; fb_job_stage_label() is for people
+ * @picture: index of the picture, 0 … count − 1
+ * @step, @n_steps: finished steps of this stage, and how many there are; 0 of 0 where a stage has none; in "queue", @step jobs are ahead
+ * @fraction: of the whole job, 0 … 1, never falls
+ * @seconds_left: negative while unknown
+ * @preview: (nullable): a new preview; may be smaller than the result
+ */
+typedef struct
+{
+  const char *stage;
+  int         picture;
+  int         step, n_steps;
+  double      fraction;
+  double      seconds_left;
+  FbImage    *preview;
+} FbJobProgress;
+
+/* a translated phrase without full stop, "Denoising" for "step" */
+const char * fb_job_stage_label (const char *stage);
+
+/**
+ * FbJob: one request. Signals, in the main context that was the thread's default at fb_job_start():
+ *
+ * - progress (const FbJobProgress *progress): valid during the emission; a preview may be kept with a reference
+ * - picture (int index): a finished picture has arrived; a later cancel or failure does not take it away
+ * - finished (void): exactly once, after the last picture; fb_job_get_error() tells how it went
+ *
+ * A started job holds a reference to itself until it has finished.
+ */
+#define FB_TYPE_JOB (fb_job_get_type ())
+G_DECLARE_FINAL_TYPE (FbJob, fb_job, FB, JOB, GObject)
+
+/**
+ * fb_job_new:
+ * @kind: "generate", "load", "unload", "verify"
+ * @request: a{sv}; a floating reference is taken.
+ *   "generate": "model" s (a name in the store, or an absolute path), "vae" s and "taesd" s (the same, optional), "loras" a(sd) (name or path, strength),
+ *     "dtype" s ("auto", "f32", "bf16"), and the keys of a generate request: "prompt" s, "negative-prompt" s, "sampler" s, "timestep-spacing" s,
+ *     "n-steps" i, "guidance-scale" d, "seed" x, "count" i, "width" i, "height" i, "clip-skip" i, "strength" d, "preview" s ("none", "linear", "taesd");
+ *     absent ones take the model's own values. Picture "init": to start from.
+ *   "load", "verify": "model" s, and for "load" also "vae", "taesd", "loras", "dtype". "unload": "model" s, absent for all.
+ */
+FbJob *        fb_job_new         (FbEngineClient *client, const char *kind, GVariant *request);
+
+/* Before the start. @image must not be written to any more. */
+void           fb_job_add_picture (FbJob *self, const char *name, FbImage *image);
+
+/* Returns at once; once per job. */
+void           fb_job_start       (FbJob *self);
+
+/* Returns at once; the job finishes with %G_IO_ERROR_CANCELLED soon after, unless it was done already. */
+void           fb_job_cancel      (FbJob *self);
+
+gboolean       fb_job_is_finished (FbJob *self);
+
+/* (transfer none) (nullable): why a finished job failed; %NULL while it runs and if it succeeded */
+const GError * fb_job_get_error   (FbJob *self);
+
+int            fb_job_get_n_pictures (FbJob *self);
+/* (transfer none): picture @index that has arrived */
+FbImage *      fb_job_get_picture    (FbJob *self, int index);
+gint64         fb_job_get_seed       (FbJob *self, int index);
+
+/**
+ * fb_job_get_metadata:
+ *
+ * What made picture @index; complete when the job has finished, because a large model's hash may come later than the first picture.
+ *
+ * Returns: (transfer full): a{sv}: the request's keys with everything resolved, and "model-path" s, "model-hash" s, "lora-hashes" as,
+ *   "engine-version" s, "stage-seconds" a{sd}, "retried-in-f32" b where that happened
+ */
+GVariant *     fb_job_get_metadata   (FbJob *self, int index);
+
+/* Returns: (transfer full): a{sv}, the metadata of a finished job of a kind that makes no pictures: "verify" gives "hash" s */
+GVariant *     fb_job_get_result     (FbJob *self);
+
+typedef void (* FbJobProgressFunc) (const FbJobProgress *progress, gpointer user_data);
+
+/**
+ * fb_job_run: (blocking)
+ * @progress: (nullable): called while it runs
+ *
+ * For plug-ins without a main loop: starts the job and waits for its end; no source of the caller's main context runs meanwhile.
+ * Pictures are then read from the job, after a failure or a cancel too.
+ */
+gboolean       fb_job_run (FbJob *self, FbJobProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error);
