@@ -33,8 +33,8 @@ typedef struct
   void     (* upload)     (FbDevice *dev, void *device, FbDtype device_dtype, const void *host, FbDtype host_dtype, size_t n);
   void     (* download)   (FbDevice *dev, void *host, FbDtype host_dtype, const void *device, FbDtype device_dtype, size_t n);
 
-  gboolean (* pack)       (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dtype);
-  void     (* unpack_free)(FbDevice *dev, FbWeight *weight);
+  void     (* pack)        (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dtype);   /* sets packed and n_bytes, or fails @dev */
+  void     (* free_packed) (FbDevice *dev, FbWeight *weight);
 
   void (* activation) (FbDevice *dev, FbTensor *out, const FbTensor *x, FbActivation act);
   void (* geglu)      (FbDevice *dev, FbTensor *out, const FbTensor *x);
@@ -78,5 +78,31 @@ struct FbWeight
   int          ref_count;
 };
 
-/* Fails @dev and returns TRUE when the cancel flag is set; ops call it between bands. */
+/* Whether the cancel flag is set; callable from any thread of an op. */
+static inline gboolean
+fb_device_cancel_requested (const FbDevice *dev)
+{
+  return dev->cancel_flag != NULL && g_atomic_int_get (dev->cancel_flag) != 0;
+}
+
+/* Fails @dev and returns TRUE when the cancel flag is set; ops call it between bands, from the caller's thread. */
 gboolean fb_device_cancelled (FbDevice *dev);
+
+/* Fails @dev with FB_DEVICE_ERROR_NO_MEMORY. */
+void     fb_device_fail_no_memory (FbDevice *dev, size_t n_bytes);
+
+/* Device memory that counts in bytes_in_use; NULL when @dev has failed or fails now. Freeing NULL does nothing. */
+void *   fb_device_alloc (FbDevice *dev, size_t n_bytes);
+void     fb_device_free  (FbDevice *dev, void *data, size_t n_bytes);
+
+/* Whether an op on @tensors (some may be NULL) can start; where not, @dev has failed. Every op asks this once its shapes are checked. */
+gboolean fb_op_ready (FbDevice *dev, gboolean device_has_op, const FbTensor * const *tensors, size_t n_tensors);
+/* Whether @parameter (a bias, a scale) has the dtype that ops on @x take: f32, or f64 where all is f64. */
+static inline gboolean
+fb_op_is_parameter (const FbTensor *parameter, const FbTensor *x)
+{
+  return parameter->dtype == FB_DTYPE_F32 || (parameter->dtype == FB_DTYPE_F64 && x->dtype == FB_DTYPE_F64);
+}
+
+/* As fb_op_ready(), for a weight. */
+gboolean fb_weight_ready (const FbWeight *w);

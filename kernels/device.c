@@ -1,0 +1,241 @@
+/* kernels/device.c: devices, their sticky error, cancel flag and memory account. SPDX-License-Identifier: LGPL-3.0-or-later */
+
+#define _GNU_SOURCE   /* sched_getaffinity */
+#include <glib/gi18n-lib.h>
+#include <sched.h>
+
+#include "kernels/device-private.h"
+
+static const FbDeviceOps * const devices[] =
+{
+  &fb_reference_ops,
+};
+
+G_DEFINE_QUARK (fb-device-error-quark, fb_device_error)
+
+/* Two hardware threads of one core share its multipliers, so an op gains nothing from the second. Counts the cores this process may run on. */
+static int
+count_physical_cores (void)
+{
+  g_autoptr(GHashTable) cores = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  cpu_set_t             set;
+
+  if (sched_getaffinity (0, sizeof set, &set) != 0)
+    return MAX (1, (int) g_get_num_processors ());
+
+  for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+    if (CPU_ISSET (cpu, &set))
+      {
+        g_autofree char *path = g_strdup_printf ("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
+        char            *siblings;
+
+        if (!g_file_get_contents (path, &siblings, NULL, NULL))
+          siblings = g_strdup_printf ("%d", cpu);
+        g_hash_table_add (cores, siblings);
+      }
+
+  return MAX (1, (int) g_hash_table_size (cores));
+}
+
+FbDevice *
+fb_device_new (const char *name, int n_threads, GError **error)
+{
+  g_autoptr(GString) names = g_string_new (NULL);
+
+  g_assert (n_threads >= 0);
+
+  for (size_t i = 0; i < G_N_ELEMENTS (devices); i++)
+    {
+      FbDevice *dev;
+
+      g_string_append_printf (names, "%s%s", i > 0 ? ", " : "", devices[i]->name);
+      if (g_strcmp0 (name, devices[i]->name) != 0)
+        continue;
+
+      dev            = g_new0 (FbDevice, 1);
+      dev->ops       = devices[i];
+      dev->ref_count = 1;
+      dev->n_threads = n_threads > 0 ? n_threads : count_physical_cores ();
+      if (!dev->ops->open (dev, error))
+        g_clear_pointer (&dev, g_free);
+      return dev;
+    }
+
+  g_set_error (error, FB_DEVICE_ERROR, FB_DEVICE_ERROR_UNKNOWN,
+               _("There is no compute device called “%s”; this build has: %s."), name, names->str);
+  return NULL;
+}
+
+FbDevice *
+fb_device_ref (FbDevice *dev)
+{
+  dev->ref_count++;
+  return dev;
+}
+
+void
+fb_device_unref (FbDevice *dev)
+{
+  if (--dev->ref_count > 0)
+    return;
+
+  if (dev->bytes_in_use > 0)
+    g_critical ("device %s closed while %zu bytes of tensors or weights live on it", dev->ops->name, dev->bytes_in_use);
+  dev->ops->close (dev);
+  g_clear_error (&dev->failure);
+  g_free (dev);
+}
+
+const char *
+fb_device_name (const FbDevice *dev)
+{
+  return dev->ops->name;
+}
+
+FbDtype
+fb_device_best_dtype (const FbDevice *dev)
+{
+  return dev->ops->best_dtype (dev);
+}
+
+gboolean
+fb_device_supports (const FbDevice *dev, FbDtype dtype)
+{
+  return dev->ops->supports (dev, dtype);
+}
+
+gboolean
+fb_device_check (FbDevice *dev, GError **error)
+{
+  if (dev->ops->finish != NULL)
+    dev->ops->finish (dev);
+  if (dev->failure == NULL)
+    return TRUE;
+
+  g_propagate_error (error, g_steal_pointer (&dev->failure));
+  return FALSE;
+}
+
+gboolean
+fb_device_has_failed (const FbDevice *dev)
+{
+  return dev->failure != NULL;
+}
+
+void
+fb_device_set_cancel_flag (FbDevice *dev, const gint *flag)
+{
+  dev->cancel_flag = flag;
+}
+
+gboolean
+fb_device_cancelled (FbDevice *dev)
+{
+  if (!fb_device_cancel_requested (dev))
+    return FALSE;
+
+  fb_device_fail (dev, FB_DEVICE_ERROR_CANCELLED, _("The computation was cancelled."));
+  return TRUE;
+}
+
+void
+fb_device_fail (FbDevice *dev, FbDeviceError code, const char *format, ...)
+{
+  va_list args;
+
+  if (dev->failure != NULL)
+    return;
+
+  va_start (args, format);
+  dev->failure = g_error_new_valist (FB_DEVICE_ERROR, code, format, args);
+  va_end (args);
+}
+
+void
+fb_device_fail_no_memory (FbDevice *dev, size_t n_bytes)
+{
+  g_autofree char *size = g_format_size (n_bytes);
+
+  fb_device_fail (dev, FB_DEVICE_ERROR_NO_MEMORY,
+                  /* Translators: %s is a size such as “1.2 GB” */
+                  _("Memory ran out: %s more were needed. Choose a smaller picture or close other programs."), size);
+}
+
+gboolean
+fb_op_ready (FbDevice *dev, gboolean device_has_op, const FbTensor * const *tensors, size_t n_tensors)
+{
+  for (size_t i = 0; i < n_tensors; i++)
+    g_assert (tensors[i] == NULL || tensors[i]->dev == dev);
+
+  if (dev->failure != NULL || fb_device_cancelled (dev))
+    return FALSE;
+
+  if (!device_has_op)
+    {
+      fb_device_fail (dev, FB_DEVICE_ERROR_FAILED, _("The compute device “%s” cannot do an operation that this model needs."), dev->ops->name);
+      return FALSE;
+    }
+
+  for (size_t i = 0; i < n_tensors; i++)
+    if (tensors[i] != NULL && tensors[i]->data == NULL)         /* made while the device had failed, used after the check */
+      {
+        fb_device_fail_no_memory (dev, tensors[i]->n_bytes);
+        return FALSE;
+      }
+
+  return TRUE;
+}
+
+void *
+fb_device_alloc (FbDevice *dev, size_t n_bytes)
+{
+  void *data;
+
+  if (dev->failure != NULL)
+    return NULL;
+
+  data = dev->ops->alloc (dev, n_bytes);
+  if (data == NULL)
+    {
+      fb_device_fail_no_memory (dev, n_bytes);
+      return NULL;
+    }
+  dev->bytes_in_use += n_bytes;
+  dev->bytes_peak    = MAX (dev->bytes_peak, dev->bytes_in_use);
+  return data;
+}
+
+void
+fb_device_free (FbDevice *dev, void *data, size_t n_bytes)
+{
+  if (data == NULL)
+    return;
+
+  dev->ops->free (dev, data, n_bytes);
+  dev->bytes_in_use -= n_bytes;
+}
+
+size_t
+fb_device_bytes_in_use (const FbDevice *dev)
+{
+  return dev->bytes_in_use;
+}
+
+size_t
+fb_device_bytes_peak (const FbDevice *dev)
+{
+  return dev->bytes_peak;
+}
+
+void
+fb_device_reset_peak (FbDevice *dev)
+{
+  dev->bytes_peak = dev->bytes_in_use;
+}
+
+void
+fb_device_trim (FbDevice *dev)
+{
+  if (dev->ops->trim != NULL)
+    dev->ops->trim (dev);
+}

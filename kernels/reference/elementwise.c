@@ -1,0 +1,39 @@
+/* kernels/reference/elementwise.c: kernels/elementwise.h in f64. SPDX-License-Identifier: LGPL-3.0-or-later */
+
+#include "kernels/reference/reference-private.h"
+
+void
+fb_reference_add (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b)
+{
+  g_autofree double *A   = fb_reference_read (a);
+  g_autofree double *B   = fb_reference_read (b);
+  size_t             n_b = fb_tensor_n_elements (b);
+
+  for (size_t i = 0; i < fb_tensor_n_elements (a); i++)
+    A[i] += B[i % n_b];
+
+  fb_reference_write (out, A);
+}
+
+void
+fb_reference_concat (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b)
+{
+  g_autofree double *A      = fb_reference_read (a);
+  g_autofree double *B      = fb_reference_read (b);
+  size_t             Ca     = a->shape[a->n_dims - 1];
+  size_t             Cb     = b->shape[b->n_dims - 1];
+  size_t             n_rows = fb_tensor_n_elements (a) / Ca;
+  g_autofree double *result = g_new (double, n_rows * (Ca + Cb));
+
+  for (size_t row = 0; row < n_rows; row++)
+    for (size_t c = 0; c < Ca + Cb; c++)
+      result[row * (Ca + Cb) + c] = c < Ca ? A[row * Ca + c] : B[row * Cb + c - Ca];
+
+  fb_reference_write (out, result);
+}
+
+void
+fb_reference_cast (FbDevice *dev, FbTensor *out, const FbTensor *x)
+{
+  fb_dtype_convert (out->data, out->dtype, x->data, x->dtype, fb_tensor_n_elements (x));
+}

@@ -1,0 +1,77 @@
+/* kernels/weight.c: weights packed for a device. SPDX-License-Identifier: LGPL-3.0-or-later */
+
+#include "kernels/device-private.h"
+
+FbWeight *
+fb_weight_new (FbDevice *dev, FbWeightKind kind, FbDtype dtype, const int *shape, const void *data, FbDtype data_dtype)
+{
+  FbWeight *w      = g_new0 (FbWeight, 1);
+  int       n_dims = kind == FB_WEIGHT_LINEAR ? 2 : 4;
+
+  g_assert (fb_device_supports (dev, dtype));
+
+  w->dev       = dev;
+  w->kind      = kind;
+  w->dtype     = dtype;
+  w->ref_count = 1;
+  for (int i = 0; i < 4; i++)
+    {
+      w->shape[i] = i < n_dims ? shape[i] : 1;
+      g_assert (w->shape[i] >= 1);
+    }
+
+  if (dev->failure == NULL && !fb_device_cancelled (dev))
+    dev->ops->pack (dev, w, data, data_dtype);
+
+  return w;
+}
+
+FbWeight *
+fb_weight_ref (FbWeight *w)
+{
+  w->ref_count++;
+  return w;
+}
+
+void
+fb_weight_unref (FbWeight *w)
+{
+  if (--w->ref_count > 0)
+    return;
+
+  if (w->packed != NULL)
+    w->dev->ops->free_packed (w->dev, w);
+  g_free (w);
+}
+
+FbWeightKind
+fb_weight_kind (const FbWeight *w)
+{
+  return w->kind;
+}
+
+FbDtype
+fb_weight_dtype (const FbWeight *w)
+{
+  return w->dtype;
+}
+
+const int *
+fb_weight_shape (const FbWeight *w)
+{
+  return w->shape;
+}
+
+size_t
+fb_weight_n_bytes (const FbWeight *w)
+{
+  return w->n_bytes;
+}
+
+gboolean
+fb_weight_ready (const FbWeight *w)
+{
+  if (w->packed == NULL)
+    fb_device_fail_no_memory (w->dev, w->n_bytes);
+  return w->packed != NULL;
+}
