@@ -47,3 +47,11 @@ cmd_test ()
   in_root "$build_dir/tests/harness/report" "$build_dir/meson-logs/$log.json" || status=1
   return $status
 }
+
+# po: writes the list of sources with sentences to translate, and brings the catalogues up to date with them
+cmd_po ()
+{
+  sh "$here/po/potfiles.sh" "$here" >"$here/po/POTFILES"
+  build
+  in_root ninja -C "$build_dir" --quiet flashbrush-update-po >&2
+}

@@ -4,14 +4,8 @@ cd "$1" || exit 1
 n=0
 result () { n=$((n + 1)); if [ "$2" = 0 ]; then echo "ok $n $1"; else echo "not ok $n $1"; fi; }
 
-listed=$(grep -v '^#' po/POTFILES)
-using=$(grep -rlE --include='*.[ch]' '(^|[^A-Za-z0-9_])(N?_|NC?_|C_|d?ngettext) ?\("' kernels core ui plugins; ls data/*.in)
-using=$(echo "$using" | LC_ALL=C sort)
-if [ "$listed" = "$using" ]; then result /po/potfiles-lists-the-sources-with-sentences-sorted 0
-else
-  printf '%s\n' "$listed" "--- POTFILES above, the sources with sentences below" "$using" >&2
-  result /po/potfiles-lists-the-sources-with-sentences-sorted 1
-fi
+sh po/potfiles.sh . | diff -u po/POTFILES - >&2 || { echo "to mend it: po/potfiles.sh . >po/POTFILES" >&2; false; }
+result /po/potfiles-lists-the-sources-with-sentences-sorted $?
 
 for catalogue in po/*.po; do
   language=$(basename "$catalogue" .po)
