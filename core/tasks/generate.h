@@ -5,6 +5,7 @@
 
 #include "core/image/image.h"
 #include "core/models/model.h"
+#include "core/tasks/task-error.h"
 
 typedef enum
 {
@@ -25,6 +26,12 @@ typedef enum
   FB_PREVIEW_LINEAR,  /* a fixed latent-to-RGB matrix, an eighth of the size: free */
   FB_PREVIEW_TAESD,   /* tiny decoder when the model has one, else linear */
 } FbPreview;
+
+typedef enum
+{
+  FB_DECODER_FULL,    /* the model's autoencoder */
+  FB_DECODER_TAESD,   /* the tiny one: a draft in a fraction of the time; an error where the model has none */
+} FbDecoder;
 
 /**
  * FbProgress:
@@ -60,6 +67,7 @@ typedef void (* FbProgressFunc) (const FbProgress *progress, gpointer user_data)
  * @init: (nullable): picture to start from, scaled to @width × @height
  * @strength: with @init: 0 keeps the picture, 1 ignores it; continuous
  * @timestep_spacing: "", "trailing", "leading" or "linspace"; "" for the sampler's own
+ * @preview, @decoder: what shows the steps and what makes the picture
  */
 typedef struct
 {
@@ -76,6 +84,7 @@ typedef struct
   FbImage  *init;
   double    strength;
   FbPreview preview;
+  FbDecoder decoder;
 } FbGenerate;
 
 FbGenerate * fb_generate_new  (void);              /* defaults: empty prompt, one picture, everything else the model's own */
@@ -104,14 +113,20 @@ typedef struct
   guint64 available_bytes;
 } FbEstimate;
 
-/* Fills the request's open places (0, "") from the model's own settings and checks every field. */
+/* Fills the request's open places (0, "") from the model's own settings and checks every field; %FB_TASK_ERROR_FIELD names the one that is wrong. */
 gboolean     fb_generate_resolve  (FbGenerate *request, FbModel *model, GError **error);
+
+/* What the job will take; @request may have open places. Reads file headers only. */
 gboolean     fb_generate_estimate (const FbGenerate *request, FbModel *model, FbEstimate *estimate, GError **error);
 
 /**
  * fb_generate_run:
+ * @request: may have open places
  * @model: opened; its parts are loaded as they are needed and stay loaded
+ * @progress: (nullable):
  * @picture: called with each finished picture, so that a cancel keeps those already made
+ *
+ * A job that would not fit into memory fails before anything is computed (%FB_TASK_ERROR_MEMORY, with the estimate).
  *
  * Returns: %FALSE with @error set when it failed or was cancelled (%G_IO_ERROR_CANCELLED).
  */

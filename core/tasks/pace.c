@@ -1,0 +1,75 @@
+/* core/tasks/pace.c: how fast this process gets through the stages of a job. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "core/tasks/pace.h"
+
+/* Seconds per unit of work. They describe the machine, not a model, hence one set for the process. */
+static GMutex   mutex;
+static double   rates[FB_N_STAGES] = { 1e-9, 1 / 200e9, 1 / 300e9, 1 / 300e9, 1 / 300e9 };   /* guesses: 1 GB/s, 300 GFLOP/s */
+static gboolean known[FB_N_STAGES];
+
+double
+fb_pace_work (FbModel *model, FbStage stage, FbModelPart part, int n, int height, int width)
+{
+  double bytes    = fb_model_weight_bytes (model, part);
+  double n_params = bytes / fb_dtype_size (fb_model_dtype (model));
+  double n_pixels = (double) n * height * width;
+
+  switch (stage)
+    {
+    case FB_STAGE_LOAD:   return fb_model_is_loaded (model, part) ? 0.0 : bytes;
+    case FB_STAGE_TEXT:   return n_params * 2 * 77 * n;
+    case FB_STAGE_ENCODE: return n_params * n_pixels * 0.125;
+    case FB_STAGE_STEP:   return n_params * n_pixels / 64 * 0.228;
+    case FB_STAGE_DECODE: return n_params * n_pixels * 0.194;
+    }
+
+  g_return_val_if_reached (0.0);
+}
+
+double
+fb_pace_seconds (FbStage stage, double work)
+{
+  double seconds;
+
+  g_mutex_lock (&mutex);
+  seconds = rates[stage] * work;
+  g_mutex_unlock (&mutex);
+
+  return seconds;
+}
+
+void
+fb_pace_measured (FbStage stage, double work, double seconds)
+{
+  if (work <= 0.0 || seconds <= 0.0)
+    return;
+
+  g_mutex_lock (&mutex);
+  rates[stage] = known[stage] ? 0.5 * (rates[stage] + seconds / work) : seconds / work;   /* follows a machine whose speed drifts */
+  known[stage] = TRUE;
+  g_mutex_unlock (&mutex);
+}
+
+gboolean
+fb_pace_known (void)
+{
+  gboolean result;
+
+  g_mutex_lock (&mutex);
+  result = known[FB_STAGE_STEP];
+  g_mutex_unlock (&mutex);
+
+  return result;
+}
+
+guint64
+fb_memory_available (void)
+{
+  g_autofree char *text = NULL;
+  const char      *line;
+
+  if (!g_file_get_contents ("/proc/meminfo", &text, NULL, NULL))
+    return 0;
+  line = strstr (text, "MemAvailable:");
+
+  return line != NULL ? g_ascii_strtoull (line + strlen ("MemAvailable:"), NULL, 10) * 1024 : 0;
+}

@@ -1,0 +1,28 @@
+/* core/tasks/pace.h: how fast this process gets through the stages of a job. SPDX-License-Identifier: LGPL-3.0-or-later */
+#pragma once
+
+#include "core/tasks/generate.h"
+
+/**
+ * fb_pace_work:
+ * @n: pictures in a call
+ * @height, @width: pixels
+ *
+ * Returns: a rough count of the work of one call, in multiply-adds × 2: weights × pixels × a factor that fits the Stable Diffusion
+ * networks (803 GFLOP for a UNet step, 2,515 for a decode at 512×512). For FB_STAGE_LOAD, bytes.
+ */
+double fb_pace_work    (FbModel *model, FbStage stage, FbModelPart part, int n, int height, int width);
+
+/**
+ * fb_pace_seconds, fb_pace_measured:
+ *
+ * The time @work of @stage takes, by what has been measured in this process so far, or by a guess. Thread-safe.
+ */
+double fb_pace_seconds  (FbStage stage, double work);
+void   fb_pace_measured (FbStage stage, double work, double seconds);
+
+/* Whether a denoising step has been measured: before that, a time is a guess and not worth showing. */
+gboolean fb_pace_known (void);
+
+/* bytes the system can give without swapping; 0 if it does not say */
+guint64 fb_memory_available (void);
