@@ -1,11 +1,11 @@
 /* core/formats/safetensors-header.c: parses and checks a safetensors header. SPDX-License-Identifier: LGPL-3.0-or-later
  * Format: https://github.com/huggingface/safetensors, README, "Format". No number in the file is trusted. */
+#include "core/formats/json-file.h"
 #include "core/formats/safetensors-private.h"
 
 #include <string.h>
 
 #include <glib/gi18n-lib.h>
-#include <json-glib/json-glib.h>
 
 #define MAX_NAME  1024   /* bytes; the longest names in use have about 150 */
 #define MAX_DEPTH 3      /* header { tensor { shape [ */
@@ -96,30 +96,6 @@ fb_safetensors_header_length (const guint8 *start, gsize n_start, guint64 file_s
   return length;
 }
 
-/* JSON-GLib recurses once per level; a header of "[[[[…" must not reach it. */
-static gboolean
-nests_deeper_than (const char *json, gsize n, int max_depth)
-{
-  gboolean in_string = FALSE;
-  int      depth     = 0;
-
-  for (gsize i = 0; i < n; i++)
-    {
-      char c = json[i];
-
-      if (in_string && c == '\\')
-        i++;
-      else if (c == '"')
-        in_string = !in_string;
-      else if (!in_string && (c == '{' || c == '[') && ++depth > max_depth)
-        return TRUE;
-      else if (!in_string && (c == '}' || c == ']'))
-        depth--;
-    }
-
-  return FALSE;
-}
-
 typedef struct
 {
   GHashTable *n_members;     /* JsonObject -> members seen */
@@ -151,7 +127,7 @@ parse_json (const char *json, gsize n, const char *path, GError **error)
     fb_safetensors_fail (error, FB_MODEL_ERROR_BAD_HEADER, path, _("its header is not a JSON object"));
   else if (!g_utf8_validate_len (json, n, NULL))
     fb_safetensors_fail (error, FB_MODEL_ERROR_BAD_HEADER, path, _("its header is not UTF-8"));
-  else if (nests_deeper_than (json, n, MAX_DEPTH))
+  else if (fb_json_nests_deeper_than (json, n, MAX_DEPTH))
     fb_safetensors_fail (error, FB_MODEL_ERROR_BAD_HEADER, path, _("its header is nested too deeply"));
   else
     {

@@ -261,60 +261,91 @@ fb_safetensors_read (FbSafetensors *self, const FbTensorInfo *info, guint64 offs
   return TRUE;
 }
 
-/* All ones in the exponent: NaN or infinity. One pass without a branch, which compilers turn into vector code. */
+/* Whether no element is NaN or infinite: all ones in the exponent. One pass without a branch, which compilers turn into vector code. */
 static gboolean
-all_finite (const float *x, size_t n)
+all_finite (const void *data, FbDtype dtype, size_t n)
 {
   guint32 bad = 0;
 
-  for (size_t i = 0; i < n; i++)
+  if (dtype == FB_DTYPE_F32)
     {
-      guint32 bits;
-      memcpy (&bits, &x[i], 4);
-      bad |= (bits & 0x7f800000u) == 0x7f800000u;
+      const guint32 *x = data;
+
+      for (size_t i = 0; i < n; i++)
+        bad |= (x[i] & 0x7f800000u) == 0x7f800000u;
+    }
+  else
+    {
+      const guint16 *x        = data;
+      const guint16  exponent = dtype == FB_DTYPE_F16 ? 0x7c00 : 0x7f80;
+
+      for (size_t i = 0; i < n; i++)
+        bad |= (x[i] & exponent) == exponent;
     }
 
   return bad == 0;
+}
+
+static gboolean
+check_finite (const FbSafetensors *self, const FbTensorInfo *info, const void *data, FbDtype dtype, size_t n, GError **error)
+{
+  if (all_finite (data, dtype, n))
+    return TRUE;
+
+  fb_safetensors_fail (error, FB_MODEL_ERROR_NOT_FINITE, self->path,
+                       _("tensor “%s” holds values that are not finite numbers (NaN or infinity); "
+                         "the file is spoiled, use another copy or another model"), info->name);
+  return FALSE;
+}
+
+static gboolean
+check_dtype (const FbSafetensors *self, const FbTensorInfo *info, gboolean allow_f64, GError **error)
+{
+  if (info->readable && (info->dtype == FB_DTYPE_F32 || info->dtype == FB_DTYPE_F16 || info->dtype == FB_DTYPE_BF16 ||
+                         (allow_f64 && info->dtype == FB_DTYPE_F64)))
+    return TRUE;
+
+  fb_safetensors_fail (error, FB_MODEL_ERROR_DTYPE, self->path,
+                       _("tensor “%s” is of type %s, where F32, F16 or BF16 is needed; use another version of the model"),
+                       info->name, info->dtype_name);
+  return FALSE;
 }
 
 gboolean
 fb_safetensors_read_f32 (FbSafetensors *self, const FbTensorInfo *info, guint64 first, size_t n, float *dst, GCancellable *cancellable,
                          GError **error)
 {
-  size_t           size     = info->readable ? fb_dtype_size (info->dtype) : 0;
-  size_t           n_buffer = MIN (n, CHUNK / 8);
+  const size_t     n_buffer = MIN (n, CHUNK / 8);
   g_autofree void *buffer   = NULL;
+  size_t           size;
 
-  if (!info->readable || (info->dtype != FB_DTYPE_F32 && info->dtype != FB_DTYPE_F16 && info->dtype != FB_DTYPE_BF16 &&
-                          info->dtype != FB_DTYPE_F64))
-    {
-      fb_safetensors_fail (error, FB_MODEL_ERROR_DTYPE, self->path,
-                           _("tensor “%s” is of type %s, where F32, F16, BF16 or F64 is needed; use another version of the model"),
-                           info->name, info->dtype_name);
-      return FALSE;
-    }
+  if (!check_dtype (self, info, TRUE, error))
+    return FALSE;
 
+  size = fb_dtype_size (info->dtype);
   if (info->dtype != FB_DTYPE_F32)
     buffer = g_malloc (n_buffer * size);
 
   for (size_t done = 0; done < n;)
     {
       size_t chunk = MIN (n - done, n_buffer);
-      void  *raw   = buffer != NULL ? buffer : dst + done;
 
-      if (!fb_safetensors_read (self, info, (first + done) * size, chunk * size, raw, cancellable, error))
+      if (!fb_safetensors_read (self, info, (first + done) * size, chunk * size, buffer != NULL ? buffer : dst + done, cancellable, error))
         return FALSE;
       if (buffer != NULL)
-        fb_dtype_convert (dst + done, FB_DTYPE_F32, raw, info->dtype, chunk);
-      if (!all_finite (dst + done, chunk))
-        {
-          fb_safetensors_fail (error, FB_MODEL_ERROR_NOT_FINITE, self->path,
-                               _("tensor “%s” holds values that are not finite numbers (NaN or infinity); "
-                                 "the file is spoiled, use another copy or another model"), info->name);
-          return FALSE;
-        }
+        fb_dtype_convert (dst + done, FB_DTYPE_F32, buffer, info->dtype, chunk);
+      if (!check_finite (self, info, dst + done, FB_DTYPE_F32, chunk, error))
+        return FALSE;
       done += chunk;
     }
 
   return TRUE;
+}
+
+gboolean
+fb_safetensors_read_finite (FbSafetensors *self, const FbTensorInfo *info, void *dst, GCancellable *cancellable, GError **error)
+{
+  return check_dtype (self, info, FALSE, error) &&
+         fb_safetensors_read (self, info, 0, info->n_bytes, dst, cancellable, error) &&
+         check_finite (self, info, dst, info->dtype, fb_tensor_info_n_elements (info), error);
 }

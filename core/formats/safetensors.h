@@ -95,3 +95,11 @@ gboolean fb_safetensors_read (FbSafetensors *self, const FbTensorInfo *info, gui
  */
 gboolean fb_safetensors_read_f32 (FbSafetensors *self, const FbTensorInfo *info, guint64 first, size_t n, float *dst,
                                   GCancellable *cancellable, GError **error);
+
+/**
+ * fb_safetensors_read_finite:
+ * @dst: room for n_bytes of @info
+ *
+ * Reads a whole F32, F16 or BF16 tensor as it is, and refuses NaN and infinity. Errors: as fb_safetensors_read_f32().
+ */
+gboolean fb_safetensors_read_finite (FbSafetensors *self, const FbTensorInfo *info, void *dst, GCancellable *cancellable, GError **error);
