@@ -24,7 +24,7 @@ configure_and_build='
 # build_in DIR OPTION...: builds into DIR with these meson options
 build_in () { in_root sh -c "$configure_and_build" sh "$here" "$@"; }
 
-build () { build_in "$build_dir" --prefix="$stage" --buildtype=debugoptimized; }
+build () { build_in "$build_dir" --prefix="$stage" -Dplugindir="$stage/plug-ins" --buildtype=debugoptimized; }
 
 cmd_build () { build; }
 

@@ -14,7 +14,7 @@ check ()
 everything () { find . -path './.git*' -prune -o -path './build*' -prune -o -path ./shared -prune -o -type f -print | sed 's|^\./||' | sort; }
 ours ()       { everything | grep -vE '^(tests/golden|data/models)/'; }
 code ()       { ours | grep -E '\.(c|h|cu|cuh)$'; }
-scripts ()    { ours | grep -E '\.(sh|awk)$|^dev$|^\.ci/run$'; everything | grep '\.py$'; }
+scripts ()    { ours | grep -E '\.(sh|awk|scm)$|^dev$|^\.ci/run$'; everything | grep '\.py$'; }
 texts ()      { everything | grep -vE '/(merges\.txt|vocab\.json)$'; }
 
 # A source that no meson.build names is not built, a test program is not run; lists name tests without their "test-"

@@ -1,0 +1,46 @@
+# tools/bench.sh: measuring. SPDX-License-Identifier: LGPL-3.0-or-later
+# shellcheck shell=bash
+
+bench_dir=$here/build-bench                                   # apart from build/: it is optimised in full
+peers_env=$cache/peers-$(sha256sum "$here/tests/bench/requirements.txt" | cut -c1-12)
+
+list_benches ()
+{
+  local file
+  for file in "$here"/tests/bench/bench-*.c; do
+    [ -e "$file" ] || continue
+    sed -n '1s|^/\* *tests/bench/bench-\([^:]*\)\.c: *\(.*\)$|\1\t\2|p' "$file" | sed 's| *SPDX-License.*||; s| *\*/$||' \
+      | while IFS=$'\t' read -r name what; do printf '  %-12s %s\n' "$name" "$what"; done
+  done
+  printf '  %-12s %s\n' peers "one UNet step against PyTorch and OpenVINO, in a virtual environment of theirs"
+}
+
+# PyTorch, diffusers and OpenVINO from PyPI, in the cache folder; made anew when the list of them changes
+prepare_peers ()
+{
+  [ -e "$peers_env/.ready" ] && return
+  say "setting up PyTorch, diffusers and OpenVINO in $peers_env (once, several GB)"
+  rm -rf "$peers_env"
+  in_root python3 -m venv "$peers_env"
+  in_root "$peers_env/bin/pip" install --quiet --requirement "$here/tests/bench/requirements.txt" >&2 \
+    || die "pip could not install the other programs (its reason is above)"
+  touch "$peers_env/.ready"
+}
+
+# bench [NAME [ARGUMENT...]]: runs one benchmark; without a name, lists them
+cmd_bench ()
+{
+  local name=${1:-}
+  if [ -z "$name" ]; then echo "./dev bench NAME, where NAME is one of"; list_benches; return; fi
+  shift
+  [ "$name" = peers ] || [ -e "$here/tests/bench/bench-$name.c" ] || die "there is no bench “$name”; ./dev bench lists them"
+
+  build_in "$bench_dir" --prefix="$bench_dir/stage" --buildtype=release
+  in_root meson install -C "$bench_dir" --no-rebuild --only-changed --quiet >&2
+  if [ "$name" = peers ]; then
+    prepare_peers
+    in_root "$peers_env/bin/python" "$here/tests/bench/peers.py" --ours "$bench_dir/tests/bench/bench-unet" "$@"
+  else
+    in_root "$bench_dir/tests/bench/bench-$name" "$@"
+  fi
+}

@@ -1,0 +1,115 @@
+# tools/gimp.sh: GIMP with what was built here. SPDX-License-Identifier: LGPL-3.0-or-later
+# GIMP runs with a profile of its own in the build folder: the user's own profile is neither read nor written.
+# shellcheck shell=bash
+
+profile=$build_dir/gimp-profile
+
+# Builds, installs below the build folder, and gives GIMP a profile that finds it there
+build_and_stage ()
+{
+  build
+  in_root meson install -C "$build_dir" --no-rebuild --only-changed --quiet >&2
+  mkdir -p "$profile"
+  [ -e "$profile/gimprc" ] || cat >"$profile/gimprc" <<EOF
+(plug-in-path "\${gimp_dir}/plug-ins:\${gimp_plug_in_dir}/plug-ins:$stage/plug-ins")
+(check-updates no)
+(show-welcome-dialog no)
+EOF
+}
+
+# --- demo --------------------------------------------------------------------------------------------------------------
+
+# A string as Script-Fu writes it
+scheme_string () { local s=${1//\\/\\\\}; echo "\"${s//\"/\\\"}\""; }
+
+# Seconds from one $EPOCHREALTIME to another, as "1.2 s"
+seconds () { awk -v from="${1/,/.}" -v to="${2/,/.}" 'BEGIN { printf "%.1f s", to - from }'; }
+
+# timed NAME CMD...: runs CMD and says how long it took
+timed () { local name=$1 since=$EPOCHREALTIME; shift; "$@"; printf '%-12s %s\n' "$name" "$(seconds "$since" "$EPOCHREALTIME")"; }
+
+# Reads what demo.scm prints: says at once which stage has begun, and when it is over how long it took
+tell_stages ()
+{
+  local since=$EPOCHREALTIME word rest seed=
+  printf '%-12s ' 'start GIMP'
+  while read -r word rest; do
+    case "$word" in
+      stage) printf '%s\n' "$(seconds "$since" "$EPOCHREALTIME")"; since=$EPOCHREALTIME
+             if [ "$rest" = end ]; then printf '%-12s %s\n' seed "$seed"; return; fi
+             printf '%-12s ' "$rest" ;;
+      seed)  seed=$rest ;;
+    esac
+  done
+  echo failed
+}
+
+# demo [--task generate] [PROMPT] [--seed N] [--steps N] [--model NAME|PATH] [-o OUT.png]
+cmd_demo ()
+{
+  local task=generate prompt="a red apple" seed=-1 steps=4 model="" out=demo.png log=$build_dir/demo.log
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --task|--seed|--steps|--model|-o) [ $# -ge 2 ] || die "$1 needs a value"; ;;&
+      --task)  task=$2; shift 2 ;;
+      --seed)  seed=$2; shift 2 ;;
+      --steps) steps=$2; shift 2 ;;
+      --model) model=$2; shift 2 ;;
+      -o)      out=$2; shift 2 ;;
+      -*)      die "demo has no option $1; ./dev help lists them" ;;
+      *)       prompt=$1; shift ;;
+    esac
+  done
+  [ "$task" = generate ] || die "there is no task “$task”; the tasks are: generate"
+  [[ $seed =~ ^-?[0-9]+$ ]] || die "--seed takes a whole number, not “$seed”"
+  [[ $steps =~ ^[0-9]+$ ]] || die "--steps takes a whole number, not “$steps”"
+  case "$out" in *.png) ;; *) die "-o takes a name that ends in .png, not “$out”" ;; esac
+  [ -d "$(dirname "$out")" ] || die "there is no folder $(dirname "$out") to write $out into"
+  out=$(cd "$(dirname "$out")" && pwd)/$(basename "$out")
+  [ ! -e "$model" ] || model=$(readlink -f "$model")
+
+  timed prepare prepare
+  timed build build_and_stage
+  rm -f "$out"
+  in_root env GIMP3_DIRECTORY="$profile" gimp-console --no-interface --no-data --no-fonts \
+    --console-messages --batch-interpreter=plug-in-script-fu-eval --quit \
+    -b "(begin (load $(scheme_string "$here/tools/demo.scm")) (demo-generate $(scheme_string "$prompt") \
+$(scheme_string "$model") $steps $(scheme_string "$seed") $(scheme_string "$out")))" \
+    2>"$log" | tell_stages || true
+  [ -s "$out" ] || die "GIMP made no picture. $(reason_in "$log")"
+  printf '%-12s %s\n' picture "$out"
+}
+
+# What stands in GIMP's log as the reason of a failed call, else where to look
+reason_in ()
+{
+  local reason
+  reason=$(sed -n 's/^Error: \(Procedure execution of [a-z0-9-]* failed: \)\?//p' "$1" | head -n 1)
+  echo "${reason:-Its log says why: $1}"
+}
+
+# --- GIMP's window -----------------------------------------------------------------------------------------------------
+
+# Runs GIMP on the display there is; else on one of its own, with a window manager, that ends with GIMP
+run_gimp='
+  set -eu
+  if [ -n "${WAYLAND_DISPLAY:-}" ] || [ -n "${DISPLAY:-}" ]; then exec dbus-run-session -- gimp --new-instance "$@"; fi
+
+  number=$(mktemp)
+  Xvfb -displayfd 9 -screen 0 1600x1000x24 -nolisten tcp 9>"$number" 2>/dev/null & server=$!
+  trap "kill $server 2>/dev/null; rm -f $number" EXIT
+  trap "exit 130" INT TERM HUP
+  while [ ! -s "$number" ]; do kill -0 $server || exit 1; sleep 0.1; done
+  DISPLAY=:$(cat "$number"); export DISPLAY
+  openbox 2>/dev/null &
+  echo "dev: there is no display, so GIMP opens on one without a screen, $DISPLAY; a look at it:" >&2
+  echo "dev:   DISPLAY=$DISPLAY ./dev shell import -window root screenshot.png" >&2
+  dbus-run-session -- gimp --new-instance "$@"
+'
+
+# gimp [FILE...]: GIMP's window with our plug-ins in Filters > Flashbrush
+cmd_gimp ()
+{
+  build_and_stage
+  in_root env GIMP3_DIRECTORY="$profile" sh -c "$run_gimp" sh "$@"
+}
