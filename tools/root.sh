@@ -113,9 +113,9 @@ make_root ()
   say "making a Debian 13 root in $root (once; 2 GB, one to three minutes)"
   mkdir -p "$root.part"
   if is_root; then
-    mmdebstrap "${options[@]}" "$suite" "$root.part" "$mirror" >&2
+    namespace mmdebstrap "${options[@]}" "$suite" "$root.part" "$mirror" >&2   # a kill leaves no mounts
   else                                                        # by way of tar: the range of ids may not enter $HOME
-    mmdebstrap --mode=unshare --format=tar "${options[@]}" "$suite" - "$mirror" \
+    TMPDIR=${TMPDIR:-/var/tmp} mmdebstrap --mode=unshare --format=tar "${options[@]}" "$suite" - "$mirror" \
       | namespace tar -x -C "$root.part" --exclude='./dev/*'
   fi
 }
