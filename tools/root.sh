@@ -156,6 +156,7 @@ enter_root='
   share /proc /sys /dev /tmp /etc/hosts /etc/resolv.conf /etc/ssl/certs/ca-certificates.crt
   [ "$HOME" = / ] || share "$HOME"
   share "$FB_HERE" "$FB_CACHE" ${XDG_RUNTIME_DIR:+"$XDG_RUNTIME_DIR"} ${XAUTHORITY:+"$XAUTHORITY"}
+  case "${WAYLAND_DISPLAY:-}" in /*) share "$WAYLAND_DISPLAY" ;; esac
   case "$FB_PWD/" in
     //|/bin/*|/boot/*|/dev/*|/etc/*|/lib*|/proc/*|/run/*|/sbin/*|/sys/*|/tmp/*|/usr/*|/var/*) ;;
     *) share "$FB_PWD" ;;
