@@ -13,7 +13,8 @@ fb_op_conv2d (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbWeight *w
   g_assert (weight->dev == dev && weight->kind != FB_WEIGHT_LINEAR);
   g_assert (p->stride == 1 || p->stride == 2);
   g_assert (p->upsample == 1 || (p->upsample == 2 && p->stride == 1));
-  g_assert (weight->kind != FB_WEIGHT_CONV2D_UPSAMPLE || p->upsample == 2);
+  if (weight->kind == FB_WEIGHT_CONV2D_UPSAMPLE)
+    g_assert (p->upsample == 2 && p->pad_top == 1 && p->pad_left == 1 && p->pad_bottom == 1 && p->pad_right == 1);
   g_assert (p->pad_top >= 0 && p->pad_left >= 0 && p->pad_bottom >= 0 && p->pad_right >= 0);
   g_assert (x->n_dims == 4 && out->n_dims == 4);
   g_assert (x->dtype == weight->dtype && (out->dtype == weight->dtype || out->dtype == FB_DTYPE_F32));

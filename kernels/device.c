@@ -8,6 +8,7 @@
 
 static const FbDeviceOps * const devices[] =
 {
+  &fb_cpu_ops,
   &fb_reference_ops,
 };
 
@@ -84,6 +85,16 @@ fb_device_unref (FbDevice *dev)
   dev->ops->close (dev);
   g_clear_error (&dev->failure);
   g_free (dev);
+}
+
+const char * const *
+fb_device_names (void)
+{
+  static const char *names[G_N_ELEMENTS (devices) + 1];
+
+  for (size_t i = 0; i < G_N_ELEMENTS (devices); i++)
+    names[i] = devices[i]->name;
+  return names;
 }
 
 const char *

@@ -31,6 +31,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbDevice, fb_device_unref)
 
 const char * fb_device_name (const FbDevice *dev);
 
+/* (transfer none): the names fb_device_new() knows in this build, best first, %NULL-terminated */
+const char * const * fb_device_names (void);
+
 /* The type @dev computes fastest in: BF16 where the processor multiplies it, else F32. */
 FbDtype      fb_device_best_dtype (const FbDevice *dev);
 /* Whether ops accept activations and weights of @dtype. */

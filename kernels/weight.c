@@ -9,6 +9,7 @@ fb_weight_new (FbDevice *dev, FbWeightKind kind, FbDtype dtype, const int *shape
   int       n_dims = kind == FB_WEIGHT_LINEAR ? 2 : 4;
 
   g_assert (fb_device_supports (dev, dtype));
+  g_assert (kind != FB_WEIGHT_CONV2D_UPSAMPLE || (shape[2] == 3 && shape[3] == 3));
 
   w->dev       = dev;
   w->kind      = kind;

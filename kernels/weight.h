@@ -7,7 +7,7 @@ typedef enum
 {
   FB_WEIGHT_LINEAR,            /* [Cout, Cin], as PyTorch's nn.Linear */
   FB_WEIGHT_CONV2D,            /* [Cout, Cin, kH, kW], as PyTorch's nn.Conv2d */
-  FB_WEIGHT_CONV2D_UPSAMPLE,   /* the same, and used with upsample = 2 only: a device may keep the four folded kernels instead */
+  FB_WEIGHT_CONV2D_UPSAMPLE,   /* the same, 3×3, used with upsample 2 and padding 1 only: a device may keep four folded kernels instead */
 } FbWeightKind;
 
 /**

@@ -197,7 +197,7 @@ main (int argc, char **argv)
     { "the-first-failure-is-the-one-reported",  test_first_failure_wins },
     { "a-set-cancel-flag-stops-the-next-op",    test_cancel_flag },
   };
-  static const char * const devices[] = { "reference" };
+  static const char * const devices[] = { "cpu", "reference" };
 
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/kernels/device/an-unknown-name-is-an-error-that-lists-the-devices", test_unknown_name);

@@ -1,0 +1,49 @@
+/* tests/kernels/attention.c: cases of kernels/attention.h. SPDX-License-Identifier: LGPL-3.0-or-later */
+
+#include <math.h>
+
+#include "tests/kernels/conformance.h"
+
+typedef struct
+{
+  const char *name;
+  int         N, T, S, n_heads, D;
+  gboolean    causal;
+  float       deviation;      /* of queries and keys: large ones make the softmax pick single keys */
+} Case;
+
+static const Case cases[] =
+{
+  { "sd15-64",          1, 600, 600, 2,  40,  .deviation = 1 },      /* several blocks of keys, the last one short */
+  { "sd15-32",          2, 100, 100, 3,  80,  .deviation = 1 },
+  { "sd15-16",          1, 64,  64,  8,  160, .deviation = 1 },
+  { "sd15-cross",       2, 130, 77,  8,  40,  .deviation = 1 },
+  { "sdxl",             1, 256, 256, 2,  64,  .deviation = 1 },
+  { "vae",              1, 300, 300, 1,  512, .deviation = 1 },
+  { "clip-l",           2, 77,  77,  12, 64,  TRUE, 1 },
+  { "causal-long",      1, 700, 700, 1,  16,  TRUE, 1 },
+  { "causal-odd",       1, 333, 333, 2,  18,  TRUE, 2 },
+  { "sharp",            1, 65,  520, 2,  64,  .deviation = 6 },      /* the largest score moves from block to block */
+  { "flat",             1, 65,  520, 2,  64,  .deviation = 0.01 },
+  { "odd-width",        2, 37,  53,  3,  7,   .deviation = 1 },
+  { "one-query",        1, 1,   400, 4,  40,  .deviation = 1 },
+  { "one-key",          2, 9,   1,   2,  8,   .deviation = 1 },
+  { "one-causal-token", 1, 1,   1,   1,  1,   TRUE, 1 },
+};
+
+static FbTensor *
+run (FbDevice *dev, FbDtype dtype, const void *one)
+{
+  const Case         *c      = one;
+  int                 q_shape[3] = { c->N, c->T, c->n_heads * c->D };
+  int                 k_shape[3] = { c->N, c->S, c->n_heads * c->D };
+  g_autoptr(FbTensor) q      = fb_test_tensor (dev, dtype, 3, q_shape, 1, 0, c->deviation);
+  g_autoptr(FbTensor) k      = fb_test_tensor (dev, dtype, 3, k_shape, 2, 0, c->deviation);
+  g_autoptr(FbTensor) v      = fb_test_tensor (dev, dtype, 3, k_shape, 3, 0, 1);
+  FbTensor           *out    = fb_tensor_new (dev, dtype, 3, q_shape);
+
+  fb_op_attention (dev, out, q, k, v, c->n_heads, 1 / sqrtf (c->D), c->causal);
+  return out;
+}
+
+const FbOpTests fb_attention_tests = FB_OP_TESTS ("attention", cases, run, 1e-5, 1.5e-2);

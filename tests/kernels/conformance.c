@@ -1,0 +1,191 @@
+/* tests/kernels/conformance.c: every op's cases, on every device, against reference/. SPDX-License-Identifier: LGPL-3.0-or-later
+ *
+ * FB_TEST_DEVICES=cpu,cuda picks devices; without it, all of this build but reference. GLib's -p picks ops and cases:
+ * /kernels/cpu/bf16/conv2d/sd15-down and the like. */
+
+#include <math.h>
+#include <string.h>
+
+#include "tests/kernels/conformance.h"
+
+static const FbOpTests * const ops[] =
+{
+  &fb_activation_tests, &fb_add_tests, &fb_attention_tests, &fb_cast_tests, &fb_concat_tests, &fb_conv2d_tests, &fb_geglu_tests,
+  &fb_group_norm_tests, &fb_layer_norm_tests, &fb_linear_tests,
+};
+
+typedef struct
+{
+  const FbOpTests *op;
+  const void      *one;
+  const char      *device;
+  FbDtype          dtype;
+} Test;
+
+static void
+fill_normal (float *values, size_t n, guint32 seed, float mean, float deviation)
+{
+  guint64 state = seed * G_GUINT64_CONSTANT (0x9e3779b97f4a7c15) + 1;
+
+  for (size_t i = 0; i < n; i += 2)
+    {
+      double u[2];
+
+      for (int j = 0; j < 2; j++)
+        {
+          state ^= state << 13;
+          state ^= state >> 7;
+          state ^= state << 17;
+          u[j]   = ((state >> 11) + 0.5) * 0x1p-53;
+        }
+      values[i] = mean + deviation * sqrt (-2.0 * log (u[0])) * cos (2.0 * G_PI * u[1]);
+      if (i + 1 < n)
+        values[i + 1] = mean + deviation * sqrt (-2.0 * log (u[0])) * sin (2.0 * G_PI * u[1]);
+    }
+}
+
+FbTensor *
+fb_test_tensor (FbDevice *dev, FbDtype dtype, int n_dims, const int *shape, guint32 seed, float mean, float deviation)
+{
+  FbTensor         *t      = fb_tensor_new (dev, dtype, n_dims, shape);
+  g_autofree float *values = g_new (float, fb_tensor_n_elements (t));
+
+  fill_normal (values, fb_tensor_n_elements (t), seed, mean, deviation);
+  fb_tensor_upload (t, values, FB_DTYPE_F32);
+  return t;
+}
+
+FbWeight *
+fb_test_weight (FbDevice *dev, FbWeightKind kind, FbDtype dtype, const int *shape, guint32 seed)
+{
+  size_t            fan_in = (size_t) shape[1] * (kind == FB_WEIGHT_LINEAR ? 1 : shape[2] * shape[3]);
+  g_autofree float *values = g_new (float, fan_in * shape[0]);
+
+  fill_normal (values, fan_in * shape[0], seed, 0, 1 / sqrt (fan_in));
+  return fb_weight_new (dev, kind, dtype, shape, values, FB_DTYPE_F32);
+}
+
+static FbDevice *
+open_device (const char *name, int n_threads)
+{
+  g_autoptr(GError) error = NULL;
+  FbDevice         *dev   = fb_device_new (name, n_threads, &error);
+
+  g_assert_no_error (error);
+  return dev;
+}
+
+static double *
+download (FbTensor *t)
+{
+  g_autoptr(GError) error  = NULL;
+  double           *values = g_new (double, fb_tensor_n_elements (t));
+
+  fb_tensor_download (t, values, FB_DTYPE_F64);
+  fb_device_check (t->dev, &error);
+  g_assert_no_error (error);
+  return values;
+}
+
+static void
+test_agrees_with_reference (gconstpointer data)
+{
+  const Test         *test      = data;
+  g_autoptr(FbDevice) dev       = open_device (test->device, 0);
+  g_autoptr(FbDevice) reference = open_device ("reference", 0);
+  double              tolerance = test->dtype == FB_DTYPE_F32 ? test->op->f32_tolerance : test->op->bf16_tolerance;
+  double              largest = 0.0, worst = 0.0;
+
+  g_autoptr(FbTensor) got      = test->op->run (dev, test->dtype, test->one);
+  g_autoptr(FbTensor) expected = test->op->run (reference, test->dtype, test->one);
+  g_autofree double  *a        = download (got);
+  g_autofree double  *b        = download (expected);
+
+  for (size_t i = 0; i < fb_tensor_n_elements (got); i++)
+    {
+      g_assert_true (isfinite (a[i]));
+      largest = fmax (largest, fabs (b[i]));
+      worst   = fmax (worst, fabs (a[i] - b[i]));
+    }
+  g_test_message ("largest output %g, worst difference %g of it", largest, worst / largest);
+  g_assert_cmpfloat (worst, <=, tolerance * largest);
+}
+
+static void
+test_threads_do_not_matter (gconstpointer data)
+{
+  const Test       *test  = data;
+  g_autofree void  *first = NULL;
+
+  for (int n_threads = 1; n_threads <= 3; n_threads++)
+    {
+      g_autoptr(FbDevice) dev = open_device (test->device, n_threads);
+
+      if (dev == NULL)
+        return;
+
+      g_autoptr(FbTensor) out   = test->op->run (dev, test->dtype, test->one);
+      g_autofree void    *bytes = g_malloc (out->n_bytes);
+
+      fb_tensor_download (out, bytes, out->dtype);
+      g_assert_true (fb_device_check (dev, NULL));
+      if (first == NULL)
+        first = g_steal_pointer (&bytes);
+      else
+        g_assert_cmpmem (bytes, out->n_bytes, first, out->n_bytes);
+    }
+}
+
+static void
+add_tests (const char *device, FbDtype dtype, const FbOpTests *op)
+{
+  for (size_t i = 0; i < op->n_cases; i++)
+    {
+      Test            *test = g_new (Test, 1);
+      const char      *name = *(const char * const *) ((const char *) op->cases + i * op->case_size);
+      g_autofree char *path = g_strdup_printf ("/kernels/%s/%s/%s/%s", device, fb_dtype_name (dtype), op->op, name);
+      g_autofree char *same = g_strdup_printf ("%s-on-1-2-3-threads", path);
+
+      *test = (Test) { op, (const char *) op->cases + i * op->case_size, device, dtype };
+      g_test_add_data_func (path, test, test_agrees_with_reference);
+      g_test_add_data_func_full (same, test, test_threads_do_not_matter, g_free);
+    }
+}
+
+static void
+skip (gconstpointer reason)
+{
+  g_test_skip (reason);
+}
+
+/* All cases of @device in @dtype, or one skipped test that says why there are none */
+static void
+add_device (const char *name, FbDtype dtype)
+{
+  g_autoptr(GError)   error = NULL;
+  g_autoptr(FbDevice) dev   = fb_device_new (name, 1, &error);
+  g_autofree char    *path  = g_strdup_printf ("/kernels/%s/%s", name, fb_dtype_name (dtype));
+
+  if (dev == NULL)
+    g_test_add_data_func_full (path, g_strdup (error->message), skip, g_free);
+  else if (!fb_device_supports (dev, dtype))
+    g_test_add_data_func_full (path, g_strdup_printf ("%s does not compute in %s on this processor", name, fb_dtype_name (dtype)), skip, g_free);
+  else
+    for (size_t i = 0; i < G_N_ELEMENTS (ops); i++)
+      add_tests (name, dtype, ops[i]);
+}
+
+int
+main (int argc, char **argv)
+{
+  const char           *picked  = g_getenv ("FB_TEST_DEVICES");
+  g_auto(GStrv)         devices = picked != NULL ? g_strsplit (picked, ",", -1) : g_strdupv ((char **) fb_device_names ());
+  static const FbDtype  dtypes[] = { FB_DTYPE_F32, FB_DTYPE_BF16 };
+
+  g_test_init (&argc, &argv, NULL);
+  for (int d = 0; devices[d] != NULL; d++)
+    if (picked != NULL || strcmp (devices[d], "reference") != 0)
+      for (size_t t = 0; t < G_N_ELEMENTS (dtypes); t++)
+        add_device (devices[d], dtypes[t]);
+  return g_test_run ();
+}

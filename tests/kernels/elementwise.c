@@ -1,0 +1,103 @@
+/* tests/kernels/elementwise.c: cases of kernels/elementwise.h. SPDX-License-Identifier: LGPL-3.0-or-later */
+
+#include "tests/kernels/conformance.h"
+
+typedef enum { NEW, FIRST, SECOND } Out;     /* a tensor of its own, or one of the summands */
+
+typedef struct
+{
+  const char *name;
+  int         a_dims, a[4];
+  int         b_dims, b[4];
+  Out         out;
+} AddCase;
+
+static const AddCase add_cases[] =
+{
+  { "same-shape",          4, { 2, 9, 7, 40 },   4, { 2, 9, 7, 40 } },
+  { "into-first",          3, { 2, 100, 33 },    3, { 2, 100, 33 },  FIRST },
+  { "into-second",         3, { 2, 100, 33 },    3, { 2, 100, 33 },  SECOND },
+  { "position-embedding",  3, { 2, 77, 768 },    2, { 77, 768 } },
+  { "over-channels",       4, { 2, 5, 3, 17 },   1, { 17 },          FIRST },
+  { "large",               4, { 1, 64, 64, 65 }, 4, { 1, 64, 64, 65 } },
+  { "one-number",          1, { 1 },             1, { 1 } },
+};
+
+static FbTensor *
+run_add (FbDevice *dev, FbDtype dtype, const void *one)
+{
+  const AddCase      *c   = one;
+  g_autoptr(FbTensor) a   = fb_test_tensor (dev, dtype, c->a_dims, c->a, 1, 0, 1);
+  g_autoptr(FbTensor) b   = fb_test_tensor (dev, dtype, c->b_dims, c->b, 2, 0, 1);
+  FbTensor           *out = c->out == NEW ? fb_tensor_new (dev, dtype, c->a_dims, c->a) : fb_tensor_ref (c->out == FIRST ? a : b);
+
+  fb_op_add (dev, out, a, b);
+  return out;
+}
+
+/* bf16: the reference rounds the f64 sum once, f32 arithmetic twice; half a step apart at most once in a while */
+const FbOpTests fb_add_tests = FB_OP_TESTS ("add", add_cases, run_add, 1.2e-7, 4e-3);
+
+typedef struct
+{
+  const char *name;
+  int         n_dims, a[4];
+  int         Cb;
+} ConcatCase;
+
+static const ConcatCase concat_cases[] =
+{
+  { "sd15-up",   4, { 2, 8, 8, 1280 }, 640 },
+  { "inpaint",   4, { 1, 9, 7, 4 },    5 },
+  { "tokens",    3, { 2, 77, 768 },    1280 },
+  { "vectors",   2, { 3, 11 },         1 },
+};
+
+static FbTensor *
+run_concat (FbDevice *dev, FbDtype dtype, const void *one)
+{
+  const ConcatCase   *c    = one;
+  int                 b[4] = { c->a[0], c->a[1], c->a[2], c->a[3] };
+  int                 shape[4] = { c->a[0], c->a[1], c->a[2], c->a[3] };
+  int                 last = c->n_dims - 1;
+
+  b[last]      = c->Cb;
+  shape[last] += c->Cb;
+
+  g_autoptr(FbTensor) A   = fb_test_tensor (dev, dtype, c->n_dims, c->a, 1, 0, 1);
+  g_autoptr(FbTensor) B   = fb_test_tensor (dev, dtype, c->n_dims, b, 2, 0, 1);
+  FbTensor           *out = fb_tensor_new (dev, dtype, c->n_dims, shape);
+
+  fb_op_concat (dev, out, A, B);
+  return out;
+}
+
+const FbOpTests fb_concat_tests = FB_OP_TESTS ("concat", concat_cases, run_concat, 0, 0);
+
+typedef struct
+{
+  const char *name;
+  int         shape[4];
+  FbDtype     to;
+} CastCase;
+
+static const CastCase cast_cases[] =
+{
+  { "to-f32",   { 2, 9, 7, 40 },    FB_DTYPE_F32 },
+  { "to-bf16",  { 1, 64, 64, 33 },  FB_DTYPE_BF16 },
+  { "to-f16",   { 1, 5, 7, 11 },    FB_DTYPE_F16 },
+  { "to-f64",   { 1, 1, 1, 1 },     FB_DTYPE_F64 },
+};
+
+static FbTensor *
+run_cast (FbDevice *dev, FbDtype dtype, const void *one)
+{
+  const CastCase     *c   = one;
+  g_autoptr(FbTensor) x   = fb_test_tensor (dev, dtype, 4, c->shape, 1, 0, 1);
+  FbTensor           *out = fb_tensor_new (dev, c->to, 4, c->shape);
+
+  fb_op_cast (dev, out, x);
+  return out;
+}
+
+const FbOpTests fb_cast_tests = FB_OP_TESTS ("cast", cast_cases, run_cast, 0, 0);

@@ -1,0 +1,49 @@
+/* tests/kernels/group-norm.c: cases of kernels/group-norm.h. SPDX-License-Identifier: LGPL-3.0-or-later */
+
+#include "tests/kernels/conformance.h"
+
+typedef struct
+{
+  const char  *name;
+  int          n_dims, shape[4];
+  int          n_groups;
+  float        eps;
+  gboolean     plain;                /* no weight, no bias */
+  FbActivation act;
+  float        mean;
+  gboolean     in_place;
+} Case;
+
+static const Case cases[] =
+{
+  { "sd15-64",        4, { 2, 64, 64, 320 },  32, 1e-5, .act = FB_ACT_SILU },
+  { "sd15-8",         4, { 2, 8, 8, 1280 },   32, 1e-5, .act = FB_ACT_SILU, .in_place = TRUE },
+  { "sd15-joined",    4, { 1, 8, 8, 1920 },   32, 1e-5, .act = FB_ACT_SILU },
+  { "tokens",         3, { 2, 100, 640 },     32, 1e-6 },
+  { "one-pixel",      4, { 1, 1, 1, 64 },     32, 1e-5 },
+  { "all-equal",      4, { 1, 1, 1, 32 },     32, 1e-5 },                       /* variance 0: eps alone decides */
+  { "odd",            4, { 3, 7, 5, 96 },     3,  1e-5 },
+  { "no-vector",      4, { 1, 9, 7, 21 },     7,  1e-5, .act = FB_ACT_RELU },
+  { "one-group",      4, { 2, 6, 5, 70 },     1,  1e-5 },
+  { "plain",          4, { 1, 16, 16, 64 },   32, 1e-5, TRUE },
+  { "far-mean",       4, { 1, 32, 32, 64 },   32, 1e-5, .mean = 1000 },         /* a one-pass variance fails here */
+  { "farther-mean",   4, { 1, 40, 300, 32 },  8,  1e-5, TRUE, .mean = -3000 },  /* several chunks */
+};
+
+static FbTensor *
+run (FbDevice *dev, FbDtype dtype, const void *one)
+{
+  const Case         *c      = one;
+  int                 C      = c->shape[c->n_dims - 1];
+  /* bf16 has steps of 4 at 1000: a deviation that survives them */
+  float               spread = c->mean != 0 && dtype != FB_DTYPE_F32 ? 50 : 1;
+  g_autoptr(FbTensor) x      = fb_test_tensor (dev, dtype, c->n_dims, c->shape, 1, c->mean, spread);
+  g_autoptr(FbTensor) weight = c->plain ? NULL : fb_test_tensor (dev, FB_DTYPE_F32, 1, &C, 2, 1, 0.3f);
+  g_autoptr(FbTensor) bias   = c->plain ? NULL : fb_test_tensor (dev, FB_DTYPE_F32, 1, &C, 3, 0, 1);
+  FbTensor           *out    = c->in_place ? fb_tensor_ref (x) : fb_tensor_new (dev, dtype, c->n_dims, c->shape);
+
+  fb_op_group_norm (dev, out, x, weight, bias, c->n_groups, c->eps, c->act);
+  return out;
+}
+
+const FbOpTests fb_group_norm_tests = FB_OP_TESTS ("group-norm", cases, run, 5e-6, 8e-3);
