@@ -70,11 +70,12 @@ typedef struct
  * Strength picks the level that a picture is noised to, and all N steps run from there; T = n_train, S = strength · T − 1.
  * - At strength 1 the timesteps are the plain list of text to image.
  * - ddim, euler, euler-ancestral, dpmpp-2m below 1: S first, then evenly down in the spacing's measure: trailing to one stride above −1;
- *   linspace to 0, and leading to steps_offset, both included. Where S is not above that end, as trailing.
+ *   linspace to 0, and leading to steps_offset, both included (dpmpp-2m: left out, as its plain lists do). Where S is not above that
+ *   end, as trailing. strength · T counts as 0.001 at least.
  * - flash and lcm below 1: S rounded to a whole number ≥ 0 first, then N − 1 of the steps the student was trained on
  *   (flash: T · 3/4 − 1, T · 1/2 − 1, T · 1/4 − 1; lcm: the 50 multiples of T / 50, less 1), if that many lie below: those nearest to even
  *   spacing. Else evenly, as trailing.
- * Timesteps below strength 1 are therefore fractions; those between 0 and −1 (strength · T < N) go on as schedule.h says.
+ * Below strength 1 timesteps may therefore be fractions; those between 0 and −1 (strength · T < N) go on as schedule.h says.
  */
 typedef struct FbSampler FbSampler;
 

@@ -65,7 +65,7 @@ extern const FbScheduleConfig fb_schedule_config_sd;
  * @config: as given, @config.trained_betas pointing nowhere
  * @alphas_cumprod: [n_train]: Ā_t, the share of the picture's variance left at timestep t; falls from near 1 to near 0
  *
- * Immutable. At timestep t a picture x0 has become z = a x0 + s ε with a = √Ā, s = √(1 − Ā); σ = s / a.
+ * Immutable. Ā has the value of the f32 that diffusers keeps. At timestep t a picture x0 has become z = a x0 + s ε with a = √Ā, s = √(1 − Ā); σ = s / a.
  */
 typedef struct FbSchedule
 {
