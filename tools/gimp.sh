@@ -47,7 +47,7 @@ tell_stages ()
 # demo [--task generate] [PROMPT] [--seed N] [--steps N] [--model NAME|PATH] [-o OUT.png]
 cmd_demo ()
 {
-  local task=generate prompt="a red apple" seed=-1 steps=4 model="" out=demo.png log=$build_dir/demo.log
+  local task=generate prompt="a red apple" seed=-1 steps="" model="" out=demo.png log=$build_dir/demo.log arguments
   while [ $# -gt 0 ]; do
     case "$1" in
       --task|--seed|--steps|--model|-o) [ $# -ge 2 ] || die "$1 needs a value"; ;;&
@@ -62,19 +62,23 @@ cmd_demo ()
   done
   [ "$task" = generate ] || die "there is no task “$task”; the tasks are: generate"
   [[ $seed =~ ^-?[0-9]+$ ]] || die "--seed takes a whole number, not “$seed”"
-  [[ $steps =~ ^[0-9]+$ ]] || die "--steps takes a whole number, not “$steps”"
+  [[ $steps =~ ^[0-9]*$ ]] || die "--steps takes a whole number, not “$steps”"
   case "$out" in *.png) ;; *) die "-o takes a name that ends in .png, not “$out”" ;; esac
   [ -d "$(dirname "$out")" ] || die "there is no folder $(dirname "$out") to write $out into"
   out=$(cd "$(dirname "$out")" && pwd)/$(basename "$out")
   [ ! -e "$model" ] || model=$(readlink -f "$model")
+
+  arguments="#:run-mode RUN-NONINTERACTIVE #:destination \"new-image\" #:prompt $(scheme_string "$prompt") #:seed \"$seed\""
+  [ -z "$steps" ] || arguments+=" #:steps $steps"             # without it, the model's own number
+  [ -z "$model" ] || arguments+=" #:model $(scheme_string "$model")"
 
   timed prepare prepare
   timed build build_and_stage
   rm -f "$out"
   in_root env GIMP3_DIRECTORY="$profile" gimp-console --no-interface --no-data --no-fonts \
     --console-messages --batch-interpreter=plug-in-script-fu-eval --quit \
-    -b "(begin (load $(scheme_string "$here/tools/demo.scm")) (demo-generate $(scheme_string "$prompt") \
-$(scheme_string "$model") $steps $(scheme_string "$seed") $(scheme_string "$out")))" \
+    -b "(begin (load $(scheme_string "$here/tools/demo.scm"))
+               (demo (lambda () (plug-in-flashbrush-generate $arguments)) $(scheme_string "$out")))" \
     2>"$log" | tell_stages || true
   [ -s "$out" ] || die "GIMP made no picture. $(reason_in "$log")"
   printf '%-12s %s\n' picture "$out"
@@ -93,7 +97,8 @@ reason_in ()
 # Runs GIMP on the display there is; else on one of its own, with a window manager, that ends with GIMP
 run_gimp='
   set -eu
-  if [ -n "${WAYLAND_DISPLAY:-}" ] || [ -n "${DISPLAY:-}" ]; then exec dbus-run-session -- gimp --new-instance "$@"; fi
+  log=$1; shift
+  if [ -n "${WAYLAND_DISPLAY:-}" ] || [ -n "${DISPLAY:-}" ]; then exec dbus-run-session -- gimp --new-instance "$@" 2>"$log"; fi
 
   number=$(mktemp)
   Xvfb -displayfd 9 -screen 0 1600x1000x24 -nolisten tcp 9>"$number" 2>/dev/null & server=$!
@@ -101,15 +106,16 @@ run_gimp='
   trap "exit 130" INT TERM HUP
   while [ ! -s "$number" ]; do kill -0 $server || exit 1; sleep 0.1; done
   DISPLAY=:$(cat "$number"); export DISPLAY
-  openbox 2>/dev/null &
+  openbox >"$log" 2>&1 &
   echo "dev: there is no display, so GIMP opens on one without a screen, $DISPLAY; a look at it:" >&2
   echo "dev:   DISPLAY=$DISPLAY ./dev shell import -window root screenshot.png" >&2
-  dbus-run-session -- gimp --new-instance "$@"
+  dbus-run-session -- gimp --new-instance "$@" 2>"$log"
 '
 
 # gimp [FILE...]: GIMP's window with our plug-ins in Filters > Flashbrush
 cmd_gimp ()
 {
+  local log=$build_dir/gimp.log
   build_and_stage
-  in_root env GIMP3_DIRECTORY="$profile" sh -c "$run_gimp" sh "$@"
+  in_root env GIMP3_DIRECTORY="$profile" sh -c "$run_gimp" sh "$log" "$@" || die "GIMP ended with an error; its log is $log"
 }
