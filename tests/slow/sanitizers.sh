@@ -5,7 +5,8 @@
 set -eu
 source=$1 build=$2 report=$3
 
-export ASAN_OPTIONS=detect_stack_use_after_return=1:abort_on_error=1
+# memory that runs out is an error we handle, not a bug
+export ASAN_OPTIONS=detect_stack_use_after_return=1:abort_on_error=1:allocator_may_return_null=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export LSAN_OPTIONS=suppressions="$source/tests/slow/lsan.supp":print_suppressions=0
 
