@@ -49,6 +49,7 @@ typedef struct
   void (* layer_norm) (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbTensor *weight, const FbTensor *bias, float eps);
   void (* add)        (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
   void (* concat)     (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
+  void (* upsample)   (FbDevice *dev, FbTensor *out, const FbTensor *x);
   void (* cast)       (FbDevice *dev, FbTensor *out, const FbTensor *x);
 } FbDeviceOps;
 

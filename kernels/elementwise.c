@@ -45,6 +45,20 @@ fb_op_concat (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b
 }
 
 void
+fb_op_upsample (FbDevice *dev, FbTensor *out, const FbTensor *x)
+{
+  const FbTensor *tensors[] = { out, x };
+
+  g_assert (out->dtype == x->dtype && fb_device_supports (dev, x->dtype));
+  g_assert (x->n_dims == 4 && out->n_dims == 4 && out->shape[0] == x->shape[0] && out->shape[3] == x->shape[3]);
+  for (int i = 1; i <= 2; i++)
+    g_assert (out->shape[i] == 2 * x->shape[i] || out->shape[i] == 2 * x->shape[i] - 1);
+
+  if (fb_op_ready (dev, dev->ops->upsample != NULL, tensors, G_N_ELEMENTS (tensors)))
+    dev->ops->upsample (dev, out, x);
+}
+
+void
 fb_op_cast (FbDevice *dev, FbTensor *out, const FbTensor *x)
 {
   const FbTensor *tensors[] = { out, x };

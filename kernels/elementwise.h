@@ -24,6 +24,16 @@ void fb_op_add (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor 
 void fb_op_concat (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
 
 /**
+ * fb_op_upsample:
+ * @out: [N, Ho, Wo, C], dtype of @x; Ho = 2 H or 2 H − 1, Wo = 2 W or 2 W − 1
+ * @x: [N, H, W, C]
+ *
+ * Enlarges a picture 2× by repeating pixels, and leaves out the last row or column where @out is smaller: the size that an odd picture had
+ * before it was halved. Even sizes need no such step: fb_op_conv2d() enlarges by itself. Exact.
+ */
+void fb_op_upsample (FbDevice *dev, FbTensor *out, const FbTensor *x);
+
+/**
  * fb_op_cast:
  * @out: shape of @x, any floating dtype
  *

@@ -116,5 +116,6 @@ const FbDeviceOps fb_reference_ops =
   .layer_norm  = fb_reference_layer_norm,
   .add         = fb_reference_add,
   .concat      = fb_reference_concat,
+  .upsample    = fb_reference_upsample,
   .cast        = fb_reference_cast,
 };

@@ -33,6 +33,23 @@ fb_reference_concat (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTe
 }
 
 void
+fb_reference_upsample (FbDevice *dev, FbTensor *out, const FbTensor *x)
+{
+  g_autofree double *X      = fb_reference_read (x);
+  g_autofree double *result = g_new (double, fb_tensor_n_elements (out));
+  size_t             H = x->shape[1], W = x->shape[2], C = x->shape[3];
+  size_t             Ho = out->shape[1], Wo = out->shape[2];
+
+  for (size_t n = 0; n < (size_t) x->shape[0]; n++)
+    for (size_t i = 0; i < Ho; i++)
+      for (size_t j = 0; j < Wo; j++)
+        for (size_t c = 0; c < C; c++)
+          result[((n * Ho + i) * Wo + j) * C + c] = X[((n * H + i / 2) * W + j / 2) * C + c];
+
+  fb_reference_write (out, result);
+}
+
+void
 fb_reference_cast (FbDevice *dev, FbTensor *out, const FbTensor *x)
 {
   fb_dtype_convert (out->data, out->dtype, x->data, x->dtype, fb_tensor_n_elements (x));

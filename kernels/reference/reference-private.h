@@ -27,4 +27,5 @@ void fb_reference_group_norm (FbDevice *dev, FbTensor *out, const FbTensor *x, c
 void fb_reference_layer_norm (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbTensor *weight, const FbTensor *bias, float eps);
 void fb_reference_add        (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
 void fb_reference_concat     (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
+void fb_reference_upsample   (FbDevice *dev, FbTensor *out, const FbTensor *x);
 void fb_reference_cast       (FbDevice *dev, FbTensor *out, const FbTensor *x);
