@@ -1,0 +1,140 @@
+/* core/models/loader.c: fills a network's parameters from a checkpoint. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "core/models/loader.h"
+
+#include <glib/gi18n-lib.h>
+
+/* [a, b, 1, 1] and [a, b] are one shape: 1×1 convolutions and linear layers occur for each other */
+static gboolean
+shape_fits (const FbParam *param, const FbTensorInfo *info)
+{
+  for (int i = 0; i < MAX (param->n_dims, info->n_dims); i++)
+    if ((i < param->n_dims ? param->shape[i] : 1) != (i < info->n_dims ? info->shape[i] : 1))
+      return FALSE;
+
+  return TRUE;
+}
+
+static char *
+shape_string (const FbParam *param)
+{
+  GString *text = g_string_new ("[");
+
+  for (int i = 0; i < param->n_dims; i++)
+    g_string_append_printf (text, "%s%d", i > 0 ? ", " : "", param->shape[i]);
+  g_string_append_c (text, ']');
+
+  return g_string_free (text, FALSE);
+}
+
+gboolean
+fb_loader_check (const FbLoader *loader, GError **error)
+{
+  const char *path = fb_checkpoint_path (loader->checkpoint);
+
+  for (guint i = 0; i < fb_params_n (loader->params); i++)
+    {
+      const FbParam      *param = fb_params_get (loader->params, i);
+      const FbTensorInfo *info  = fb_checkpoint_lookup (loader->checkpoint, param->name);
+
+      if (info == NULL)
+        {
+          g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_MISSING_TENSOR,
+                       _("“%s” cannot be used: its tensor “%s” is missing. Fetch the model again, or choose another one."), path, param->name);
+          return FALSE;
+        }
+      if (!shape_fits (param, info))
+        {
+          g_autofree char *theirs = fb_tensor_info_shape_string (info);
+          g_autofree char *ours   = shape_string (param);
+
+          g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_SHAPE,
+                       _("“%s” cannot be used: its tensor “%s” has the shape %s instead of %s. Choose a model of a supported family."),
+                       path, param->name, theirs, ours);
+          return FALSE;
+        }
+      if (!info->readable)
+        {
+          g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_DTYPE,
+                       _("“%s” cannot be used: its tensor “%s” is stored as %s, which is not supported. Choose an f16, bf16 or f32 file."),
+                       path, param->name, info->dtype_name);
+          return FALSE;
+        }
+    }
+
+  return TRUE;
+}
+
+gboolean
+fb_loader_is_complete (const FbLoader *loader)
+{
+  for (guint i = 0; i < fb_params_n (loader->params); i++)
+    if (!fb_param_is_filled (fb_params_get (loader->params, i)))
+      return FALSE;
+
+  return TRUE;
+}
+
+/* Reads @param and puts it into its place. As the file has it, where that can be packed directly; through f32 where LoRAs change it: deltas
+ * are added before anything is rounded to the compute type. */
+static gboolean
+fill (const FbLoader *loader, const FbParam *param, GByteArray *buffer, GCancellable *cancellable, GError **error)
+{
+  FbCheckpoint   *checkpoint = loader->checkpoint;
+  const gboolean  changed    = loader->touches != NULL && loader->touches (param->name, loader->change_data);
+  FbDtype         dtype      = fb_checkpoint_lookup (checkpoint, param->name)->dtype;
+  const gboolean  through    = changed || dtype == FB_DTYPE_F64;
+
+  if (through)
+    dtype = FB_DTYPE_F32;
+  g_byte_array_set_size (buffer, MAX (buffer->len, param->n_elements * fb_dtype_size (dtype)));
+
+  if (through)
+    {
+      float *values = (float *) (gpointer) buffer->data;
+
+      if (!fb_checkpoint_read_f32 (checkpoint, param->name, param->n_dims, param->shape, values, cancellable, error))
+        return FALSE;
+      if (changed && !loader->change (param, values, loader->change_data, cancellable, error))
+        return FALSE;
+    }
+  else if (!fb_checkpoint_read_raw (checkpoint, param->name, param->n_dims, param->shape, buffer->data, cancellable, error))
+    return FALSE;
+
+  fb_param_fill (param, loader->dev, loader->dtype, buffer->data, dtype);
+
+  return TRUE;
+}
+
+gboolean
+fb_loader_fill (const FbLoader *loader, FbLoaderProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error)
+{
+  g_autoptr(GByteArray) buffer = g_byte_array_new ();
+  guint64               total = 0, done = 0;
+
+  if (!fb_loader_check (loader, error))
+    return FALSE;
+
+  for (guint i = 0; i < fb_params_n (loader->params); i++)
+    if (!fb_param_is_filled (fb_params_get (loader->params, i)))
+      total += fb_params_get (loader->params, i)->n_elements;
+
+  for (guint i = 0; i < fb_params_n (loader->params); i++)
+    {
+      const FbParam *param = fb_params_get (loader->params, i);
+
+      if (fb_param_is_filled (param))
+        continue;
+      if (!fill (loader, param, buffer, cancellable, error))
+        return FALSE;
+      if (fb_device_has_failed (loader->dev))
+        {
+          fb_param_empty (param);         /* it may hold nothing */
+          return fb_device_check (loader->dev, error);
+        }
+      done += param->n_elements;
+      if (progress != NULL)
+        progress ((double) done / (double) total, user_data);
+    }
+
+  return TRUE;
+}
