@@ -52,4 +52,5 @@ void fb_cpu_group_norm (FbDevice *dev, FbTensor *out, const FbTensor *x, const F
 void fb_cpu_layer_norm (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbTensor *weight, const FbTensor *bias, float eps);
 void fb_cpu_add        (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
 void fb_cpu_concat     (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
+void fb_cpu_upsample   (FbDevice *dev, FbTensor *out, const FbTensor *x);
 void fb_cpu_cast       (FbDevice *dev, FbTensor *out, const FbTensor *x);

@@ -187,5 +187,6 @@ const FbDeviceOps fb_cpu_ops =
   .layer_norm  = fb_cpu_layer_norm,
   .add         = fb_cpu_add,
   .concat      = fb_cpu_concat,
+  .upsample    = fb_cpu_upsample,
   .cast        = fb_cpu_cast,
 };

@@ -51,6 +51,24 @@ fb_cpu_concat (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *
 }
 
 void
+fb_cpu_upsample (FbDevice *dev, FbTensor *out, const FbTensor *x)
+{
+  size_t W = x->shape[2], Wo = out->shape[2], Ho = out->shape[1], H = x->shape[1];
+  size_t pixel  = x->shape[3] * fb_dtype_size (x->dtype);
+  size_t n_rows = out->shape[0] * Ho;
+
+#pragma omp parallel for num_threads(dev->n_threads)
+  for (size_t row = 0; row < n_rows; row++)
+    {
+      const char *from = (const char *) x->data + (row / Ho * H + row % Ho / 2) * W * pixel;
+      char       *to   = (char *) out->data + row * Wo * pixel;
+
+      for (size_t i = 0; i < Wo; i++)
+        memcpy (to + i * pixel, from + i / 2 * pixel, pixel);
+    }
+}
+
+void
 fb_cpu_cast (FbDevice *dev, FbTensor *out, const FbTensor *x)
 {
   size_t n     = fb_tensor_n_elements (x);

@@ -11,7 +11,7 @@
 static const FbOpTests * const ops[] =
 {
   &fb_activation_tests, &fb_add_tests, &fb_attention_tests, &fb_cast_tests, &fb_concat_tests, &fb_conv2d_tests, &fb_geglu_tests,
-  &fb_group_norm_tests, &fb_layer_norm_tests, &fb_linear_tests,
+  &fb_group_norm_tests, &fb_layer_norm_tests, &fb_linear_tests, &fb_upsample_tests,
 };
 
 typedef struct

@@ -23,7 +23,7 @@ typedef struct
   { op, cases, sizeof cases[0], G_N_ELEMENTS (cases), run, f32_tolerance, bf16_tolerance }
 
 extern const FbOpTests fb_activation_tests, fb_geglu_tests, fb_conv2d_tests, fb_linear_tests, fb_attention_tests, fb_group_norm_tests,
-                       fb_layer_norm_tests, fb_add_tests, fb_concat_tests, fb_cast_tests;
+                       fb_layer_norm_tests, fb_add_tests, fb_concat_tests, fb_cast_tests, fb_upsample_tests;
 
 /* (transfer full): normally distributed values that depend on @seed and the number of elements alone, rounded to @dtype */
 FbTensor * fb_test_tensor (FbDevice *dev, FbDtype dtype, int n_dims, const int *shape, guint32 seed, float mean, float deviation);

@@ -101,3 +101,32 @@ run_cast (FbDevice *dev, FbDtype dtype, const void *one)
 }
 
 const FbOpTests fb_cast_tests = FB_OP_TESTS ("cast", cast_cases, run_cast, 0, 0);
+
+typedef struct
+{
+  const char *name;
+  int         shape[4];
+  int         cut_rows, cut_columns;
+} UpsampleCase;
+
+static const UpsampleCase upsample_cases[] =
+{
+  { "even",         { 1, 4, 6, 40 },   0, 0 },
+  { "odd-height",   { 2, 5, 4, 33 },   1, 0 },
+  { "odd-both",     { 2, 9, 3, 1280 }, 1, 1 },
+  { "to-one-pixel", { 1, 1, 1, 8 },    1, 1 },
+};
+
+static FbTensor *
+run_upsample (FbDevice *dev, FbDtype dtype, const void *one)
+{
+  const UpsampleCase *c     = one;
+  int                 out_shape[] = { c->shape[0], 2 * c->shape[1] - c->cut_rows, 2 * c->shape[2] - c->cut_columns, c->shape[3] };
+  g_autoptr(FbTensor) x     = fb_test_tensor (dev, dtype, 4, c->shape, 1, 0, 1);
+  FbTensor           *out   = fb_tensor_new (dev, dtype, 4, out_shape);
+
+  fb_op_upsample (dev, out, x);
+  return out;
+}
+
+const FbOpTests fb_upsample_tests = FB_OP_TESTS ("upsample", upsample_cases, run_upsample, 0, 0);
