@@ -1,0 +1,148 @@
+/* kernels/measure/device.c: a device that computes nothing and counts bytes. SPDX-License-Identifier: LGPL-3.0-or-later */
+
+#include <string.h>
+
+#include "kernels/device-private.h"
+#include "kernels/measure.h"
+
+#define LARGEST ((size_t) 1 << 46)    /* bytes; a single tensor beyond that fails, so that sums cannot wrap */
+
+static char nothing;                  /* what every tensor's data points to: never read, never written */
+
+static gboolean
+measure_open (FbDevice *dev, GError **error)
+{
+  return TRUE;
+}
+
+static void
+measure_close (FbDevice *dev)
+{
+}
+
+static FbDtype
+measure_best_dtype (const FbDevice *dev)
+{
+  return FB_DTYPE_F32;
+}
+
+static gboolean
+measure_supports (const FbDevice *dev, FbDtype dtype)
+{
+  return dtype <= FB_DTYPE_F64;
+}
+
+static void *
+measure_alloc (FbDevice *dev, size_t n_bytes)
+{
+  return n_bytes <= LARGEST ? &nothing : NULL;
+}
+
+static void
+measure_free (FbDevice *dev, void *data, size_t n_bytes)
+{
+}
+
+static void
+measure_upload (FbDevice *dev, void *device, FbDtype device_dtype, const void *host, FbDtype host_dtype, size_t n)
+{
+}
+
+static void
+measure_download (FbDevice *dev, void *host, FbDtype host_dtype, const void *device, FbDtype device_dtype, size_t n)
+{
+  memset (host, 0, n * fb_dtype_size (host_dtype));
+}
+
+static void
+measure_pack (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dtype)
+{
+  weight->packed = &nothing;
+}
+
+static void
+measure_free_packed (FbDevice *dev, FbWeight *weight)
+{
+}
+
+static void
+measure_unary (FbDevice *dev, FbTensor *out, const FbTensor *x)
+{
+}
+
+static void
+measure_binary (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b)
+{
+}
+
+static void
+measure_activation (FbDevice *dev, FbTensor *out, const FbTensor *x, FbActivation act)
+{
+}
+
+static void
+measure_conv2d (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbWeight *weight, const FbTensor *bias,
+                const FbTensor *residual, const FbConv2dParams *params, FbActivation act)
+{
+}
+
+static void
+measure_linear (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbWeight *weight, const FbTensor *bias,
+                const FbTensor *residual, FbActivation act)
+{
+}
+
+static void
+measure_attention (FbDevice *dev, FbTensor *out, const FbTensor *q, const FbTensor *k, const FbTensor *v,
+                   int n_heads, float scale, gboolean causal)
+{
+}
+
+static void
+measure_group_norm (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbTensor *weight, const FbTensor *bias,
+                    int n_groups, float eps, FbActivation act)
+{
+}
+
+static void
+measure_layer_norm (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbTensor *weight, const FbTensor *bias, float eps)
+{
+}
+
+static const FbDeviceOps measure_ops =
+{
+  .name        = "measure",
+  .open        = measure_open,
+  .close       = measure_close,
+  .best_dtype  = measure_best_dtype,
+  .supports    = measure_supports,
+  .alloc       = measure_alloc,
+  .free        = measure_free,
+  .upload      = measure_upload,
+  .download    = measure_download,
+  .pack        = measure_pack,
+  .free_packed = measure_free_packed,
+  .activation  = measure_activation,
+  .geglu       = measure_unary,
+  .conv2d      = measure_conv2d,
+  .linear      = measure_linear,
+  .attention   = measure_attention,
+  .group_norm  = measure_group_norm,
+  .layer_norm  = measure_layer_norm,
+  .add         = measure_binary,
+  .concat      = measure_binary,
+  .upsample    = measure_unary,
+  .cast        = measure_unary,
+};
+
+FbDevice *
+fb_device_new_measure (void)
+{
+  FbDevice *dev = g_new0 (FbDevice, 1);
+
+  dev->ops       = &measure_ops;
+  dev->ref_count = 1;
+  dev->n_threads = 1;
+
+  return dev;
+}
