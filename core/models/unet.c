@@ -187,6 +187,14 @@ fb_unet_config (const FbUnet *m)
   return &m->config;
 }
 
+gboolean
+fb_unet_halves_oddly (const FbUnet *m, int height, int width)
+{
+  const int n = 1 << (m->config.n_levels - 1);
+
+  return height % n != 0 || width % n != 0;
+}
+
 void
 fb_unet_sinusoid (float value, int width, gboolean flip_sin_to_cos, float frequency_shift, float *out)
 {

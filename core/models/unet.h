@@ -73,5 +73,8 @@ typedef struct
  */
 FbTensor *           fb_unet_forward (FbContext *ctx, const FbUnet *m, FbTensor *latents, const FbUnetConditions *conditions);
 
+/* Whether some level meets a side that does not halve evenly: such a size needs fb_params_set_odd_sizes() before loading. */
+gboolean             fb_unet_halves_oddly (const FbUnet *m, int height, int width);
+
 /* Sinusoids of @value: @width numbers, as diffusers' get_timestep_embedding; arXiv:1706.03762, section 3.5 */
 void                 fb_unet_sinusoid (float value, int width, gboolean flip_sin_to_cos, float frequency_shift, float *out);

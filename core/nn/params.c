@@ -247,8 +247,9 @@ fb_param_fill (const FbParam *param, FbDevice *dev, FbDtype dtype, const void *d
       break;
     case FB_PARAM_TABLE:
       param->slot.table->dtype = dtype;
-      param->slot.table->rows = g_malloc (param->n_elements * fb_dtype_size (dtype));
-      fb_dtype_convert (param->slot.table->rows, dtype, data, data_dtype, param->n_elements);
+      param->slot.table->rows = g_malloc0 (param->n_elements * fb_dtype_size (dtype));
+      if (data != NULL)
+        fb_dtype_convert (param->slot.table->rows, dtype, data, data_dtype, param->n_elements);
       break;
     }
 }

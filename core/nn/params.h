@@ -104,7 +104,7 @@ gboolean        fb_param_is_filled (const FbParam *param);
 
 /**
  * fb_param_fill:
- * @data: host elements of @data_dtype, as many as @param has; not needed after the call
+ * @data: (nullable): host elements of @data_dtype, as many as @param has; not needed after the call. %NULL only on a measuring device.
  *
  * Puts the values into their place, packed for @dev in @dtype (vectors: f32). Frees what was there first, so that no weight is held twice.
  */

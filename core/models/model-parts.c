@@ -1,0 +1,98 @@
+/* core/models/model-parts.c: loads and drops a model's parts. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "core/models/model-private.h"
+
+FbLoader
+fb_model_loader (FbModel *model, FbModelPart part)
+{
+  FbLoader loader = { .dev = model->dev, .dtype = model->dtype };
+
+  switch (part)
+    {
+    case FB_MODEL_TEXT_ENCODER:
+      loader.params = fb_clip_text_params (model->text);
+      loader.checkpoint = model->text_file;
+      break;
+    case FB_MODEL_UNET:
+      loader.params = fb_unet_params (model->unet);
+      loader.checkpoint = model->unet_file;
+      break;
+    case FB_MODEL_VAE_ENCODER:
+      loader.params = fb_vae_encoder_params (model->encoder);
+      loader.checkpoint = model->vae_file;
+      break;
+    case FB_MODEL_VAE_DECODER:
+      loader.params = fb_vae_decoder_params (model->decoder);
+      loader.checkpoint = model->vae_file;
+      break;
+    case FB_MODEL_TAESD:
+      loader.params = model->taesd != NULL ? fb_taesd_decoder_params (model->taesd) : NULL;
+      loader.checkpoint = model->taesd_file;
+      break;
+    }
+
+  return loader;
+}
+
+gboolean
+fb_model_load (FbModel *model, FbModelPart part, FbModelProgressFunc progress, gpointer user_data,
+               GCancellable *cancellable, GError **error)
+{
+  const FbLoader loader = fb_model_loader (model, part);
+
+  g_assert (loader.params != NULL);
+
+  return fb_loader_is_complete (&loader) || fb_loader_fill (&loader, progress, user_data, cancellable, error);
+}
+
+gboolean
+fb_model_is_loaded (FbModel *model, FbModelPart part)
+{
+  const FbLoader loader = fb_model_loader (model, part);
+
+  return loader.params != NULL && fb_loader_is_complete (&loader);
+}
+
+void
+fb_model_unload_part (FbModel *model, FbModelPart part)
+{
+  const FbLoader loader = fb_model_loader (model, part);
+
+  if (loader.params != NULL)
+    fb_params_clear (loader.params);
+}
+
+void
+fb_model_forget_context (FbModel *model)
+{
+  g_clear_pointer (&model->context, fb_tensor_unref);
+  g_clear_pointer (&model->context_values, g_free);
+}
+
+void
+fb_model_unload (FbModel *model)
+{
+  for (int part = 0; part < FB_MODEL_N_PARTS; part++)
+    fb_model_unload_part (model, part);
+  fb_model_forget_context (model);
+  fb_device_trim (model->dev);
+}
+
+void
+fb_model_set_dtype (FbModel *model, FbDtype dtype)
+{
+  if (dtype == model->dtype)
+    return;
+
+  fb_model_unload (model);
+  model->dtype = dtype;
+  fb_nn_context_free (model->ctx);
+  model->ctx = fb_nn_context_new (model->dev, dtype);
+}
+
+guint64
+fb_model_weight_bytes (FbModel *model, FbModelPart part)
+{
+  const FbLoader loader = fb_model_loader (model, part);
+
+  return loader.params != NULL ? fb_params_bytes (loader.params, model->dtype) : 0;
+}

@@ -1,0 +1,64 @@
+/* core/models/model-private.h: what a model is made of; for its neighbours here. SPDX-License-Identifier: LGPL-3.0-or-later */
+#pragma once
+
+#include "core/models/family.h"
+#include "core/models/linear-preview.h"
+#include "core/models/loader.h"
+#include "core/models/model.h"
+
+struct FbModel
+{
+  char            *path;
+  FbDevice        *dev;
+  FbDtype          dtype;
+  FbContext       *ctx;
+  const FbFamily  *family;
+  FbModelInfo      info;
+  char            *sampler, *timestep_spacing;              /* owned; @info points to them */
+  FbSchedule      *schedule;
+  FbClipTokenizer *tokenizer;                               /* NULL until asked for */
+
+  FbCheckpoint    *text_file, *unet_file, *vae_file, *taesd_file;
+  FbVaeConfig      vae_config;
+  FbTaesdConfig    taesd_config;
+  FbClipText      *text;                                    /* networks are described when the model opens and hold weights once loaded */
+  FbUnet          *unet;
+  FbVaeEncoder    *encoder;
+  FbVaeDecoder    *decoder;
+  FbTaesdDecoder  *taesd;
+
+  float           *context_values;                          /* what @context holds: prompts stay the same from step to step */
+  FbTensor        *context;
+
+  gboolean         has_linear_preview;
+  FbLinearPreview  linear_preview;
+};
+
+/* The loader of one part; @params is NULL where the model has no such part. */
+FbLoader  fb_model_loader   (FbModel *model, FbModelPart part);
+
+/* Frees what depends on the weights or on the type they are packed in. */
+void      fb_model_forget_context (FbModel *model);
+
+/**
+ * FbModelCall: one computation that a cancellable can stop
+ *
+ * fb_model_begin() loads @part and hands the cancellable to the device; fb_model_end() frees the context's tensors and says how it went:
+ * %FALSE with %G_IO_ERROR_CANCELLED or the device's own error. End is called exactly when begin returned %TRUE.
+ */
+typedef struct
+{
+  FbModel      *model;
+  GCancellable *cancellable;
+  gulong        handler;
+  gint          cancelled;
+} FbModelCall;
+
+gboolean  fb_model_begin (FbModelCall *call, FbModel *model, FbModelPart part, GCancellable *cancellable, GError **error);
+gboolean  fb_model_end   (FbModelCall *call, GError **error);
+
+/* Latent pixels per side of a tile for a picture of so many latent pixels; @tile is the caller's wish, or 0. */
+int       fb_model_tile_size (FbModel *model, int height, int width, int tile);
+
+/* %FALSE with NOT_FINITE if @values hold NaN or infinity. */
+gboolean  fb_model_check_finite (FbModel *model, const float *values, gsize n, GError **error);

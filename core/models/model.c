@@ -1,0 +1,286 @@
+/* core/models/model.c: opens a checkpoint and describes its networks. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include <glib/gi18n-lib.h>
+
+#include "core/formats/json-file.h"
+#include "core/models/config.h"
+#include "core/models/model-private.h"
+#include "core/samplers/sampler.h"
+
+/* the component, in @other instead of the model itself where that is given */
+static FbCheckpoint *
+open_component (FbModel *model, const char *component, const char *other, GError **error)
+{
+  return fb_checkpoint_open (other != NULL ? other : model->path, component, error);
+}
+
+/* Every tensor a network expects is there: better said now than in the middle of a job */
+static gboolean
+check_part (FbModel *model, FbModelPart part, GError **error)
+{
+  const FbLoader loader = fb_model_loader (model, part);
+
+  return fb_loader_check (&loader, error);
+}
+
+static gboolean
+open_text (FbModel *model, GError **error)
+{
+  FbClipTextConfig config;
+
+  model->text_file = open_component (model, "text_encoder", NULL, error);
+  if (model->text_file == NULL || !fb_family_text_config (model->family, model->text_file, &config, error))
+    return FALSE;
+
+  model->text = fb_clip_text_new (&config);
+  model->info.context_width = config.width;
+  if (config.width != fb_unet_config (model->unet)->context_width)
+    {
+      g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_FAMILY,
+                   _("“%s” cannot be used: its text encoder gives %d channels, but its UNet takes %d. Fetch the model again."),
+                   model->path, config.width, fb_unet_config (model->unet)->context_width);
+      return FALSE;
+    }
+
+  return check_part (model, FB_MODEL_TEXT_ENCODER, error);
+}
+
+static gboolean
+open_unet (FbModel *model, GError **error)
+{
+  FbUnetConfig config;
+
+  model->unet_file = open_component (model, "unet", NULL, error);
+  model->family = model->unet_file != NULL ? fb_family_detect (model->unet_file, error) : NULL;
+  if (model->family == NULL || !fb_family_unet_config (model->family, model->unet_file, &config, error))
+    return FALSE;
+
+  model->unet = fb_unet_new (&config);
+  model->info.family = model->family->name;
+  model->info.unet_channels = config.in_channels;
+
+  return check_part (model, FB_MODEL_UNET, error);
+}
+
+static gboolean
+open_vae (FbModel *model, const char *vae_path, GError **error)
+{
+  const FbVaeConfig *config = &model->vae_config;
+
+  model->vae_file = open_component (model, "vae", vae_path, error);
+  if (model->vae_file == NULL || !fb_family_vae_config (model->family, model->vae_file, &model->vae_config, error))
+    return FALSE;
+
+  if (config->latent_channels != fb_unet_config (model->unet)->out_channels)
+    {
+      g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_FAMILY,
+                   _("The autoencoder in “%s” has %d latent channels, but the model makes %d. Choose an autoencoder of the same family."),
+                   fb_checkpoint_path (model->vae_file), config->latent_channels, fb_unet_config (model->unet)->out_channels);
+      return FALSE;
+    }
+  model->encoder = fb_vae_encoder_new (config);
+  model->decoder = fb_vae_decoder_new (config);
+  model->info.latent_channels = config->latent_channels;
+  model->info.scale_factor = fb_vae_config_scale (config);
+
+  return check_part (model, FB_MODEL_VAE_DECODER, error);
+}
+
+gboolean
+fb_model_set_taesd (FbModel *model, const char *path, GError **error)
+{
+  g_autoptr(FbCheckpoint) file = fb_checkpoint_open (path, "taesd", error);
+  FbTaesdConfig           config;
+
+  if (file == NULL || !fb_family_taesd_config (file, &config, error))
+    return FALSE;
+
+  if (config.latent_channels != model->info.latent_channels || 1 << (config.n_stages - 1) != model->info.scale_factor)
+    {
+      g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_FAMILY,
+                   _("The TAESD in “%s” does not fit “%s”: it is for another family of models."), path, model->path);
+      return FALSE;
+    }
+  g_clear_pointer (&model->taesd, fb_taesd_decoder_free);
+  g_clear_pointer (&model->taesd_file, fb_checkpoint_unref);
+  model->taesd_config = config;
+  model->taesd = fb_taesd_decoder_new (&config);
+  model->taesd_file = g_steal_pointer (&file);
+  if (check_part (model, FB_MODEL_TAESD, error))
+    return TRUE;
+
+  g_clear_pointer (&model->taesd, fb_taesd_decoder_free);
+  g_clear_pointer (&model->taesd_file, fb_checkpoint_unref);
+  return FALSE;
+}
+
+/* A TAESD beside the checkpoint is an offer: one that does not fit is passed over. */
+static void
+look_for_taesd (FbModel *model)
+{
+  g_autofree char   *parent   = g_path_get_dirname (model->path);
+  const gboolean     is_dir   = g_file_test (model->path, G_FILE_TEST_IS_DIR);
+  g_autofree char   *folder   = g_build_filename (is_dir ? model->path : parent, "taesd", NULL);
+  g_autoptr(GDir)    dir      = NULL;
+  const char        *name;
+
+  if (g_file_test (folder, G_FILE_TEST_IS_DIR) && fb_model_set_taesd (model, folder, NULL))
+    return;
+
+  dir = g_dir_open (is_dir ? model->path : parent, 0, NULL);
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (is_dir ? model->path : parent, name, NULL);
+
+      if (g_str_has_prefix (name, "taesd") && g_str_has_suffix (name, ".safetensors") && strstr (name, "encoder") == NULL &&
+          fb_model_set_taesd (model, path, NULL))
+        return;
+    }
+}
+
+static gboolean
+open_schedule (FbModel *model, GError **error)
+{
+  JsonObject      *json   = fb_checkpoint_scheduler_config (model->unet_file);
+  FbScheduleConfig config = fb_schedule_config_sd;
+
+  config.prediction = model->family->prediction;
+  model->schedule = json != NULL ? fb_schedule_new_from_json (json, error) : fb_schedule_new (&config, error);
+  if (model->schedule == NULL)
+    g_prefix_error (error, "%s: ", model->path);
+
+  return model->schedule != NULL;
+}
+
+/* The picture's size: sample_size of the UNet's config.json, else the family's */
+static int
+default_size (FbModel *model)
+{
+  JsonObject     *json   = fb_checkpoint_config (model->unet_file);
+  FbConfigReader  reader = { .json = json, .path = model->path };
+  int             size   = json != NULL ? fb_config_int (&reader, "sample_size", 1, 1024, 0) : 0;
+
+  g_clear_error (&reader.error);                     /* two numbers or nonsense: only a recommendation is lost */
+
+  return size > 0 ? size * model->info.scale_factor : model->family->size;
+}
+
+/* What the checkpoint recommends: flashbrush.json in its folder, over the family's row */
+static gboolean
+open_recommendations (FbModel *model, GError **error)
+{
+  FbModelInfo            *info = &model->info;
+  const int               size = default_size (model);
+  g_autofree char        *path = g_build_filename (model->path, "flashbrush.json", NULL);
+  g_autoptr(JsonObject)   json = NULL;
+  FbConfigReader          r    = { .path = path };
+
+  if (g_file_test (path, G_FILE_TEST_EXISTS))
+    {
+      json = fb_json_load_object (path, error);
+      if (json == NULL)
+        return FALSE;
+    }
+  else
+    json = json_object_new ();
+
+  r.json = json;
+  info->n_steps = fb_config_int (&r, "steps", 1, 1000, model->family->n_steps);
+  info->guidance_scale = fb_config_double (&r, "guidance_scale", 1.0, 100.0, model->family->guidance_scale);
+  info->width = fb_config_int (&r, "width", info->scale_factor, 8192, size);
+  info->height = fb_config_int (&r, "height", info->scale_factor, 8192, size);
+  info->sampler = model->sampler = g_strdup (fb_config_string (&r, "sampler", model->family->sampler));
+  info->timestep_spacing = model->timestep_spacing = g_strdup (fb_config_string (&r, "timestep_spacing", ""));
+  if (info->width % info->scale_factor != 0 || info->height % info->scale_factor != 0)
+    fb_config_fail (&r, _("width and height are no multiples of 8"));
+  if (!fb_config_finish (&r, error))
+    return FALSE;
+
+  if (fb_sampler_find (info->sampler, error) != NULL)
+    return TRUE;
+
+  g_prefix_error (error, "%s: ", path);
+  return FALSE;
+}
+
+FbModel *
+fb_model_open (const char *path, const char *vae_path, const char *taesd_path, FbDevice *dev, FbDtype dtype, GError **error)
+{
+  g_autoptr(FbModel) model = g_new0 (FbModel, 1);
+
+  model->path = g_strdup (path);
+  model->dev = fb_device_ref (dev);
+  model->dtype = dtype;
+  model->ctx = fb_nn_context_new (dev, dtype);
+
+  if (!open_unet (model, error) || !open_text (model, error) || !open_vae (model, vae_path, error) ||
+      !open_schedule (model, error) || !open_recommendations (model, error))
+    return NULL;
+
+  if (taesd_path == NULL)
+    look_for_taesd (model);
+  else if (!fb_model_set_taesd (model, taesd_path, error))
+    return NULL;
+
+  return g_steal_pointer (&model);
+}
+
+void
+fb_model_free (FbModel *model)
+{
+  if (model == NULL)
+    return;
+
+  fb_model_forget_context (model);
+  g_clear_pointer (&model->text, fb_clip_text_free);
+  g_clear_pointer (&model->unet, fb_unet_free);
+  g_clear_pointer (&model->encoder, fb_vae_encoder_free);
+  g_clear_pointer (&model->decoder, fb_vae_decoder_free);
+  g_clear_pointer (&model->taesd, fb_taesd_decoder_free);
+  g_clear_pointer (&model->text_file, fb_checkpoint_unref);
+  g_clear_pointer (&model->unet_file, fb_checkpoint_unref);
+  g_clear_pointer (&model->vae_file, fb_checkpoint_unref);
+  g_clear_pointer (&model->taesd_file, fb_checkpoint_unref);
+  g_clear_pointer (&model->schedule, fb_schedule_free);
+  g_clear_pointer (&model->ctx, fb_nn_context_free);
+  g_free (model->sampler);
+  g_free (model->timestep_spacing);
+  fb_device_unref (model->dev);
+  g_free (model->path);
+  g_free (model);
+}
+
+const char *
+fb_model_path (FbModel *model)
+{
+  return model->path;
+}
+
+const char *
+fb_model_family (FbModel *model)
+{
+  return model->family->name;
+}
+
+const FbModelInfo *
+fb_model_info (FbModel *model)
+{
+  return &model->info;
+}
+
+FbDtype
+fb_model_dtype (FbModel *model)
+{
+  return model->dtype;
+}
+
+const FbSchedule *
+fb_model_schedule (FbModel *model)
+{
+  return model->schedule;
+}
+
+gboolean
+fb_model_has_taesd (FbModel *model)
+{
+  return model->taesd != NULL;
+}

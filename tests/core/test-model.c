@@ -1,0 +1,544 @@
+/* tests/core/test-model.c: a model as tasks see it. SPDX-License-Identifier: LGPL-3.0-or-later
+ * The checkpoint and the expected values come from tests/golden/models/make.py. */
+#include <math.h>
+#include <string.h>
+
+#include <glib/gstdio.h>
+
+#include "core/formats/safetensors-writer.h"
+#include "core/models/linear-preview.h"
+#include "core/models/model.h"
+#include "core/models/tiles.h"
+
+#define H 16      /* of the fixture's latents */
+#define W 24
+
+typedef struct
+{
+  char          *path;
+  FbDevice      *dev;
+  FbModel       *model;
+  FbSafetensors *expected;
+} Fixture;
+
+static void
+set_up (Fixture *f, gconstpointer data)
+{
+  g_autoptr(GError) error    = NULL;
+  g_autofree char  *expected = g_test_build_filename (G_TEST_DIST, "golden", "models", "single", "expected.safetensors", NULL);
+
+  f->path = g_test_build_filename (G_TEST_DIST, "golden", "models", "single", "model.safetensors", NULL);
+  f->dev = fb_device_new ("cpu", 0, &error);
+  g_assert_no_error (error);
+  f->model = fb_model_open (f->path, NULL, NULL, f->dev, FB_DTYPE_F32, &error);
+  g_assert_no_error (error);
+  f->expected = fb_safetensors_open (expected, &error);
+  g_assert_no_error (error);
+}
+
+static void
+tear_down (Fixture *f, gconstpointer data)
+{
+  fb_model_free (f->model);
+  fb_safetensors_unref (f->expected);
+  g_assert_cmpuint (fb_device_bytes_in_use (f->dev), ==, 0);
+  fb_device_unref (f->dev);
+  g_free (f->path);
+}
+
+/* (transfer full) */
+static float *
+expected (Fixture *f, const char *name, gsize *n)
+{
+  g_autoptr(GError)   error = NULL;
+  const FbTensorInfo *info  = fb_safetensors_lookup (f->expected, name);
+  float              *values;
+
+  g_assert_nonnull (info);
+  values = g_new (float, fb_tensor_info_n_elements (info));
+  fb_safetensors_read_f32 (f->expected, info, 0, fb_tensor_info_n_elements (info), values, NULL, &error);
+  g_assert_no_error (error);
+  if (n != NULL)
+    *n = fb_tensor_info_n_elements (info);
+
+  return values;
+}
+
+static double
+distance (const float *a, const float *b, gsize n)
+{
+  double error = 0.0, norm = 0.0;
+
+  for (gsize i = 0; i < n; i++)
+    {
+      error += ((double) a[i] - b[i]) * ((double) a[i] - b[i]);
+      norm += (double) b[i] * b[i];
+    }
+
+  return sqrt (error / norm);
+}
+
+/* (transfer full): the fixture's step; NULL with @error set */
+static float *
+denoise (Fixture *f, GCancellable *cancellable, GError **error)
+{
+  g_autofree float *latents = expected (f, "unet.latents", NULL);
+  g_autofree float *context = expected (f, "unet.context", NULL);
+  g_autofree float *out     = g_new0 (float, 2 * H * W * 4);
+  const FbDenoise   call    = { .latents = latents, .n = 2, .height = H, .width = W, .timestep = 999.0f, .context = context, .n_tokens = 77 };
+
+  return fb_model_denoise (f->model, &call, out, cancellable, error) ? g_steal_pointer (&out) : NULL;
+}
+
+static float *
+denoise_well (Fixture *f)
+{
+  GError *error = NULL;
+  float  *out   = denoise (f, NULL, &error);
+
+  g_assert_no_error (error);
+  return out;
+}
+
+static void
+test_open_tells_what_the_file_holds (Fixture *f, gconstpointer data)
+{
+  const FbModelInfo *info = fb_model_info (f->model);
+
+  g_assert_cmpstr (info->family, ==, "sd-1.5");
+  g_assert_cmpint (info->latent_channels, ==, 4);
+  g_assert_cmpint (info->unet_channels, ==, 4);
+  g_assert_cmpint (info->scale_factor, ==, 8);
+  g_assert_cmpint (info->context_width, ==, 64);
+  g_assert_cmpint (info->width, ==, 512);
+  g_assert_false (fb_model_has_taesd (f->model));
+  for (int part = 0; part < FB_MODEL_N_PARTS; part++)
+    g_assert_false (fb_model_is_loaded (f->model, part));
+  g_assert_cmpuint (fb_device_bytes_in_use (f->dev), ==, 0);
+}
+
+static void
+test_networks_give_what_diffusers_gives (Fixture *f, gconstpointer data)
+{
+  g_autoptr(GError)  error   = NULL;
+  gsize              n;
+  g_autofree float  *noise   = expected (f, "unet.out", &n);
+  g_autofree float  *out     = denoise_well (f);
+  g_autofree float  *hidden  = expected (f, "text.skip1", NULL);
+  g_autofree float  *text    = g_new (float, 2 * 77 * 64);
+  g_autofree int    *ids     = g_new (int, 2 * 77);
+
+  g_assert_cmpuint (n, ==, 2 * H * W * 4);
+  g_assert_cmpfloat (distance (out, noise, n), <, 1e-4);
+
+  fb_safetensors_read (f->expected, fb_safetensors_lookup (f->expected, "text.ids"), 0, 2 * 77 * sizeof (int), ids, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (fb_model_encode_text (f->model, ids, 2, 1, text, NULL, &error));
+  g_assert_cmpfloat (distance (text, hidden, 2 * 77 * 64), <, 1e-4);
+
+  ids[3] = 99;
+  g_assert_false (fb_model_encode_text (f->model, ids, 2, 1, text, NULL, &error));
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_BAD_CONFIG);
+  g_clear_error (&error);
+  ids[3] = 1;
+  g_assert_false (fb_model_encode_text (f->model, ids, 2, 2, text, NULL, &error));
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_UNSUPPORTED);
+}
+
+static void
+test_autoencoder_scales_and_samples (Fixture *f, gconstpointer data)
+{
+  g_autoptr(GError) error   = NULL;
+  g_autofree float *picture = expected (f, "vae.picture", NULL);
+  g_autofree float *moments = expected (f, "vae.moments", NULL);
+  g_autofree float *latents = expected (f, "vae.latents", NULL);
+  g_autofree float *decoded = expected (f, "vae.decoded", NULL);
+  g_autofree float *pixels  = g_new (float, 48 * 32 * 3);
+  g_autofree float *want    = g_new (float, 4 * 6 * 4);
+  g_autofree float *noise   = g_new (float, 4 * 6 * 4);
+  g_autofree float *got     = g_new (float, 4 * 6 * 4);
+
+  for (int i = 0; i < 4 * 6; i++)
+    for (int c = 0; c < 4; c++)
+      {
+        noise[i * 4 + c] = sinf (i * 4 + c);
+        want[i * 4 + c] = 0.18215f * (moments[i * 8 + c] + expf (0.5f * moments[i * 8 + 4 + c]) * noise[i * 4 + c]);
+      }
+  g_assert_true (fb_model_encode_image (f->model, picture, 32, 48, noise, got, NULL, &error));
+  g_assert_cmpfloat (distance (got, want, 4 * 6 * 4), <, 1e-4);
+
+  for (int i = 0; i < 6 * 4 * 4; i++)
+    latents[i] *= 0.18215f;
+  g_assert_true (fb_model_decode (f->model, latents, 6, 4, 0, pixels, NULL, &error));
+  g_assert_cmpfloat (distance (pixels, decoded, 48 * 32 * 3), <, 1e-4);
+}
+
+static void
+test_second_step_is_the_same (Fixture *f, gconstpointer data)
+{
+  g_autofree float *first  = denoise_well (f);
+  const size_t      bytes  = fb_device_bytes_in_use (f->dev);
+  g_autofree float *second = denoise_well (f);
+
+  g_assert_cmpmem (first, 2 * H * W * 16, second, 2 * H * W * 16);
+  g_assert_cmpuint (fb_device_bytes_in_use (f->dev), ==, bytes);
+}
+
+/* A changed prompt at the same address must not be taken for the old one. */
+static void
+test_changed_context_is_seen (Fixture *f, gconstpointer data)
+{
+  g_autoptr(GError) error   = NULL;
+  g_autofree float *latents = expected (f, "unet.latents", NULL);
+  g_autofree float *context = expected (f, "unet.context", NULL);
+  g_autofree float *a       = g_new (float, 2 * H * W * 4);
+  g_autofree float *b       = g_new (float, 2 * H * W * 4);
+  const FbDenoise   call    = { .latents = latents, .n = 2, .height = H, .width = W, .timestep = 999.0f, .context = context, .n_tokens = 77 };
+
+  g_assert_true (fb_model_denoise (f->model, &call, a, NULL, &error));
+  context[2 * 77 * 64 - 1] += 5.0f;
+  g_assert_true (fb_model_denoise (f->model, &call, b, NULL, &error));
+  g_assert_cmpint (memcmp (a, b, H * W * 16), ==, 0);                           /* the first picture's prompt is untouched */
+  g_assert_cmpint (memcmp (a + H * W * 4, b + H * W * 4, H * W * 16), !=, 0);
+}
+
+static void
+test_unload_and_load_changes_nothing (Fixture *f, gconstpointer data)
+{
+  g_autofree float *first  = denoise_well (f);
+  g_autofree float *second = NULL;
+
+  g_assert_true (fb_model_is_loaded (f->model, FB_MODEL_UNET));
+  fb_model_unload (f->model);
+  g_assert_false (fb_model_is_loaded (f->model, FB_MODEL_UNET));
+  g_assert_cmpuint (fb_device_bytes_in_use (f->dev), ==, 0);
+  second = denoise_well (f);
+  g_assert_cmpmem (first, 2 * H * W * 16, second, 2 * H * W * 16);
+}
+
+static void
+cancel_half_way (double fraction, gpointer cancellable)
+{
+  if (fraction > 0.5)
+    g_cancellable_cancel (cancellable);
+}
+
+static gpointer
+cancel_soon (gpointer cancellable)
+{
+  g_usleep (2000);
+  g_cancellable_cancel (cancellable);
+  return NULL;
+}
+
+static void
+test_cancel_leaves_the_model_usable (Fixture *f, gconstpointer data)
+{
+  g_autoptr(GCancellable) loading   = g_cancellable_new ();
+  g_autoptr(GCancellable) computing = g_cancellable_new ();
+  g_autoptr(GError)       error     = NULL;
+  g_autofree float       *out       = NULL;
+  g_autofree float       *want      = expected (f, "unet.out", NULL);
+  GThread                *thread;
+
+  g_assert_false (fb_model_load (f->model, FB_MODEL_UNET, cancel_half_way, loading, loading, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  g_assert_true (fb_model_load (f->model, FB_MODEL_UNET, NULL, NULL, NULL, &error));
+
+  thread = g_thread_new ("cancel", cancel_soon, computing);
+  while ((out = denoise (f, computing, &error)) != NULL)             /* until one of them meets the cancel */
+    g_clear_pointer (&out, g_free);
+  g_thread_join (thread);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+
+  out = denoise_well (f);
+  g_assert_cmpfloat (distance (out, want, 2 * H * W * 4), <, 1e-4);
+}
+
+static void
+test_not_finite_is_an_error (Fixture *f, gconstpointer data)
+{
+  g_autoptr(GError) error   = NULL;
+  g_autofree float *latents = g_new0 (float, 4 * 4 * 4);
+  g_autofree float *pixels  = g_new (float, 32 * 32 * 3);
+
+  latents[5] = INFINITY;
+  g_assert_false (fb_model_decode (f->model, latents, 4, 4, 0, pixels, NULL, &error));
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FINITE);
+}
+
+static void
+test_weights_take_the_bytes_told (Fixture *f, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+
+  for (int part = FB_MODEL_TEXT_ENCODER; part <= FB_MODEL_VAE_DECODER; part++)
+    {
+      const guint64 told   = fb_model_weight_bytes (f->model, part);
+      const size_t  before = fb_device_bytes_in_use (f->dev);
+
+      g_assert_true (fb_model_load (f->model, part, NULL, NULL, NULL, &error));
+      if (part == FB_MODEL_TEXT_ENCODER)                    /* its embeddings stay with the host */
+        g_assert_cmpuint (fb_device_bytes_in_use (f->dev) - before, <=, told);
+      else
+        g_assert_cmpfloat (fabs ((double) (fb_device_bytes_in_use (f->dev) - before) / told - 1.0), <, 0.35);    /* packing pads */
+    }
+  g_assert_cmpuint (fb_model_weight_bytes (f->model, FB_MODEL_TAESD), ==, 0);
+}
+
+static void
+test_activations_take_the_bytes_told (Fixture *f, gconstpointer data)
+{
+  g_autoptr(GError) error   = NULL;
+  g_autofree float *latents = g_new0 (float, 16 * 24 * 4);
+  g_autofree float *pixels  = g_new (float, 128 * 192 * 3);
+  size_t            before;
+
+  g_free (denoise_well (f));
+  fb_model_load (f->model, FB_MODEL_VAE_DECODER, NULL, NULL, NULL, &error);
+  g_assert_no_error (error);
+
+  before = fb_device_bytes_in_use (f->dev);
+  fb_device_reset_peak (f->dev);
+  g_assert_true (fb_model_decode (f->model, latents, 16, 24, 0, pixels, NULL, &error));
+  g_assert_cmpfloat ((double) (fb_device_bytes_peak (f->dev) - before) /
+                     fb_model_activation_bytes (f->model, FB_MODEL_VAE_DECODER, 1, 128, 192), <=, 1.0);
+  g_assert_cmpfloat ((double) (fb_device_bytes_peak (f->dev) - before) /
+                     fb_model_activation_bytes (f->model, FB_MODEL_VAE_DECODER, 1, 128, 192), >=, 0.95);
+
+  g_assert_cmpuint (fb_model_activation_bytes (f->model, FB_MODEL_UNET, 2, 512, 512), >,
+                    fb_model_activation_bytes (f->model, FB_MODEL_UNET, 1, 512, 512));
+  g_assert_cmpuint (fb_model_activation_bytes (f->model, FB_MODEL_UNET, 4, 800000, 800000), >, (guint64) 1 << 45);
+}
+
+/* What the device computes in changes the numbers a little, and f32 comes back exactly. */
+static void
+test_dtype_can_change (Fixture *f, gconstpointer data)
+{
+  g_autofree float *exact = denoise_well (f);
+  g_autofree float *rough = NULL;
+  g_autofree float *again = NULL;
+
+  if (!fb_device_supports (f->dev, FB_DTYPE_BF16))
+    {
+      g_test_skip ("this processor does not multiply bf16");
+      return;
+    }
+  fb_model_set_dtype (f->model, FB_DTYPE_BF16);
+  rough = denoise_well (f);
+  g_assert_cmpfloat (distance (rough, exact, 2 * H * W * 4), >, 1e-4);
+  g_assert_cmpfloat (distance (rough, exact, 2 * H * W * 4), <, 5e-2);
+  fb_model_set_dtype (f->model, FB_DTYPE_F32);
+  again = denoise_well (f);
+  g_assert_cmpmem (exact, 2 * H * W * 16, again, 2 * H * W * 16);
+}
+
+/* Copies the fixture's file without the tensor @left_out, or with one more row in it */
+static char *
+damaged_copy (Fixture *f, const char *name, gboolean leave_out)
+{
+  g_autoptr(GError)              error  = NULL;
+  g_autoptr(FbSafetensors)       whole  = fb_safetensors_open (f->path, &error);
+  g_autofree char               *folder = g_dir_make_tmp ("flashbrush-XXXXXX", &error);
+  char                          *path   = g_build_filename (folder, "damaged.safetensors", NULL);
+  g_autoptr(FbSafetensorsWriter) writer = fb_safetensors_writer_new (path);
+
+  for (int pass = 0; pass < 2; pass++)
+    for (guint i = 0; i < fb_safetensors_n_tensors (whole); i++)
+      {
+        const FbTensorInfo *info = fb_safetensors_tensor (whole, i);
+        const gboolean      it   = g_str_equal (info->name, name);
+        g_autofree char    *bytes = g_malloc0 (2 * info->n_bytes);
+        gint64              shape[FB_SAFETENSORS_MAX_DIMS];
+
+        if (it && leave_out)
+          continue;
+        memcpy (shape, info->shape, sizeof shape);
+        if (it)
+          shape[0] *= 2;
+        if (pass == 0)
+          fb_safetensors_writer_add (writer, info->name, info->dtype, info->n_dims, shape);
+        else
+          {
+            fb_safetensors_read (whole, info, 0, info->n_bytes, bytes, NULL, &error);
+            fb_safetensors_writer_write (writer, bytes, it ? 2 * info->n_bytes : info->n_bytes, &error);
+          }
+        g_assert_no_error (error);
+      }
+  fb_safetensors_writer_finish (writer, &error);
+  g_assert_no_error (error);
+
+  return path;
+}
+
+static void
+remove_with_folder (const char *path)
+{
+  g_autofree char *folder = g_path_get_dirname (path);
+
+  g_assert_cmpint (g_unlink (path), ==, 0);
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
+}
+
+static void
+test_missing_and_misshapen_tensors_are_named (Fixture *f, gconstpointer data)
+{
+  static const struct { const char *name, *canonical; gboolean missing; int code; } cases[] =
+  {
+    { "model.diffusion_model.middle_block.0.in_layers.2.weight", "mid_block.resnets.0.conv1.weight", TRUE, FB_MODEL_ERROR_MISSING_TENSOR },
+    { "model.diffusion_model.middle_block.0.in_layers.2.weight", "mid_block.resnets.0.conv1.weight", FALSE, FB_MODEL_ERROR_SHAPE },
+    { "first_stage_model.decoder.mid.block_1.norm1.bias", "decoder.mid_block.resnets.0.norm1.bias", TRUE, FB_MODEL_ERROR_MISSING_TENSOR },
+    { "cond_stage_model.transformer.text_model.final_layer_norm.weight", "text_model.final_layer_norm.weight", FALSE, FB_MODEL_ERROR_SHAPE },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr(GError) error = NULL;
+      g_autofree char  *path  = damaged_copy (f, cases[i].name, cases[i].missing);
+
+      g_assert_null (fb_model_open (path, NULL, NULL, f->dev, FB_DTYPE_F32, &error));
+      g_assert_error (error, FB_MODEL_ERROR, cases[i].code);
+      g_assert_nonnull (strstr (error->message, cases[i].canonical));
+      g_assert_nonnull (strstr (error->message, path));
+      remove_with_folder (path);
+    }
+}
+
+/* A network that only copies, at 8× or 1/8 the size */
+static gboolean
+copy_tile (const float *in, int height, int width, float *out, gpointer data, GError **error)
+{
+  const FbTiles *t = data;
+
+  for (int y = 0; y < height * t->out_scale; y++)
+    for (int x = 0; x < width * t->out_scale; x++)
+      out[y * width * t->out_scale + x] = in[y * t->in_scale / t->out_scale * width * t->in_scale + x * t->in_scale / t->out_scale];
+
+  return TRUE;
+}
+
+static void
+test_tiles_add_up (Fixture *f, gconstpointer data)
+{
+  static const int sizes[][3] = { { 5, 9, 16 }, { 17, 40, 16 }, { 16, 17, 16 }, { 64, 31, 10 }, { 3, 100, 1 }, { 50, 50, 49 } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (sizes); i++)
+    for (int up = 0; up < 2; up++)
+      {
+        FbTiles           t    = { sizes[i][0], sizes[i][1], sizes[i][2], up ? 1 : 8, 1, up ? 8 : 1, 1 };
+        const gsize       n_in = (gsize) t.height * t.width * t.in_scale * t.in_scale;
+        const gsize       n    = (gsize) t.height * t.width * t.out_scale * t.out_scale;
+        g_autofree float *in   = g_new (float, n_in);
+        g_autofree float *want = g_new (float, n);
+        g_autofree float *got  = g_new (float, n);
+
+        for (gsize k = 0; k < n_in; k++)
+          in[k] = sinf (k * 0.37f) + 2.0f;
+        copy_tile (in, t.height, t.width, want, &t, NULL);
+        g_assert_true (fb_tiles_run (&t, in, got, copy_tile, &t, NULL));
+        for (gsize k = 0; k < n; k++)
+          g_assert_cmpfloat_with_epsilon (got[k], want[k], 1e-5);
+      }
+}
+
+/* An autoencoder normalises over what it sees, so tiles differ from the whole; with a tile as large as the picture they must not. */
+static void
+test_tile_as_large_as_the_picture_changes_nothing (Fixture *f, gconstpointer data)
+{
+  g_autoptr(GError) error   = NULL;
+  g_autofree float *latents = g_new (float, 12 * 20 * 4);
+  g_autofree float *whole   = g_new (float, 96 * 160 * 3);
+  g_autofree float *tiled   = g_new (float, 96 * 160 * 3);
+
+  for (int i = 0; i < 12 * 20 * 4; i++)
+    latents[i] = sinf (i * i);
+  g_assert_true (fb_model_decode (f->model, latents, 12, 20, 0, whole, NULL, &error));
+  g_assert_true (fb_model_decode (f->model, latents, 12, 20, 20, tiled, NULL, &error));
+  g_assert_cmpmem (whole, 96 * 160 * 12, tiled, 96 * 160 * 12);
+  g_assert_true (fb_model_decode (f->model, latents, 12, 20, 12, tiled, NULL, &error));
+  g_assert_cmpfloat (distance (tiled, whole, 96 * 160 * 3), <, 0.5);
+}
+
+/* Latents that are a linear map of the chart's colours are read back exactly, whatever a fourth channel says. */
+static void
+test_linear_preview_finds_the_map (Fixture *f, gconstpointer data)
+{
+  static const float map[4][3] = { { 0.5f, 0.2f, -0.3f }, { -0.4f, 0.9f, 0.1f }, { 0.1f, 0.3f, 1.1f }, { 0.0f, 0.0f, 0.0f } };
+  const int          size      = FB_LINEAR_PREVIEW_SIZE, side = size / 8;
+  g_autofree float  *chart     = g_new (float, size * size * 3);
+  g_autofree float  *means     = g_new0 (float, side * side * 3);
+  g_autofree float  *latents   = g_new0 (float, side * side * 4);
+  g_autofree float  *pixels    = g_new (float, side * side * 3);
+  FbLinearPreview    preview;
+
+  fb_linear_preview_chart (chart);
+  for (int y = 0; y < size; y++)
+    for (int x = 0; x < size; x++)
+      for (int c = 0; c < 3; c++)
+        {
+          const float value = chart[(y * size + x) * 3 + c];
+
+          g_assert_cmpfloat (fabsf (value), <=, 1.0f);
+          means[(y / 8 * side + x / 8) * 3 + c] += value / 64;
+        }
+  for (int i = 0; i < side * side; i++)
+    for (int k = 0; k < 4; k++)
+      {
+        latents[i * 4 + k] = 0.25f;
+        for (int c = 0; c < 3; c++)
+          latents[i * 4 + k] += map[k][c] * means[i * 3 + c];
+      }
+
+  fb_linear_preview_fit (&preview, latents, 4, 8);
+  fb_linear_preview_apply (&preview, latents, side * side, pixels);
+  g_assert_cmpfloat (distance (pixels, means, side * side * 3), <, 0.02);
+}
+
+static void
+test_linear_preview_needs_no_encoder_afterwards (Fixture *f, gconstpointer data)
+{
+  g_autoptr(GError) error   = NULL;
+  g_autofree float *latents = g_new0 (float, 5 * 7 * 4);
+  g_autofree float *pixels  = g_new (float, 5 * 7 * 3);
+
+  g_assert_true (fb_model_preview_linear (f->model, latents, 5, 7, pixels, NULL, &error));
+  g_assert_false (fb_model_is_loaded (f->model, FB_MODEL_VAE_ENCODER));
+  for (int i = 0; i < 5 * 7 * 3; i++)
+    g_assert_true (pixels[i] >= -1.0f && pixels[i] <= 1.0f);
+}
+
+int
+main (int argc, char **argv)
+{
+  static const struct { const char *name; void (* func) (Fixture *f, gconstpointer data); } tests[] =
+  {
+    { "open-tells-what-the-file-holds",               test_open_tells_what_the_file_holds },
+    { "networks-give-what-diffusers-gives",           test_networks_give_what_diffusers_gives },
+    { "autoencoder-scales-and-samples",               test_autoencoder_scales_and_samples },
+    { "second-step-is-the-same",                      test_second_step_is_the_same },
+    { "changed-context-is-seen",                      test_changed_context_is_seen },
+    { "unload-and-load-changes-nothing",              test_unload_and_load_changes_nothing },
+    { "cancel-leaves-the-model-usable",               test_cancel_leaves_the_model_usable },
+    { "not-finite-is-an-error",                       test_not_finite_is_an_error },
+    { "weights-take-the-bytes-told",                  test_weights_take_the_bytes_told },
+    { "activations-take-the-bytes-told",              test_activations_take_the_bytes_told },
+    { "dtype-can-change",                             test_dtype_can_change },
+    { "missing-and-misshapen-tensors-are-named",      test_missing_and_misshapen_tensors_are_named },
+    { "tiles-add-up",                                 test_tiles_add_up },
+    { "tile-as-large-as-the-picture-changes-nothing", test_tile_as_large_as_the_picture_changes_nothing },
+    { "linear-preview-finds-the-map",                 test_linear_preview_finds_the_map },
+    { "linear-preview-needs-no-encoder-afterwards",   test_linear_preview_needs_no_encoder_afterwards },
+  };
+
+  g_test_init (&argc, &argv, NULL);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (tests); i++)
+    {
+      g_autofree char *path = g_strconcat ("/core/models/model/", tests[i].name, NULL);
+
+      g_test_add (path, Fixture, NULL, set_up, tests[i].func, tear_down);
+    }
+
+  return g_test_run ();
+}
