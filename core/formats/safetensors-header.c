@@ -3,6 +3,7 @@
 #include "core/formats/json-file.h"
 #include "core/formats/safetensors-private.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include <glib/gi18n-lib.h>
@@ -79,7 +80,7 @@ fb_safetensors_header_length (const guint8 *start, gsize n_start, guint64 file_s
   if (length > FB_SAFETENSORS_MAX_HEADER)
     {
       if (!fail_as_other_format (start, n_start, path, error))
-        fb_safetensors_fail (error, FB_MODEL_ERROR_BAD_HEADER, path, _("it claims a header of %" G_GUINT64_FORMAT " bytes"), length);
+        fb_safetensors_fail (error, FB_MODEL_ERROR_BAD_HEADER, path, _("it claims a header of %" PRIu64 " bytes"), length);
       return 0;
     }
   if (length > file_size - 8)              /* not 8 + length > file_size, by habit: such sums can wrap */
@@ -233,7 +234,7 @@ parse_offsets (FbTensorInfo *info, JsonObject *object, guint64 data_start, guint
       g_autofree char *shape = fb_tensor_info_shape_string (info);
 
       fb_safetensors_fail (error, FB_MODEL_ERROR_BAD_HEADER, path,
-                           _("tensor “%s” has %" G_GINT64_FORMAT " bytes where its shape %s and type %s make %" G_GUINT64_FORMAT),
+                           _("tensor “%s” has %" PRId64 " bytes where its shape %s and type %s make %" PRIu64),
                            info->name, end - begin, shape, info->dtype_name, info->n_bytes);
       return FALSE;
     }
@@ -342,7 +343,7 @@ check_layout (FbSafetensorsHeader *header, guint64 data_start, guint64 file_size
 
   if (end != file_size)
     {
-      fb_safetensors_fail (error, FB_MODEL_ERROR_BAD_HEADER, path, _("%" G_GUINT64_FORMAT " bytes at its end belong to no tensor"),
+      fb_safetensors_fail (error, FB_MODEL_ERROR_BAD_HEADER, path, _("%" PRIu64 " bytes at its end belong to no tensor"),
                            file_size - end);
       return FALSE;
     }
