@@ -1,0 +1,26 @@
+/* core/store/hash.h: fingerprints of model files. SPDX-License-Identifier: LGPL-3.0-or-later */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "core/formats/model-error.h"
+
+/**
+ * fb_hash_file:
+ *
+ * The SHA-256 of a file: what `sha256sum` prints and model sites show. It is remembered by path, size and time of change in
+ * flashbrush/hashes in the user's cache folder; where that cannot be written, it is computed anew in the next process.
+ * Errors: NOT_FOUND, IO, %G_IO_ERROR_CANCELLED.
+ *
+ * Returns: (transfer full): 64 hexadecimal digits.
+ */
+char * fb_hash_file  (const char *path, GCancellable *cancellable, GError **error);
+
+/**
+ * fb_hash_files:
+ * @paths: (array zero-terminated=1): at least one
+ *
+ * One fingerprint for several files, whatever their order and names: the SHA-256 of their sorted SHA-256s, a line each. For a single file
+ * it is that file's own.
+ */
+char * fb_hash_files (const char * const *paths, GCancellable *cancellable, GError **error);

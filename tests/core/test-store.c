@@ -1,0 +1,271 @@
+/* tests/core/test-store.c: finding models by name and path. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include <string.h>
+
+#include <glib/gstdio.h>
+
+#include "core/formats/safetensors-writer.h"
+#include "core/store/store.h"
+#include "tests/core/scratch.h"
+
+/* A folder in the place of the installed models, one in the user's own place; both removed after each test. */
+typedef struct
+{
+  char *embedded;
+  char *own;
+} Fixture;
+
+static void
+set_up (Fixture *f, gconstpointer data)
+{
+  f->embedded = scratch_new ();
+  f->own      = g_build_filename (g_get_user_data_dir (), "flashbrush", NULL);
+  g_setenv ("FLASHBRUSH_MODELS_PATH", f->embedded, TRUE);
+}
+
+static void
+tear_down (Fixture *f, gconstpointer data)
+{
+  g_autofree char *conf = g_build_filename (g_get_user_config_dir (), "flashbrush", "folders.conf", NULL);
+
+  scratch_free (f->embedded);
+  if (g_file_test (f->own, G_FILE_TEST_EXISTS))
+    scratch_free (g_steal_pointer (&f->own));
+  g_free (f->own);
+  g_unlink (conf);
+}
+
+static void
+assert_names (FbStore *store, FbStoreKind kind, const char *expected)
+{
+  g_autoptr(GPtrArray) entries = fb_store_list (store, kind);
+  g_autoptr(GString)   names   = g_string_new (NULL);
+
+  for (guint i = 0; i < entries->len; i++)
+    g_string_append_printf (names, "%s%s", i > 0 ? ", " : "", ((FbStoreEntry *) entries->pdata[i])->name);
+  g_assert_cmpstr (names->str, ==, expected);
+}
+
+static void
+assert_resolves (FbStore *store, FbStoreKind kind, const char *name, const char *folder, const char *file)
+{
+  g_autoptr(GError) error    = NULL;
+  g_autofree char  *path     = fb_store_resolve (store, kind, name, &error);
+  g_autofree char  *expected = g_build_filename (folder, file, NULL);
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (path, ==, expected);
+}
+
+static void
+test_folders_and_files_are_models (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore)   store   = fb_store_new ();
+  g_autoptr(GPtrArray) entries = NULL;
+  FbStoreEntry        *first;
+
+  scratch_write (f->embedded, "starter/model_index.json", "{}", 2);
+  scratch_write (f->embedded, "starter/unet/diffusion_pytorch_model.safetensors", "12345678", 8);
+  scratch_write (f->embedded, "starter/vae/diffusion_pytorch_model.safetensors", "12345678", 8);
+  scratch_write (f->embedded, "no-index/unet/diffusion_pytorch_model.safetensors", "", 0);
+  scratch_write (f->embedded, "notes.txt", "", 0);
+  scratch_write (f->embedded, ".hidden.safetensors", "", 0);
+  scratch_write (f->own, "models/mine.safetensors", "123", 3);
+  scratch_write (f->own, "models/photo/deep/er/real.v2.safetensors", "", 0);
+  scratch_write (f->own, "models/old.ckpt", "", 0);
+  assert_names (store, FB_STORE_MODELS, "no-index, starter, mine, real.v2");
+
+  entries = fb_store_list (store, FB_STORE_MODELS);
+  first   = entries->pdata[1];
+  g_assert_cmpuint (first->n_bytes, ==, 18);
+  g_assert_true (first->is_embedded);
+  g_assert_false (((FbStoreEntry *) entries->pdata[2])->is_embedded);
+}
+
+static void
+test_each_kind_has_its_folder (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore) store = fb_store_new ();
+
+  scratch_write (f->own, "loras/style.safetensors", "", 0);
+  scratch_write (f->own, "loras/peft/adapter_model.safetensors", "", 0);
+  scratch_write (f->own, "vae/mse.safetensors", "", 0);
+  scratch_write (f->own, "taesd/pair/taesd_decoder.safetensors", "", 0);
+  scratch_write (f->own, "taesd/pair/taesd_encoder.safetensors", "", 0);
+  assert_names (store, FB_STORE_MODELS, "");
+  assert_names (store, FB_STORE_LORAS, "peft, style");
+  assert_names (store, FB_STORE_VAE, "mse");
+  assert_names (store, FB_STORE_TAESD, "pair");
+}
+
+static void
+test_names_and_paths_are_resolved (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore) store    = fb_store_new ();
+  g_autoptr(Scratch) other    = scratch_new ();
+  g_autofree char   *elsewhere = g_build_filename (other, "x.safetensors", NULL);
+
+  scratch_write (f->embedded, "starter/model_index.json", "{}", 2);
+  scratch_write (f->own, "models/Mine.safetensors", "", 0);
+  scratch_write (other, "x.safetensors", "", 0);
+  assert_resolves (store, FB_STORE_MODELS, "starter", f->embedded, "starter");
+  assert_resolves (store, FB_STORE_MODELS, "", f->embedded, "starter");
+  assert_resolves (store, FB_STORE_MODELS, "mine", f->own, "models/Mine.safetensors");
+  assert_resolves (store, FB_STORE_MODELS, "Mine.safetensors", f->own, "models/Mine.safetensors");
+  assert_resolves (store, FB_STORE_MODELS, elsewhere, other, "x.safetensors");
+}
+
+static void
+test_unknown_names_bring_the_nearest (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore) store = fb_store_new ();
+  g_autoptr(GError)  near  = NULL, far = NULL, path = NULL, none = NULL;
+
+  scratch_write (f->own, "models/realistic-v5.safetensors", "", 0);
+  scratch_write (f->own, "models/anything.safetensors", "", 0);
+
+  g_assert_null (fb_store_resolve (store, FB_STORE_MODELS, "realistc-v5", &near));
+  g_assert_error (near, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+  g_assert_nonnull (strstr (near->message, "“realistc-v5”"));
+  g_assert_nonnull (strstr (near->message, "“realistic-v5”"));
+  g_assert_null (strstr (near->message, "anything"));
+
+  g_assert_null (fb_store_resolve (store, FB_STORE_LORAS, "realistic-v5", &far));
+  g_assert_error (far, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+  g_assert_null (fb_store_resolve (store, FB_STORE_MODELS, "/no/such/file.safetensors", &path));
+  g_assert_error (path, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+  g_assert_nonnull (strstr (path->message, "/no/such/file.safetensors"));
+  g_assert_null (fb_store_resolve (store, FB_STORE_VAE, "", &none));
+  g_assert_error (none, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+}
+
+static void
+test_equal_names_are_told_apart (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore) store = fb_store_new ();
+
+  scratch_write (f->own, "models/a/same.safetensors", "", 0);
+  scratch_write (f->own, "models/b/same.safetensors", "", 0);
+  scratch_write (f->own, "models/c/b/same.safetensors", "", 0);
+  assert_names (store, FB_STORE_MODELS, "same, same (b), same (2)");
+  assert_resolves (store, FB_STORE_MODELS, "same (b)", f->own, "models/b/same.safetensors");
+}
+
+static void
+test_added_folders_are_remembered (Fixture *f, gconstpointer data)
+{
+  g_autoptr(Scratch) other = scratch_new ();
+  g_autofree char   *gone  = g_build_filename (other, "gone", NULL);
+  g_autoptr(GError)  error = NULL;
+
+  scratch_write (other, "a;b/loose.safetensors", "", 0);
+  {
+    g_autoptr(FbStore) store = fb_store_new ();
+    g_autofree char   *odd   = g_build_filename (other, "a;b", NULL);
+
+    g_assert_true (fb_store_add_folder (store, FB_STORE_LORAS, odd, &error));
+    g_assert_true (fb_store_add_folder (store, FB_STORE_LORAS, odd, &error));
+    g_assert_cmpuint (g_strv_length ((char **) fb_store_folders (store, FB_STORE_LORAS)), ==, 1);
+    assert_names (store, FB_STORE_LORAS, "loose");
+    assert_names (store, FB_STORE_MODELS, "");
+    g_assert_false (fb_store_add_folder (store, FB_STORE_LORAS, gone, &error));
+    g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+    g_clear_error (&error);
+  }
+  {
+    g_autoptr(FbStore) store = fb_store_new ();
+
+    assert_names (store, FB_STORE_LORAS, "loose");
+    g_assert_true (fb_store_remove_folder (store, FB_STORE_LORAS, fb_store_folders (store, FB_STORE_LORAS)[0], &error));
+    g_assert_true (fb_store_remove_folder (store, FB_STORE_LORAS, gone, &error));
+  }
+  {
+    g_autoptr(FbStore) store = fb_store_new ();
+
+    assert_names (store, FB_STORE_LORAS, "");
+  }
+}
+
+static void
+test_a_list_that_cannot_be_saved_stays (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore) store = fb_store_new ();
+  g_autoptr(GError)  error = NULL;
+  g_autofree char   *conf  = g_build_filename (g_get_user_config_dir (), "flashbrush", "folders.conf", NULL);
+
+  g_assert_cmpint (g_mkdir_with_parents (conf, 0700), ==, 0);        /* a folder where the file should go */
+  g_assert_false (fb_store_add_folder (store, FB_STORE_MODELS, f->embedded, &error));
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_IO);
+  g_assert_nonnull (strstr (error->message, conf));
+  g_assert_cmpuint (g_strv_length ((char **) fb_store_folders (store, FB_STORE_MODELS)), ==, 0);
+  g_assert_cmpint (g_rmdir (conf), ==, 0);
+}
+
+static void
+test_several_embedded_folders (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore) store = fb_store_new ();
+  g_autoptr(Scratch) other = scratch_new ();
+  g_autofree char   *both  = g_strdup_printf ("%s::/no/such/folder:%s", other, f->embedded);
+
+  scratch_write (f->embedded, "a.safetensors", "", 0);
+  scratch_write (other, "b.safetensors", "", 0);
+  g_setenv ("FLASHBRUSH_MODELS_PATH", both, TRUE);
+  assert_names (store, FB_STORE_MODELS, "b, a");
+}
+
+/* The header of a UNet with these sizes, enough to tell its family */
+static void
+write_unet (const char *path, int in_channels, int context)
+{
+  g_autoptr(FbSafetensorsWriter) writer = fb_safetensors_writer_new (path);
+  g_autoptr(GError)              error  = NULL;
+  const gint64                   conv[] = { 1, in_channels, 3, 3 }, to_k[] = { 1, context };
+  g_autofree float              *zeros  = g_new0 (float, 1 + in_channels * 9 + context);
+
+  fb_safetensors_writer_add (writer, "time_embedding.linear_1.weight", FB_DTYPE_F32, 0, NULL);
+  fb_safetensors_writer_add (writer, "conv_in.weight", FB_DTYPE_F32, 4, conv);
+  fb_safetensors_writer_add (writer, "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight", FB_DTYPE_F32, 2, to_k);
+  g_assert_true (fb_safetensors_writer_write (writer, zeros, 4 * (1 + in_channels * 9 + context), &error));
+  g_assert_true (fb_safetensors_writer_finish (writer, &error));
+}
+
+static void
+test_families_are_read_off_the_header (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore) store = fb_store_new ();
+  g_autoptr(GError)  error = NULL;
+  g_autofree char   *path  = g_build_filename (f->embedded, "a.safetensors", NULL);
+
+  write_unet (path, 4, 768);
+  g_assert_cmpstr (fb_store_family (store, path, &error), ==, "sd-1.5");
+  g_assert_no_error (error);
+
+  g_usleep (20000);
+  write_unet (path, 9, 768);                                    /* another model under the same name */
+  g_assert_cmpstr (fb_store_family (store, path, &error), ==, "sd-1.5-inpainting");
+
+  scratch_write (f->embedded, "a.safetensors", "broken", 6);
+  for (int again = 0; again < 2; again++)
+    {
+      g_assert_null (fb_store_family (store, path, &error));
+      g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_TRUNCATED);
+      g_clear_error (&error);
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, G_TEST_OPTION_ISOLATE_DIRS, NULL);
+#define ADD(name, function) g_test_add ("/core/store/" name, Fixture, NULL, set_up, function, tear_down)
+  ADD ("folders-and-files-are-models", test_folders_and_files_are_models);
+  ADD ("each-kind-has-its-folder", test_each_kind_has_its_folder);
+  ADD ("names-and-paths-are-resolved", test_names_and_paths_are_resolved);
+  ADD ("unknown-names-bring-the-nearest", test_unknown_names_bring_the_nearest);
+  ADD ("equal-names-are-told-apart", test_equal_names_are_told_apart);
+  ADD ("added-folders-are-remembered", test_added_folders_are_remembered);
+  ADD ("a-list-that-cannot-be-saved-stays", test_a_list_that_cannot_be_saved_stays);
+  ADD ("several-embedded-folders", test_several_embedded_folders);
+  ADD ("families-are-read-off-the-header", test_families_are_read_off_the_header);
+  return g_test_run ();
+}
