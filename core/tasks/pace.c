@@ -1,6 +1,8 @@
 /* core/tasks/pace.c: how fast this process gets through the stages of a job. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/tasks/pace.h"
 
+#include <string.h>
+
 /* Seconds per unit of work. They describe the machine, not a model, hence one set for the process. */
 static GMutex   mutex;
 static double   rates[FB_N_STAGES] = { 1e-9, 1 / 200e9, 1 / 300e9, 1 / 300e9, 1 / 300e9 };   /* guesses: 1 GB/s, 300 GFLOP/s */
@@ -61,15 +63,45 @@ fb_pace_known (void)
   return result;
 }
 
+static guint64
+read_number (const char *path, guint64 otherwise)
+{
+  g_autofree char *text = NULL;
+  guint64          value;
+
+  if (!g_file_get_contents (path, &text, NULL, NULL) || !g_ascii_string_to_unsigned (g_strstrip (text), 10, 0, G_MAXUINT64, &value, NULL))
+    return otherwise;                                                      /* "max" too */
+  return value;
+}
+
+/* what the control group of a container or of a systemd unit leaves; page cache it can drop counts as free */
+static guint64
+control_group_available (void)
+{
+  guint64          limit = read_number ("/sys/fs/cgroup/memory.max", G_MAXUINT64);
+  guint64          used  = read_number ("/sys/fs/cgroup/memory.current", 0);
+  guint64          cache = 0;
+  g_autofree char *stat  = NULL;
+  const char      *line;
+
+  if (limit == G_MAXUINT64)
+    return G_MAXUINT64;
+  if (g_file_get_contents ("/sys/fs/cgroup/memory.stat", &stat, NULL, NULL) && (line = strstr (stat, "\ninactive_file ")) != NULL)
+    cache = g_ascii_strtoull (line + strlen ("\ninactive_file "), NULL, 10);
+
+  used -= MIN (used, cache);
+  return limit - MIN (limit, used);
+}
+
 guint64
 fb_memory_available (void)
 {
-  g_autofree char *text = NULL;
+  g_autofree char *text  = NULL;
+  guint64          bytes = 0;
   const char      *line;
 
-  if (!g_file_get_contents ("/proc/meminfo", &text, NULL, NULL))
-    return 0;
-  line = strstr (text, "MemAvailable:");
+  if (g_file_get_contents ("/proc/meminfo", &text, NULL, NULL) && (line = strstr (text, "MemAvailable:")) != NULL)
+    bytes = g_ascii_strtoull (line + strlen ("MemAvailable:"), NULL, 10) * 1024;
 
-  return line != NULL ? g_ascii_strtoull (line + strlen ("MemAvailable:"), NULL, 10) * 1024 : 0;
+  return MIN (bytes, control_group_available ());
 }

@@ -1,0 +1,191 @@
+/* tests/core/engine/fixture.c: a private engine for each test. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "tests/core/engine/fixture.h"
+
+#include <gio/gunixinputstream.h>
+#include <glib/gstdio.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+static char *
+in_folder (Fixture *f, const char *variable, const char *name)
+{
+  char *path = g_build_filename (f->folder, name, NULL);
+
+  g_assert_no_errno (g_mkdir_with_parents (path, 0700));
+  g_setenv (variable, path, TRUE);
+  return path;
+}
+
+void
+fixture_set_up (Fixture *f, gconstpointer settings)
+{
+  g_autofree char *config = NULL, *state = NULL, *cache = NULL, *ours = NULL, *file = NULL;
+
+  alarm (60);
+  f->folder = g_dir_make_tmp ("fb-XXXXXX", NULL);
+  f->socket = g_build_filename (f->folder, "s", NULL);
+  f->client = fb_engine_client_new ();
+  g_setenv ("FLASHBRUSH_SOCKET", f->socket, TRUE);
+  g_unsetenv ("FLASHBRUSH_REMOTE");
+  g_unsetenv ("FLASHBRUSH_INLINE");
+
+  config = in_folder (f, "XDG_CONFIG_HOME", "config");
+  state  = in_folder (f, "XDG_STATE_HOME", "state");
+  cache  = in_folder (f, "XDG_CACHE_HOME", "cache");
+  ours   = g_build_filename (config, "flashbrush", NULL);
+  file   = g_build_filename (ours, "engine.conf", NULL);
+  g_assert_no_errno (g_mkdir (ours, 0700));
+  if (settings != NULL)
+    g_assert_true (g_file_set_contents (file, settings, -1, NULL));
+}
+
+static void
+remove_folder (const char *path)
+{
+  g_autoptr(GDir)  dir = g_dir_open (path, 0, NULL);
+  const char      *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *child = g_build_filename (path, name, NULL);
+
+      if (g_file_test (child, G_FILE_TEST_IS_DIR) && !g_file_test (child, G_FILE_TEST_IS_SYMLINK))
+        remove_folder (child);
+      else
+        g_unlink (child);
+    }
+  g_rmdir (path);
+}
+
+void
+fixture_tear_down (Fixture *f, gconstpointer settings)
+{
+  g_autofree char *lock = g_strconcat (f->socket, ".lock", NULL);
+
+  if (g_file_test (f->socket, G_FILE_TEST_EXISTS))
+    {
+      g_autoptr(FbLink) link = fixture_link (f);
+
+      kill ((pid_t) link->pid, SIGTERM);
+      process_wait_end (link->pid, 10.0);
+    }
+  g_assert_false (g_file_test (f->socket, G_FILE_TEST_EXISTS));
+  g_assert_false (g_file_test (lock, G_FILE_TEST_EXISTS));
+
+  g_clear_object (&f->client);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  remove_folder (f->folder);
+  g_free (f->folder);
+  g_free (f->socket);
+  alarm (0);
+}
+
+FbJob *
+fixture_job (Fixture *f, const char *request)
+{
+  g_autoptr(GError) error = NULL;
+  GVariant         *dict  = g_variant_parse (G_VARIANT_TYPE_VARDICT, request, NULL, NULL, &error);
+  FbJob            *job;
+
+  g_assert_no_error (error);
+  job = fb_job_new (f->client, "test-sleep", dict);
+  g_variant_unref (dict);
+  return job;
+}
+
+static gboolean
+on_late (gpointer seconds)
+{
+  g_error ("a job did not finish within %g seconds", *(double *) seconds);
+  return G_SOURCE_REMOVE;
+}
+
+void
+fixture_wait (FbJob *job, double seconds)
+{
+  guint late = g_timeout_add ((guint) (seconds * 1000.0), on_late, &seconds);
+
+  while (!fb_job_is_finished (job))
+    g_main_context_iteration (NULL, TRUE);
+  g_source_remove (late);
+}
+
+static void
+on_link (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr(GError) error = NULL;
+
+  *(FbLink **) user_data = fb_engine_client_get_link_finish (FB_ENGINE_CLIENT (source), result, &error);
+  g_assert_no_error (error);
+}
+
+FbLink *
+fixture_link (Fixture *f)
+{
+  FbLink *link = NULL;
+
+  fb_engine_client_get_link_async (f->client, NULL, on_link, &link);
+  while (link == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  return link;
+}
+
+gboolean
+process_runs (guint32 pid)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%u/stat", pid);
+  g_autofree char *text = NULL;
+  const char      *state;
+
+  if (!g_file_get_contents (path, &text, NULL, NULL))
+    return FALSE;
+  state = strrchr (text, ')');
+  return state != NULL && state[2] != 'Z' && state[2] != 'X';
+}
+
+void
+process_wait_end (guint32 pid, double seconds)
+{
+  for (gint64 until = g_get_monotonic_time () + (gint64) (seconds * 1e6); process_runs (pid); g_usleep (2000))
+    if (g_get_monotonic_time () > until)
+      g_error ("process %u did not end within %g seconds", pid, seconds);
+}
+
+GSubprocess *
+fixture_start_client (const char *request, const char * const *environment)
+{
+  g_autoptr(GSubprocessLauncher)  launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE);
+  g_autoptr(GError)               error    = NULL;
+  GSubprocess                    *client;
+
+  for (int i = 0; environment != NULL && environment[i] != NULL; i += 2)
+    if (*environment[i + 1] != '\0')
+      g_subprocess_launcher_setenv (launcher, environment[i], environment[i + 1], TRUE);
+    else
+      g_subprocess_launcher_unsetenv (launcher, environment[i]);
+  client = g_subprocess_launcher_spawn (launcher, &error, g_getenv ("FB_TEST_CLIENT"), request, NULL);
+  g_assert_no_error (error);
+  return client;
+}
+
+char *
+fixture_read_line (GSubprocess *client)
+{
+  int      fd   = g_unix_input_stream_get_fd (G_UNIX_INPUT_STREAM (g_subprocess_get_stdout_pipe (client)));
+  GString *line = g_string_new (NULL);
+  char     c;
+
+  for (;;)
+    {
+      struct pollfd waiting = { fd, POLLIN, 0 };
+
+      if (poll (&waiting, 1, 20000) != 1)
+        g_error ("a client said nothing for 20 seconds");
+      if (read (fd, &c, 1) != 1 || c == '\n')
+        return g_string_free (line, FALSE);
+      g_string_append_c (line, c);
+    }
+}
