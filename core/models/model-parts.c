@@ -29,6 +29,7 @@ fb_model_loader (FbModel *model, FbModelPart part)
       loader.checkpoint = model->taesd_file;
       break;
     }
+  fb_model_add_loras_to_loader (model, part, &loader);
 
   return loader;
 }
@@ -95,4 +96,37 @@ fb_model_weight_bytes (FbModel *model, FbModelPart part)
   const FbLoader loader = fb_model_loader (model, part);
 
   return loader.params != NULL ? fb_params_bytes (loader.params, model->dtype) : 0;
+}
+
+char **
+fb_model_unclaimed (FbModel *model)
+{
+  FbCheckpoint          *files[] = { model->text_file, model->unet_file, model->vae_file };
+  g_autoptr(GHashTable)  known   = g_hash_table_new (g_str_hash, g_str_equal);      /* the files' names of what some part asks for */
+  GPtrArray             *names   = g_ptr_array_new ();
+
+  for (int part = FB_MODEL_TEXT_ENCODER; part <= FB_MODEL_VAE_DECODER; part++)
+    {
+      const FbLoader loader = fb_model_loader (model, part);
+
+      for (guint i = 0; i < fb_params_n (loader.params); i++)
+        {
+          const FbTensorInfo *info = fb_checkpoint_lookup (loader.checkpoint, fb_params_get (loader.params, i)->name);
+
+          if (info != NULL)
+            g_hash_table_add (known, (gpointer) info->name);
+        }
+    }
+
+  for (gsize i = 0; i < G_N_ELEMENTS (files); i++)
+    {
+      g_auto(GStrv) unread = fb_checkpoint_unclaimed (files[i]);
+
+      for (int k = 0; unread[k] != NULL; k++)
+        if (!g_hash_table_contains (known, unread[k]))
+          g_ptr_array_add (names, g_strdup (unread[k]));
+    }
+  g_ptr_array_add (names, NULL);
+
+  return (char **) g_ptr_array_free (names, FALSE);
 }

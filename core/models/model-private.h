@@ -6,6 +6,15 @@
 #include "core/models/loader.h"
 #include "core/models/model.h"
 
+typedef struct FbModelLoras FbModelLoras;
+
+/* What a loader's LoRA functions need to know */
+typedef struct
+{
+  FbModel    *model;
+  const char *component;
+} FbLoraTarget;
+
 struct FbModel
 {
   char            *path;
@@ -27,6 +36,9 @@ struct FbModel
   FbVaeDecoder    *decoder;
   FbTaesdDecoder  *taesd;
 
+  FbModelLoras    *loras;                                   /* NULL = none yet */
+  FbLoraTarget     lora_targets[2];
+
   float           *context_values;                          /* what @context holds: prompts stay the same from step to step */
   FbTensor        *context;
 
@@ -36,6 +48,10 @@ struct FbModel
 
 /* The loader of one part; @params is NULL where the model has no such part. */
 FbLoader  fb_model_loader   (FbModel *model, FbModelPart part);
+
+/* Makes @loader merge the LoRAs in force. */
+void      fb_model_add_loras_to_loader (FbModel *model, FbModelPart part, FbLoader *loader);
+void      fb_model_loras_free (FbModelLoras *set);
 
 /* Frees what depends on the weights or on the type they are packed in. */
 void      fb_model_forget_context (FbModel *model);

@@ -231,6 +231,7 @@ fb_model_free (FbModel *model)
     return;
 
   fb_model_forget_context (model);
+  g_clear_pointer (&model->loras, fb_model_loras_free);
   g_clear_pointer (&model->text, fb_clip_text_free);
   g_clear_pointer (&model->unet, fb_unet_free);
   g_clear_pointer (&model->encoder, fb_vae_encoder_free);

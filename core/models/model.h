@@ -116,6 +116,14 @@ void         fb_model_unload_part (FbModel *model, FbModelPart part);
 void         fb_model_unload      (FbModel *model);
 
 /**
+ * fb_model_unclaimed:
+ *
+ * Returns: (transfer full): the files' names of tensors that no part of the model asks for, %NULL-terminated; empty for most checkpoints. They
+ *   are left alone, but worth telling a person who wonders.
+ */
+char **      fb_model_unclaimed    (FbModel *model);
+
+/**
  * fb_model_set_loras:
  *
  * Makes @loras the ones in force. Weights that an earlier set touched are read again from the file, so that no LoRA leaves a trace.

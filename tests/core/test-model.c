@@ -153,24 +153,24 @@ test_autoencoder_scales_and_samples (Fixture *f, gconstpointer data)
   g_autofree float *moments = expected (f, "vae.moments", NULL);
   g_autofree float *latents = expected (f, "vae.latents", NULL);
   g_autofree float *decoded = expected (f, "vae.decoded", NULL);
-  g_autofree float *pixels  = g_new (float, 48 * 32 * 3);
-  g_autofree float *want    = g_new (float, 4 * 6 * 4);
-  g_autofree float *noise   = g_new (float, 4 * 6 * 4);
-  g_autofree float *got     = g_new (float, 4 * 6 * 4);
+  g_autofree float *pixels  = g_new (float, 80 * 64 * 3);
+  g_autofree float *want    = g_new (float, 8 * 12 * 4);
+  g_autofree float *noise   = g_new (float, 8 * 12 * 4);
+  g_autofree float *got     = g_new (float, 8 * 12 * 4);
 
-  for (int i = 0; i < 4 * 6; i++)
+  for (int i = 0; i < 8 * 12; i++)
     for (int c = 0; c < 4; c++)
       {
         noise[i * 4 + c] = sinf (i * 4 + c);
         want[i * 4 + c] = 0.18215f * (moments[i * 8 + c] + expf (0.5f * moments[i * 8 + 4 + c]) * noise[i * 4 + c]);
       }
-  g_assert_true (fb_model_encode_image (f->model, picture, 32, 48, noise, got, NULL, &error));
-  g_assert_cmpfloat (distance (got, want, 4 * 6 * 4), <, 1e-4);
+  g_assert_true (fb_model_encode_image (f->model, picture, 64, 96, noise, got, NULL, &error));
+  g_assert_cmpfloat (distance (got, want, 8 * 12 * 4), <, 1e-4);
 
-  for (int i = 0; i < 6 * 4 * 4; i++)
+  for (int i = 0; i < 10 * 8 * 4; i++)
     latents[i] *= 0.18215f;
-  g_assert_true (fb_model_decode (f->model, latents, 6, 4, 0, pixels, NULL, &error));
-  g_assert_cmpfloat (distance (pixels, decoded, 48 * 32 * 3), <, 1e-4);
+  g_assert_true (fb_model_decode (f->model, latents, 10, 8, 0, pixels, NULL, &error));
+  g_assert_cmpfloat (distance (pixels, decoded, 80 * 64 * 3), <, 1e-4);
 }
 
 static void
@@ -332,6 +332,120 @@ test_dtype_can_change (Fixture *f, gconstpointer data)
   fb_model_set_dtype (f->model, FB_DTYPE_F32);
   again = denoise_well (f);
   g_assert_cmpmem (exact, 2 * H * W * 16, again, 2 * H * W * 16);
+}
+
+static float *
+encode (Fixture *f)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree int   *ids   = g_new (int, 2 * 77);
+  float            *out   = g_new (float, 2 * 77 * 64);
+
+  fb_safetensors_read (f->expected, fb_safetensors_lookup (f->expected, "text.ids"), 0, 2 * 77 * sizeof (int), ids, NULL, &error);
+  g_assert_no_error (error);
+  fb_model_encode_text (f->model, ids, 2, 0, out, NULL, &error);
+  g_assert_no_error (error);
+
+  return out;
+}
+
+static void
+set_loras (Fixture *f, int n, const FbLoraUse *loras)
+{
+  g_autoptr(GError) error = NULL;
+
+  fb_model_set_loras (f->model, loras, n, NULL, &error);
+  g_assert_no_error (error);
+}
+
+static void
+test_lora_gives_what_peft_gives_and_leaves_no_trace (Fixture *f, gconstpointer data)
+{
+  g_autofree char    *path      = g_test_build_filename (G_TEST_DIST, "golden", "models", "single", "lora.safetensors", NULL);
+  const FbLoraUse     one[]     = { { path, 0.7 } };
+  const FbLoraUse     halves[]  = { { path, 0.3 }, { path, 0.4 } };
+  const FbLoraUse     off[]     = { { path, 0.0 } };
+  g_autofree float   *want      = expected (f, "lora.unet", NULL);
+  g_autofree float   *want_text = expected (f, "lora.text", NULL);
+  g_autofree float   *plain     = denoise_well (f);
+  g_autofree float   *text      = encode (f);
+  g_autofree float   *with      = NULL;
+  g_autofree float   *with_text = NULL;
+  const FbLoraReport *reports;
+  int                 n;
+
+  set_loras (f, 1, one);                                   /* into loaded weights */
+  with = denoise_well (f);
+  with_text = encode (f);
+  g_assert_cmpfloat (distance (with, want, 2 * H * W * 4), <, 1e-4);
+  g_assert_cmpfloat (distance (with, plain, 2 * H * W * 4), >, 1e-3);
+  g_assert_cmpfloat (distance (with_text, want_text, 2 * 77 * 64), <, 1e-4);
+  g_assert_cmpfloat (distance (with_text, text, 2 * 77 * 64), >, 1e-3);
+  reports = fb_model_lora_reports (f->model, &n);
+  g_assert_cmpint (n, ==, 1);
+  g_assert_cmpint (reports[0].n_matched, >, 100);
+  g_assert_cmpuint (g_strv_length (reports[0].unmatched), ==, 0);
+
+  set_loras (f, 2, halves);                                /* several add up */
+  g_free (with);
+  with = denoise_well (f);
+  g_assert_cmpfloat (distance (with, want, 2 * H * W * 4), <, 1e-4);
+
+  for (int i = 0; i < 2; i++)                              /* strength 0, then none at all: the very bytes from before */
+    {
+      g_autofree float *again      = NULL;
+      g_autofree float *text_again = NULL;
+
+      set_loras (f, 1, one);
+      set_loras (f, i == 0 ? 1 : 0, off);
+      again = denoise_well (f);
+      text_again = encode (f);
+      g_assert_cmpmem (again, 2 * H * W * 16, plain, 2 * H * W * 16);
+      g_assert_cmpmem (text_again, 2 * 77 * 64 * 4, text, 2 * 77 * 64 * 4);
+    }
+
+  fb_model_unload (f->model);
+  set_loras (f, 1, one);                                   /* before anything is loaded */
+  g_free (with);
+  with = denoise_well (f);
+  g_assert_cmpfloat (distance (with, want, 2 * H * W * 4), <, 1e-4);
+}
+
+static void
+test_failed_lora_leaves_the_earlier_ones (Fixture *f, gconstpointer data)
+{
+  g_autofree char         *path      = g_test_build_filename (G_TEST_DIST, "golden", "models", "single", "lora.safetensors", NULL);
+  const FbLoraUse          one[]     = { { path, 0.7 } };
+  const FbLoraUse          missing[] = { { path, 0.1 }, { (char *) "/nowhere/lora.safetensors", 1.0 } };
+  g_autoptr(GCancellable)  cancelled = g_cancellable_new ();
+  g_autoptr(GError)        error     = NULL;
+  g_autofree float        *first     = NULL;
+  g_autofree float        *second    = NULL;
+  int                      n;
+
+  set_loras (f, 1, one);
+  first = denoise_well (f);
+
+  g_assert_false (fb_model_set_loras (f->model, missing, 2, NULL, &error));
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+  g_clear_error (&error);
+
+  g_cancellable_cancel (cancelled);
+  g_assert_false (fb_model_set_loras (f->model, missing, 1, cancelled, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+
+  fb_model_lora_reports (f->model, &n);
+  g_assert_cmpint (n, ==, 1);
+  second = denoise_well (f);
+  g_assert_cmpmem (first, 2 * H * W * 16, second, 2 * H * W * 16);
+}
+
+static void
+test_every_tensor_is_claimed (Fixture *f, gconstpointer data)
+{
+  g_auto(GStrv)    unclaimed = fb_model_unclaimed (f->model);
+
+  g_assert_cmpuint (g_strv_length (unclaimed), ==, 0);
 }
 
 /* Copies the fixture's file without the tensor @left_out, or with one more row in it */
@@ -525,6 +639,9 @@ main (int argc, char **argv)
     { "activations-take-the-bytes-told",              test_activations_take_the_bytes_told },
     { "dtype-can-change",                             test_dtype_can_change },
     { "missing-and-misshapen-tensors-are-named",      test_missing_and_misshapen_tensors_are_named },
+    { "every-tensor-is-claimed",                      test_every_tensor_is_claimed },
+    { "lora-gives-what-peft-gives-and-leaves-no-trace", test_lora_gives_what_peft_gives_and_leaves_no_trace },
+    { "failed-lora-leaves-the-earlier-ones",          test_failed_lora_leaves_the_earlier_ones },
     { "tiles-add-up",                                 test_tiles_add_up },
     { "tile-as-large-as-the-picture-changes-nothing", test_tile_as_large_as_the_picture_changes_nothing },
     { "linear-preview-finds-the-map",                 test_linear_preview_finds_the_map },

@@ -8,20 +8,22 @@ Usage: python make.py          (diffusers 0.42.1, transformers 5.23, torch 2.15 
   upscaler/unet                f32: class embedding, cross-attention only
   xl/unet                      bf16: additional embedding, several blocks per transformer
   taesd/                       f16, AutoencoderTiny
+  single/lora.safetensors      f32, PEFT names for UNet (linear layers and convolutions) and text encoder of single/; lora.* in expected.safetensors is
+                               what the networks give with it at strength 0.7
   <case>/expected.safetensors  f32, channels last: inputs, outputs, and for each output X the scalar X.bf16: the relative error
                                ‖bf16 − f32‖ / ‖f32‖ of PyTorch's own run with model.to (bfloat16)
 
 The weights' types are exact in f32, so all f32 runs use the same numbers. SPDX-License-Identifier: LGPL-3.0-or-later
 """
-import json, os, re, shutil
-import numpy as np, torch
+import os, re, shutil, zlib
+import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
-from safetensors.torch import load_file, save_file
+from peft import LoraConfig, get_peft_model_state_dict
+from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 torch.set_num_threads(1)
-torch.manual_seed(20260202)
 here = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -44,6 +46,7 @@ def last(x):
 class Case:
     def __init__(self, name):
         self.dir, self.tensors = os.path.join(here, name), {}
+        torch.manual_seed(zlib.crc32(name.encode()))          # so that a change to one case leaves the others alone
         shutil.rmtree(self.dir, ignore_errors=True)
         os.makedirs(self.dir)
 
@@ -88,11 +91,29 @@ class Case:
         self.run(name + ".out", model, f)
 
     def vae(self, model):
-        picture, latents = torch.rand(1, 3, 32, 48) * 2 - 1, torch.randn(1, 4, 6, 4)
+        picture, latents = torch.rand(1, 3, 64, 96) * 2 - 1, torch.randn(1, 4, 10, 8)
         self.put("vae.picture", picture)
         self.put("vae.latents", latents)
         self.run("vae.moments", model, lambda dtype: model.encode(picture.to(dtype)).latent_dist.parameters)
         self.run("vae.decoded", model, lambda dtype: model.decode(latents.to(dtype)).sample)
+
+    def lora(self, text, unet, strength):
+        state = {}
+        for prefix, model, targets in (("text_encoder.", text, ["q_proj", "v_proj", "out_proj", "fc1"]),
+                                       ("unet.", unet, ["to_q", "to_k", "to_v", "to_out.0", "ff.net.2", "conv1", "proj_in"])):
+            model.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=targets))
+            for k, p in model.named_parameters():
+                if "lora_B" in k:
+                    torch.nn.init.normal_(p, std=0.1)
+            state |= {prefix + k: v.clone() for k, v in get_peft_model_state_dict(model).items()}
+            for m in model.modules():
+                if hasattr(m, "set_scale"):
+                    m.set_scale("default", strength)
+            model.eval()
+        save_file(state, os.path.join(self.dir, "lora.safetensors"))
+        ids, x, context = self.tensors["text.ids"].long(), self.tensors["unet.latents"].permute(0, 3, 1, 2), self.tensors["unet.context"]
+        self.run("lora.text", text, lambda dtype: text(ids).last_hidden_state)
+        self.run("lora.unet", unet, lambda dtype: unet(x.to(dtype), 999, context.to(dtype)).sample)
 
     def finish(self):
         save_file(self.tensors, os.path.join(self.dir, "expected.safetensors"))
@@ -182,6 +203,7 @@ case.text(text, 99)
 case.unet(unet, "unet", 2, 16, 24, 999)
 case.unet(unet, "odd", 1, 17, 21, 333.5, tokens=154)
 case.vae(vae)
+case.lora(text, unet, 0.7)
 case.finish()
 
 case = Case("folder")
@@ -225,7 +247,7 @@ case.finish()
 case = Case("taesd")
 tiny = lively(AutoencoderTiny(encoder_block_out_channels=(16,) * 4, decoder_block_out_channels=(16,) * 4), torch.float16)
 save_part(tiny, torch.float16, case, "")
-picture, latents = torch.rand(1, 3, 32, 48) * 2 - 1, 3 * torch.randn(1, 4, 6, 4)
+picture, latents = torch.rand(1, 3, 64, 96) * 2 - 1, 3 * torch.randn(1, 4, 10, 8)
 case.put("taesd.picture", picture)
 case.put("taesd.latents", latents)
 case.run("taesd.encoded", tiny, lambda dtype: tiny.encode(picture.to(dtype)).latents)
