@@ -142,11 +142,12 @@ static void on_link (GObject *source, GAsyncResult *result, gpointer user_data);
 static void
 on_answer (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask)    task     = user_data;
-  FbEngineClient     *self     = g_task_get_source_object (task);
-  Question           *question = g_task_get_task_data (task);
-  g_autoptr(GError)   error    = NULL;
-  g_autoptr(GVariant) reply    = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
+  g_autoptr(GTask)    task        = user_data;
+  FbEngineClient     *self        = g_task_get_source_object (task);
+  Question           *question    = g_task_get_task_data (task);
+  GCancellable       *cancellable = g_task_get_cancellable (task);
+  g_autoptr(GError)   error       = NULL;
+  g_autoptr(GVariant) reply       = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
 
   if (reply != NULL)
     {
@@ -159,7 +160,7 @@ on_answer (GObject *source, GAsyncResult *result, gpointer user_data)
       question->again = TRUE;
       fb_engine_client_drop_link (self, question->link);
       g_clear_pointer (&question->link, fb_link_unref);
-      fb_engine_client_get_link_async (self, g_task_get_cancellable (task), on_link, g_steal_pointer (&task));
+      fb_engine_client_get_link_async (self, cancellable, on_link, g_steal_pointer (&task));
       return;
     }
   g_task_return_error (task, g_steal_pointer (&error));
@@ -168,9 +169,10 @@ on_answer (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 on_link (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  g_autoptr(GTask)   task     = user_data;
-  Question          *question = g_task_get_task_data (task);
-  g_autoptr(GError)  error    = NULL;
+  g_autoptr(GTask)   task        = user_data;
+  Question          *question    = g_task_get_task_data (task);
+  GCancellable      *cancellable = g_task_get_cancellable (task);
+  g_autoptr(GError)  error       = NULL;
 
   question->link = fb_engine_client_get_link_finish (FB_ENGINE_CLIENT (source), result, &error);
   if (question->link == NULL)
@@ -179,8 +181,7 @@ on_link (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   g_dbus_connection_call (question->link->connection, NULL, FB_ENGINE_OBJECT_PATH, FB_ENGINE_INTERFACE, question->method, question->arguments,
-                          NULL, G_DBUS_CALL_FLAGS_NONE, fb_link_ms (question->limit), g_task_get_cancellable (task), on_answer,
-                          g_steal_pointer (&task));
+                          NULL, G_DBUS_CALL_FLAGS_NONE, fb_link_ms (question->limit), cancellable, on_answer, g_steal_pointer (&task));
 }
 
 static void

@@ -114,6 +114,25 @@ fixture_wait (FbJob *job, double seconds)
 }
 
 static void
+note_step (FbJob *job, const FbJobProgress *progress, gboolean *begun)
+{
+  *begun = *begun || g_str_equal (progress->stage, "step");
+}
+
+void
+fixture_begin (FbJob *job)
+{
+  gboolean begun   = FALSE;
+  gulong   handler = g_signal_connect (job, "progress", G_CALLBACK (note_step), &begun);
+
+  fb_job_start (job);
+  while (!begun && !fb_job_is_finished (job))
+    g_main_context_iteration (NULL, TRUE);
+  g_signal_handler_disconnect (job, handler);
+  g_assert_true (begun);
+}
+
+static void
 on_link (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr(GError) error = NULL;

@@ -22,6 +22,8 @@ void       fixture_tear_down (Fixture *f, gconstpointer settings);     /* the en
 FbJob *    fixture_job       (Fixture *f, const char *request);
 /* Iterates the default main context until the job has finished, for at most @seconds */
 void       fixture_wait      (FbJob *job, double seconds);
+/* Starts the job, and waits until it has done its first step */
+void       fixture_begin     (FbJob *job);
 /* The link of the fixture's client */
 FbLink *   fixture_link      (Fixture *f);
 
