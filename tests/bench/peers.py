@@ -1,8 +1,9 @@
 """Times one full-size SD 1.5 UNet step at 512x512 against PyTorch and OpenVINO: same weights, size, precision and threads.
 
-Usage: python peers.py --ours BENCH_UNET --model FOLDER [--rounds 5] [--threads 2] [--precision f32 bf16] [--no-compile]
+Usage: python peers.py --ours BENCH_UNET [--model FOLDER] [--rounds 5] [--threads 2] [--precision f32 bf16] [--no-compile]
 
-BENCH_UNET is our bench-unet program; FOLDER the random checkpoint it made (a diffusers folder). Each contender is a process of its own that
+BENCH_UNET is our bench-unet program; FOLDER a diffusers folder, by default the random
+checkpoint that bench-unet makes. Each contender is a process of its own that
 loads once and then makes one step for every line it reads; the contenders take turns, so that a machine whose speed drifts is fair to
 all. PyTorch runs eager with channels-last weights and through torch.compile: the faster one counts. OpenVINO gets static shapes.
 Batch 1, no guidance: the same work for all. SPDX-License-Identifier: LGPL-3.0-or-later
@@ -129,7 +130,7 @@ def compare(args, precision):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--ours")
-    p.add_argument("--model", required=True)
+    p.add_argument("--model")
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--precision", nargs="+", default=["f32", "bf16"])
@@ -138,6 +139,8 @@ def main():
     args = p.parse_args()
     if args.worker:
         return serve(args)
+    if not args.model:
+        args.model = subprocess.run([args.ours, "--make-model"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
     ratios = {"pytorch": [], "openvino": []}
     print("| precision | contender | median step, s | its time / ours |\n| --- | --- | --- | --- |")

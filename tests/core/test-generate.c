@@ -1,0 +1,402 @@
+/* tests/core/test-generate.c: whole pictures against diffusers' pipeline, and the request's checks.
+ * tests/golden/pipeline/make.py made the model and the pictures. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "core/tasks/generate.h"
+
+#include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
+#include <math.h>
+
+#define TOLERANCE 1e-4       /* ‖a − b‖ / ‖b‖ of the final picture in f32 */
+
+static char *
+golden_path (const char *name)
+{
+  return g_build_filename (g_test_get_dir (G_TEST_DIST), "golden", "pipeline", name, NULL);
+}
+
+static FbModel *
+open_model (const char *path, FbDtype dtype)
+{
+  g_autoptr(GError)   error = NULL;
+  g_autoptr(FbDevice) dev   = fb_device_new ("cpu", 0, &error);
+  FbModel            *model;
+
+  g_assert_no_error (error);
+  model = fb_model_open (path, NULL, NULL, dev, dtype, &error);
+  g_assert_no_error (error);
+
+  return model;
+}
+
+/* --- a model folder that is the golden one but for its scheduler's prediction type --------------------------------------- */
+
+typedef struct { char *path; } ModelFolder;
+
+static void
+model_folder_link (ModelFolder *folder, const char *name)
+{
+  g_autofree char *golden = golden_path ("model");
+  g_autofree char *target = g_canonicalize_filename (golden, NULL);
+  g_autofree char *from   = g_build_filename (target, name, NULL);
+  g_autofree char *to     = g_build_filename (folder->path, name, NULL);
+
+  g_assert_cmpint (symlink (from, to), ==, 0);
+}
+
+static void
+model_folder_init (ModelFolder *folder, const char *prediction)
+{
+  static const char * const parts[] = { "model_index.json", "text_encoder", "tokenizer", "unet", "vae" };
+  g_autoptr(GError)  error  = NULL;
+  g_autofree char   *golden = golden_path ("model/scheduler/scheduler_config.json");
+  g_autofree char   *dir    = NULL;
+  g_autofree char   *file   = NULL;
+  g_autofree char   *text   = NULL;
+  GString           *config;
+
+  folder->path = g_dir_make_tmp ("flashbrush-model-XXXXXX", &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
+    model_folder_link (folder, parts[i]);
+
+  g_assert_true (g_file_get_contents (golden, &text, NULL, &error));
+  config = g_string_new (text);
+  g_assert_cmpuint (g_string_replace (config, "\"epsilon\"", prediction, 0), ==, 1);
+  dir  = g_build_filename (folder->path, "scheduler", NULL);
+  file = g_build_filename (dir, "scheduler_config.json", NULL);
+  g_assert_cmpint (g_mkdir (dir, 0700), ==, 0);
+  g_assert_true (g_file_set_contents (file, config->str, config->len, &error));
+  g_string_free (config, TRUE);
+}
+
+static void
+model_folder_clear (ModelFolder *folder)
+{
+  static const char * const parts[] = { "model_index.json", "text_encoder", "tokenizer", "unet", "vae",
+                                        "scheduler/scheduler_config.json", "scheduler", "" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
+    {
+      g_autofree char *path = g_build_filename (folder->path, parts[i], NULL);
+      g_assert_cmpint (g_remove (path), ==, 0);
+    }
+  g_free (folder->path);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ModelFolder, model_folder_clear)
+
+/* --- pictures --------------------------------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  FbImage *picture;
+  int      n_pictures;
+  gint64   seed;
+  int      n_steps_seen, n_previews;
+  double   fraction;
+  GCancellable *cancel_at_step;     /* cancelled when step 2 is reported */
+} Result;
+
+static void
+result_clear (Result *result)
+{
+  g_clear_pointer (&result->picture, fb_image_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Result, result_clear)
+
+static void
+on_picture (FbImage *picture, gint64 seed, gpointer user_data)
+{
+  Result *result = user_data;
+
+  g_clear_pointer (&result->picture, fb_image_unref);
+  result->picture = fb_image_ref (picture);
+  result->seed    = seed;
+  result->n_pictures++;
+}
+
+static void
+on_progress (const FbProgress *progress, gpointer user_data)
+{
+  Result *result = user_data;
+
+  g_assert_cmpfloat (progress->fraction, >=, result->fraction);
+  g_assert_cmpfloat (progress->fraction, <=, 1.0);
+  result->fraction = progress->fraction;
+  if (progress->stage == FB_STAGE_STEP && progress->step > 0)
+    result->n_steps_seen++;
+  if (progress->preview != NULL)
+    result->n_previews++;
+  if (result->cancel_at_step != NULL && progress->stage == FB_STAGE_STEP && progress->step == 2)
+    g_cancellable_cancel (result->cancel_at_step);
+}
+
+static FbGenerate *
+simple_request (void)
+{
+  FbGenerate *request = fb_generate_new ();
+
+  g_free (request->prompt);
+  request->prompt = g_strdup ("a red apple, 3d");
+  g_free (request->sampler);
+  request->sampler        = g_strdup ("lcm");
+  request->n_steps        = 4;
+  request->guidance_scale = 1.0;
+  request->width          = 64;
+  request->height         = 64;
+  request->seed           = 1;
+
+  return request;
+}
+
+static double
+relative_error (const float *a, const float *b, size_t n)
+{
+  double difference = 0.0, norm = 0.0;
+
+  for (size_t i = 0; i < n; i++)
+    {
+      difference += ((double) a[i] - b[i]) * ((double) a[i] - b[i]);
+      norm       += (double) b[i] * b[i];
+    }
+
+  return sqrt (difference / norm);
+}
+
+static void
+test_equals_diffusers (gconstpointer user_data)
+{
+  JsonObject            *c       = (JsonObject *) user_data;
+  const char            *file    = json_object_get_string_member (c, "file");
+  g_autofree char       *path    = golden_path (file);
+  g_autofree char       *quoted  = g_strdup_printf ("\"%s\"", json_object_get_string_member (c, "prediction"));
+  g_autoptr(GError)      error   = NULL;
+  g_autoptr(FbGenerate)  request = fb_generate_new ();
+  g_autoptr(FbModel)     model   = NULL;
+  g_auto(ModelFolder)    folder  = { NULL };
+  g_auto(Result)         result  = { NULL };
+  g_autofree char       *bytes   = NULL;
+  gsize                  n_bytes;
+  size_t                 n_latents, n_pixels;
+  double                 off;
+
+  model_folder_init (&folder, quoted);
+  model = open_model (folder.path, FB_DTYPE_F32);
+
+  g_free (request->prompt);
+  request->prompt = g_strdup (json_object_get_string_member (c, "prompt"));
+  g_free (request->negative_prompt);
+  request->negative_prompt = g_strdup (json_object_get_string_member (c, "negative_prompt"));
+  g_free (request->sampler);
+  request->sampler = g_strdup (json_object_get_string_member (c, "sampler"));
+  g_free (request->timestep_spacing);
+  request->timestep_spacing = g_strdup (json_object_get_string_member (c, "spacing"));
+  request->n_steps          = json_object_get_int_member (c, "steps");
+  request->guidance_scale   = json_object_get_double_member (c, "guidance_scale");
+  request->seed             = json_object_get_int_member (c, "seed");
+  request->width            = json_object_get_int_member (c, "width");
+  request->height           = json_object_get_int_member (c, "height");
+
+  g_assert_true (fb_generate_run (request, model, on_progress, on_picture, &result, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (result.n_pictures, ==, 1);
+
+  g_assert_true (g_file_get_contents (path, &bytes, &n_bytes, &error));
+  n_latents = (size_t) request->width / 8 * request->height / 8 * 4;
+  n_pixels  = (size_t) request->width * request->height * 3;
+  g_assert_cmpuint (n_bytes, ==, (n_latents + n_pixels) * sizeof (float));
+  off = relative_error (result.picture->pixels, (const float *) bytes + n_latents, n_pixels);
+  g_test_message ("%s: relative error %.2e", file, off);
+  g_assert_cmpfloat (off, <=, TOLERANCE);
+}
+
+static void
+test_the_seed_counts_up (void)
+{
+  g_autofree char       *path    = golden_path ("model");
+  g_autoptr(FbModel)     model   = open_model (path, FB_DTYPE_F32);
+  g_autoptr(FbGenerate)  request = simple_request ();
+  g_autoptr(GError)      error   = NULL;
+  g_auto(Result)         two     = { NULL };
+  g_auto(Result)         second  = { NULL };
+
+  request->count = 2;
+  g_assert_true (fb_generate_run (request, model, on_progress, on_picture, &two, NULL, &error));
+  g_assert_cmpint (two.n_pictures, ==, 2);
+  g_assert_cmpint (two.n_steps_seen, ==, 8);
+  g_assert_cmpint (two.n_previews, ==, 6);        /* the last step's picture is the result itself */
+  g_assert_cmpint (two.seed, ==, 2);
+
+  request->count = 1;
+  request->seed  = 2;
+  g_assert_true (fb_generate_run (request, model, NULL, on_picture, &second, NULL, &error));
+  g_assert_cmpmem (two.picture->pixels, fb_image_n_bytes (two.picture), second.picture->pixels, fb_image_n_bytes (second.picture));
+}
+
+static void
+test_cancel_between_steps (void)
+{
+  g_autofree char         *path        = golden_path ("model");
+  g_autoptr(FbModel)       model       = open_model (path, FB_DTYPE_F32);
+  g_autoptr(FbGenerate)    request     = simple_request ();
+  g_autoptr(GCancellable)  cancellable = g_cancellable_new ();
+  g_autoptr(GError)        error       = NULL;
+  g_auto(Result)           result      = { .cancel_at_step = cancellable };
+  g_auto(Result)           again       = { NULL };
+
+  g_assert_false (fb_generate_run (request, model, on_progress, on_picture, &result, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpint (result.n_pictures, ==, 0);
+  g_assert_cmpint (result.n_steps_seen, ==, 2);
+  g_clear_error (&error);
+
+  g_assert_true (fb_generate_run (request, model, on_progress, on_picture, &again, NULL, &error));      /* the model still works */
+  g_assert_cmpint (again.n_pictures, ==, 1);
+}
+
+/* strength 0 keeps the picture; every other runs all steps, and neighbours differ: no strength is rounded to a whole step */
+static void
+test_strength_is_continuous (void)
+{
+  g_autofree char       *path    = golden_path ("model");
+  g_autoptr(FbModel)     model   = open_model (path, FB_DTYPE_F32);
+  g_autoptr(FbGenerate)  request = simple_request ();
+  g_autoptr(GError)      error   = NULL;
+  g_autoptr(FbImage)     before  = NULL;
+
+  request->init = fb_image_new (64, 64, 3);
+  for (int i = 0; i < 64 * 64 * 3; i++)
+    request->init->pixels[i] = (i / 3 % 64) / 63.0f;
+
+  for (int i = 0; i <= 10; i++)
+    {
+      g_auto(Result) result = { NULL };
+
+      request->strength = 0.07 * i;
+      g_assert_true (fb_generate_run (request, model, on_progress, on_picture, &result, NULL, &error));
+      g_assert_cmpint (result.n_steps_seen, ==, i == 0 ? 0 : 4);
+      if (i == 0)
+        g_assert_cmpfloat (relative_error (result.picture->pixels, request->init->pixels, 64 * 64 * 3), <=, 1e-6);
+      else
+        g_assert_cmpfloat (relative_error (result.picture->pixels, before->pixels, 64 * 64 * 3), >, 1e-6);
+      g_clear_pointer (&before, fb_image_unref);
+      before = fb_image_ref (result.picture);
+    }
+}
+
+static void
+test_request_survives_its_variant (void)
+{
+  g_autoptr(FbGenerate) request = simple_request ();
+  g_autoptr(FbGenerate) back    = NULL;
+  g_autoptr(GVariant)   variant = NULL;
+  g_autoptr(GVariant)   again   = NULL;
+  g_autoptr(GError)     error   = NULL;
+
+  request->seed    = G_MININT64;
+  request->preview = FB_PREVIEW_NONE;
+  request->decoder = FB_DECODER_TAESD;
+  variant = fb_generate_to_variant (request);
+  back    = fb_generate_from_variant (variant, &error);
+  g_assert_no_error (error);
+  again = fb_generate_to_variant (back);
+  g_assert_true (g_variant_equal (variant, again));
+}
+
+static void
+test_wrong_fields_are_named (void)
+{
+  static const struct { const char *text, *named; } cases[] =
+  {
+    { "{'width': <12>}",                              "width" },        /* not a multiple of 8 */
+    { "{'height': <-8>}",                             "height" },
+    { "{'width': <1000000>}",                         "width" },
+    { "{'n-steps': <-1>}",                            "n-steps" },
+    { "{'n-steps': <'four'>}",                        "n-steps" },      /* wrong type */
+    { "{'guidance-scale': <0.5>}",                    "guidance-scale" },
+    { "{'strength': <1.5>}",                          "strength" },
+    { "{'count': <0>}",                               "count" },
+    { "{'preview': <'large'>}",                       "preview" },
+    { "{'decoder': <'taesd'>}",                       "decoder" },      /* the model has none */
+    { "{'sampler': <'eulr'>}",                        "euler" },        /* the nearest name */
+    { "{'timestep-spacing': <'even'>}",               "even" },
+    { "{'prompt': <' '>}",                            "prompt" },
+  };
+  g_autofree char    *path  = golden_path ("model");
+  g_autoptr(FbModel)  model = open_model (path, FB_DTYPE_F32);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr(GError)     error   = NULL;
+      g_autoptr(GVariant)   parsed  = g_variant_parse (G_VARIANT_TYPE_VARDICT, cases[i].text, NULL, NULL, &error);
+      g_auto(GVariantDict)  dict    = { 0 };
+      g_autoptr(GVariant)   variant = NULL;
+      g_autoptr(FbGenerate) request = NULL;
+
+      g_assert_no_error (error);
+      g_variant_dict_init (&dict, parsed);
+      if (!g_variant_dict_contains (&dict, "prompt"))
+        g_variant_dict_insert (&dict, "prompt", "s", "a cat");
+      variant = g_variant_ref_sink (g_variant_dict_end (&dict));
+      request = fb_generate_from_variant (variant, &error);
+      if (request != NULL)
+        g_assert_false (fb_generate_resolve (request, model, &error));
+      g_assert_nonnull (error);
+      g_test_message ("%s → %s", cases[i].text, error->message);
+      g_assert_nonnull (strstr (error->message, cases[i].named));
+    }
+}
+
+static void
+test_too_large_for_memory_is_said_first (void)
+{
+  g_autofree char       *path    = golden_path ("model");
+  g_autoptr(FbModel)     model   = open_model (path, FB_DTYPE_F32);
+  g_autoptr(FbGenerate)  request = simple_request ();
+  g_autoptr(GError)      error   = NULL;
+  g_auto(Result)         result  = { NULL };
+  FbEstimate             small, large;
+
+  g_assert_true (fb_generate_estimate (request, model, &small, &error));
+  request->width  = 8192;
+  request->height = 8192;
+  g_assert_true (fb_generate_estimate (request, model, &large, &error));
+  g_assert_cmpuint (large.peak_bytes, >, small.peak_bytes * 10);
+  if (large.peak_bytes <= large.available_bytes)
+    {
+      g_test_skip ("this machine has memory enough for 8192×8192");
+      return;
+    }
+  g_assert_false (fb_generate_run (request, model, on_progress, on_picture, &result, NULL, &error));
+  g_assert_error (error, FB_TASK_ERROR, FB_TASK_ERROR_MEMORY);
+}
+
+int
+main (int argc, char *argv[])
+{
+  g_autoptr(JsonParser) parser = json_parser_new ();
+  g_autoptr(GError)     error  = NULL;
+  g_autofree char      *path   = NULL;
+  JsonArray            *cases;
+
+  g_test_init (&argc, &argv, NULL);
+
+  path = golden_path ("cases.json");
+  json_parser_load_from_file (parser, path, &error);
+  g_assert_no_error (error);
+  cases = json_object_get_array_member (json_node_get_object (json_parser_get_root (parser)), "cases");
+  for (guint i = 0; i < json_array_get_length (cases); i++)
+    {
+      JsonObject      *c    = json_array_get_object_element (cases, i);
+      g_autofree char *name = g_strdup_printf ("/core/tasks/generate/equals-diffusers/%s", json_object_get_string_member (c, "file"));
+
+      g_test_add_data_func (name, c, test_equals_diffusers);
+    }
+  g_test_add_func ("/core/tasks/generate/the-seed-counts-up", test_the_seed_counts_up);
+  g_test_add_func ("/core/tasks/generate/cancel-between-steps", test_cancel_between_steps);
+  g_test_add_func ("/core/tasks/generate/strength-is-continuous", test_strength_is_continuous);
+  g_test_add_func ("/core/tasks/generate/request-survives-its-variant", test_request_survives_its_variant);
+  g_test_add_func ("/core/tasks/generate/wrong-fields-are-named", test_wrong_fields_are_named);
+  g_test_add_func ("/core/tasks/generate/too-large-for-memory-is-said-first", test_too_large_for_memory_is_said_first);
+
+  return g_test_run ();
+}
