@@ -4,6 +4,7 @@
 #include "core/formats/json-file.h"
 #include "core/models/config.h"
 #include "core/models/model-private.h"
+#include "core/text/clip-tokenizer.h"
 #include "core/samplers/sampler.h"
 
 /* the component, in @other instead of the model itself where that is given */
@@ -243,6 +244,7 @@ fb_model_free (FbModel *model)
   g_clear_pointer (&model->taesd_file, fb_checkpoint_unref);
   g_clear_pointer (&model->schedule, fb_schedule_free);
   g_clear_pointer (&model->ctx, fb_nn_context_free);
+  g_clear_pointer (&model->tokenizer, fb_clip_tokenizer_free);
   g_free (model->sampler);
   g_free (model->timestep_spacing);
   fb_device_unref (model->dev);

@@ -391,6 +391,7 @@ denoise (Job *job, FbTorchRandom *random, float *latents, GError **error)
       double start = now_seconds ();
       double left  = fb_pace_seconds (FB_STAGE_DECODE, decode_work (r, job->model)) + pictures_left_seconds (job);
       g_autoptr(FbImage) preview = NULL;
+      gboolean           fresh;
 
       if (i == 0)
         report (job, FB_STAGE_STEP, 0, n_steps, left + n_steps * fb_pace_seconds (FB_STAGE_STEP, work), NULL);
@@ -398,9 +399,10 @@ denoise (Job *job, FbTorchRandom *random, float *latents, GError **error)
       fb_sampler_model_input (sampler, i, latents, input, n);
       if (!predict (job, input, fb_sampler_timestep (sampler, i), output, error))
         return FALSE;
-      if (fb_sampler_needs_noise (sampler, i))
+      fresh = fb_sampler_needs_noise (sampler, i);
+      if (fresh)
         fb_latents_noise (random, noise, job->info->latent_channels, job->h, job->w);
-      fb_sampler_step (sampler, i, latents, output, x0, noise, n);
+      fb_sampler_step (sampler, i, latents, output, x0, fresh ? noise : NULL, n);
       measured (job, FB_STAGE_STEP, work, start);
 
       if (i + 1 < n_steps)                                      /* the last step's picture follows at once */

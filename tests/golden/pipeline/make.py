@@ -58,7 +58,7 @@ os.makedirs(os.path.join(model_dir, "tokenizer"))
 for f in ("vocab.json", "merges.txt"):
     shutil.copy(os.path.join(tok_dir, f), os.path.join(model_dir, "tokenizer", f))
 
-base = dict(scheduler.config)
+base = {k: v for k, v in scheduler.config.items() if k != "_use_default_values"}   # else from_config drops what is named there
 cases = []
 
 def case(name, make, sampler, spacing=None, prediction="epsilon", **kw):
