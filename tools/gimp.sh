@@ -89,6 +89,7 @@ reason_in ()
 {
   local reason
   reason=$(sed -n 's/^Error: \(Procedure execution of [a-z0-9-]* failed: \)\?//p' "$1" | head -n 1)
+  reason=${reason%% }
   echo "${reason:-Its log says why: $1}"
 }
 

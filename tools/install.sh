@@ -45,7 +45,7 @@ cmd_uninstall ()
   local where
   [ -e "$release_dir/.dev-installed" ] || die "nothing was installed from here, so there is nothing to remove"
   mapfile -t where <"$release_dir/.dev-installed"
-  writing_to "${where[@]}" ninja -C "$release_dir" --quiet uninstall
+  writing_to "${where[@]}" ninja -C "$release_dir" --quiet uninstall >/dev/null
   rm "$release_dir/.dev-installed"
   say "removed what was below ${where[0]} and in ${where[1]}"
 }

@@ -113,9 +113,9 @@ make_root ()
   say "making a Debian 13 root in $root (once; 2 GB, one to three minutes)"
   mkdir -p "$root.part"
   if is_root; then
-    mmdebstrap "${options[@]}" "$suite" "$root.part" "$mirror" >&2
+    namespace mmdebstrap "${options[@]}" "$suite" "$root.part" "$mirror" >&2   # a kill leaves no mounts
   else                                                        # by way of tar: the range of ids may not enter $HOME
-    mmdebstrap --mode=unshare --format=tar "${options[@]}" "$suite" - "$mirror" \
+    TMPDIR=${TMPDIR:-/var/tmp} mmdebstrap --mode=unshare --format=tar "${options[@]}" "$suite" - "$mirror" \
       | namespace tar -x -C "$root.part" --exclude='./dev/*'
   fi
 }
@@ -156,6 +156,7 @@ enter_root='
   share /proc /sys /dev /tmp /etc/hosts /etc/resolv.conf /etc/ssl/certs/ca-certificates.crt
   [ "$HOME" = / ] || share "$HOME"
   share "$FB_HERE" "$FB_CACHE" ${XDG_RUNTIME_DIR:+"$XDG_RUNTIME_DIR"} ${XAUTHORITY:+"$XAUTHORITY"}
+  case "${WAYLAND_DISPLAY:-}" in /*) share "$WAYLAND_DISPLAY" ;; esac
   case "$FB_PWD/" in
     //|/bin/*|/boot/*|/dev/*|/etc/*|/lib*|/proc/*|/run/*|/sbin/*|/sys/*|/tmp/*|/usr/*|/var/*) ;;
     *) share "$FB_PWD" ;;
