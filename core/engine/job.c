@@ -187,6 +187,8 @@ fb_job_run (FbJob *self, FbJobProgressFunc progress, gpointer user_data, GCancel
 
   while (!self->finished || self->n_calls > 0)             /* calls that come back after the end are cancelled, so they come at once */
     g_main_context_iteration (context, TRUE);
+  while (g_main_context_iteration (context, FALSE))        /* GDBus frees what it kept for the signals in here */
+    ;
 
   if (source != NULL)
     g_source_destroy (source);

@@ -91,8 +91,9 @@ check_fd (int fd, gsize size, GError **error)
     }
   if (fstat (fd, &st) < 0 || st.st_size < 0 || (guint64) st.st_size != size)
     {
-      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_PIXELS, _("A picture was refused: its memory does not hold the %s promised."),
-                   g_format_size (size));
+      g_autofree char *promised = g_format_size (size);
+
+      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_PIXELS, _("A picture was refused: its memory does not hold the %s promised."), promised);
       return FALSE;
     }
   return TRUE;

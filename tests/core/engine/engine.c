@@ -92,11 +92,13 @@ estimate (FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GCan
 static gboolean
 sleep_step (FbTask *task, double seconds, gboolean hang)
 {
-  for (double t = 0.0; t < seconds; t += 0.002)
+  gint64 until = g_get_monotonic_time () + (gint64) (seconds * 1e6);
+
+  for (gint64 left; (left = until - g_get_monotonic_time ()) > 0; )
     {
       if (!hang && g_cancellable_is_cancelled (fb_task_cancellable (task)))
         return TRUE;
-      g_usleep ((gulong) (MIN (0.002, seconds - t) * 1e6));
+      g_usleep ((gulong) MIN (left, 2000));
     }
   return !hang && g_cancellable_is_cancelled (fb_task_cancellable (task));
 }

@@ -18,6 +18,37 @@ in_folder (Fixture *f, const char *variable, const char *name)
   return path;
 }
 
+/* Where the sanitizers are built in, the engine's findings go to a file, because its standard error leads nowhere; and freed memory
+ * isn't kept for long, because some tests measure what is left. */
+static void
+set_sanitizer_options (Fixture *f)
+{
+  static char     *given   = NULL;
+  g_autofree char *options = NULL;
+
+  if (given == NULL)
+    given = g_strdup (g_getenv ("ASAN_OPTIONS") != NULL ? g_getenv ("ASAN_OPTIONS") : "");
+  options = g_strdup_printf ("%s:quarantine_size_mb=4:log_path=%s/findings", given, f->folder);
+  g_setenv ("ASAN_OPTIONS", options, TRUE);
+}
+
+static void
+assert_no_findings (Fixture *f)
+{
+  g_autoptr(GDir)  dir = g_dir_open (f->folder, 0, NULL);
+  const char      *name;
+
+  while ((name = g_dir_read_name (dir)) != NULL)
+    if (g_str_has_prefix (name, "findings"))
+      {
+        g_autofree char *path = g_build_filename (f->folder, name, NULL);
+        g_autofree char *text = NULL;
+
+        g_file_get_contents (path, &text, NULL, NULL);
+        g_error ("the engine's sanitizer found:\n%s", text);
+      }
+}
+
 void
 fixture_set_up (Fixture *f, gconstpointer settings)
 {
@@ -30,6 +61,7 @@ fixture_set_up (Fixture *f, gconstpointer settings)
   g_setenv ("FLASHBRUSH_SOCKET", f->socket, TRUE);
   g_unsetenv ("FLASHBRUSH_REMOTE");
   g_unsetenv ("FLASHBRUSH_INLINE");
+  set_sanitizer_options (f);
 
   config = in_folder (f, "XDG_CONFIG_HOME", "config");
   state  = in_folder (f, "XDG_STATE_HOME", "state");
@@ -73,6 +105,7 @@ fixture_tear_down (Fixture *f, gconstpointer settings)
     }
   g_assert_false (g_file_test (f->socket, G_FILE_TEST_EXISTS));
   g_assert_false (g_file_test (lock, G_FILE_TEST_EXISTS));
+  assert_no_findings (f);
 
   g_clear_object (&f->client);
   while (g_main_context_iteration (NULL, FALSE))
