@@ -13,6 +13,7 @@ fb_op_attention (FbDevice *dev, FbTensor *out, const FbTensor *q, const FbTensor
   g_assert (out->dtype == q->dtype && k->dtype == q->dtype && v->dtype == q->dtype && fb_device_supports (dev, q->dtype));
   g_assert (k->shape[0] == q->shape[0] && k->shape[2] == q->shape[2]);
   g_assert (n_heads >= 1 && q->shape[2] % n_heads == 0);
+  g_assert (scale > 0);
   g_assert (!causal || q->shape[1] == k->shape[1]);
 
   if (fb_op_ready (dev, dev->ops->attention != NULL, tensors, G_N_ELEMENTS (tensors)))

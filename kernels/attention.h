@@ -9,7 +9,7 @@
  * @q: [N, T, n_heads · D]; head h holds channels h·D … h·D + D − 1
  * @k, @v: [N, S, n_heads · D], dtype of @q
  * @n_heads: divides the channels; D may be any size (40, 64, 80, 160 and the VAE's 512 occur)
- * @scale: factor on q·k; 1/√D in every network here
+ * @scale: > 0, factor on q·k; 1/√D in every network here
  * @causal: token t sees tokens 0 … t only; needs T = S
  *
  * out = softmax (scale · q kᵀ) v per head. Softmax and sums are f32. The T×S matrix never exists for a whole layer: tiles of it stay in

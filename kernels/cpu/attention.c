@@ -2,20 +2,22 @@
  * Source: arXiv:2205.14135, algorithm 1, with the loops exchanged: each block of queries meets all keys before the next one starts.
  *
  * Keys and values of a head are packed once into blocks of KEYS tokens: keys transposed [D, KEYS], values [KEYS, D], the right operands of the
- * two products. A thread holds the scores of QUERIES × KEYS tokens, their exponentials, and QUERIES rows of the output. */
+ * two products. A thread holds the scores of QUERIES × KEYS tokens, their exponentials, and QUERIES rows of the output: all in the
+ * second-level cache. */
 
 #include "kernels/cpu/cpu-private.h"
 #include "kernels/cpu/vector.h"
 
 #define QUERIES 64
-#define KEYS    256
+#define KEYS    512                             /* at most; 128 KB of scores */
+#define BLOCK_BYTES ((size_t) 192 << 10)        /* of packed keys, about: those of wide heads come in smaller blocks */
 #define SHARED_BYTES ((size_t) 64 << 20)       /* packed keys and values to hold at a time: as many heads as fit, at least one */
 
 /**
  * Plan:
  * @Dk: D as the keys are packed: even in bf16
  * @Dv: D as the values are packed: a multiple of 16
- * @tail: keys in the last block, rounded up to a multiple of 16
+ * @tail: rounded up to a multiple of 16
  * @kernels: [last block of queries?][last block of keys?]; @values also [adding?]
  */
 typedef struct
@@ -23,10 +25,11 @@ typedef struct
   FbDtype       dtype;
   size_t        N, T, S, C, D;
   int           n_heads;
-  float         scale;
+  float         scale;                /* times log₂ e: the softmax is taken with powers of two */
   gboolean      causal;
   int           Dk, Dv;
-  int           n_query_blocks, n_key_blocks, tail;
+  int           n_query_blocks, n_key_blocks;
+  int           keys, tail;           /* keys per block, and in the last one */
   size_t        head_bytes;           /* of packed keys; values lie behind */
   size_t        value_bytes;
   gboolean      copy_queries;         /* odd D in bf16: micro-kernels read pairs */
@@ -37,7 +40,7 @@ typedef struct
 static int
 block_keys (const Plan *plan, int block)
 {
-  return block == plan->n_key_blocks - 1 ? plan->tail : KEYS;
+  return block == plan->n_key_blocks - 1 ? plan->tail : plan->keys;
 }
 
 /* Keys [n_keys, D] of one head, rows C apart, to [Dk, width], in bf16 [Dk / 2, width, 2]; what is beyond D and n_keys becomes zero */
@@ -101,23 +104,26 @@ FB_VECTOR_VARIANTS (pack_values,
                     (void *to, const void *from, int n_keys, int width, int D, int Dv, size_t C, FbDtype dtype),
                     (to, from, n_keys, width, D, Dv, C, dtype))
 
-/*
- * One row of scores → exponentials, and what became of the row's largest score and sum. Returns the factor by which the row's earlier output
- * shrinks. Scores beyond @n_seen (behind the last key, or in the future) get weight 0.
- */
-FB_INLINE void
-soften_row_body (void *weights, FbDtype dtype, const float *scores, int n_seen, int width, float scale, float *largest, float *total, float *shrink)
+/* A thread's working memory, in this order */
+typedef struct
 {
-  float most = -INFINITY;
-  float sum  = 0.0f;
-  float offset;
+  float *scores;      /* [QUERIES, width of the block of keys] */
+  float *sums;        /* [QUERIES, Dv] */
+  float *largest;     /* [QUERIES], of the scores so far · scale · log₂ e */
+  float *total;       /* [QUERIES], of 2^(score − largest) */
+  char  *weights;     /* [QUERIES, keys] of dtype */
+  char  *queries;     /* [QUERIES, Dk] of dtype, when they are copied */
+  char  *scratch;
+} Work;
 
-#pragma omp simd reduction (max : most)
-  for (int s = 0; s < n_seen; s++)
-    most = scores[s] > most ? scores[s] : most;
-  most    = MAX (*largest, most * scale);
-  *shrink = *largest == most ? 1.0f : fb_exp (*largest - most);
-  offset  = -most;
+/*
+ * One row of scores → weights 2^(score · scale − largest), in f32 or rounded to bf16; returns their sum. Scores beyond @n_seen (behind the last
+ * key, or in the future) get weight 0.
+ */
+FB_INLINE float
+weigh_row (void *weights, FbDtype dtype, const float *scores, int n_seen, int width, float scale, float largest)
+{
+  float sum = 0.0f;
 
   if (dtype == FB_DTYPE_F32)
     {
@@ -126,7 +132,7 @@ soften_row_body (void *weights, FbDtype dtype, const float *scores, int n_seen, 
 #pragma omp simd reduction (+ : sum)
       for (int s = 0; s < n_seen; s++)
         {
-          w[s] = fb_exp (scores[s] * scale + offset);
+          w[s] = fb_exp2_negative (scores[s] * scale - largest);
           sum += w[s];
         }
       for (int s = n_seen; s < width; s++)
@@ -139,35 +145,70 @@ soften_row_body (void *weights, FbDtype dtype, const float *scores, int n_seen, 
 #pragma omp simd reduction (+ : sum)
       for (int s = 0; s < n_seen; s++)
         {
-          float e = fb_exp (scores[s] * scale + offset);
+          float e = fb_exp2_negative (scores[s] * scale - largest);
 
-          w[s] = fb_round_bf16 (e);
+          w[s] = (fb_bits_of_float (e) + 0x8000) >> 16;          /* ties go up, not to even: cheaper, and e is never infinite */
           sum += e;
         }
       for (int s = n_seen; s < width; s++)
         w[s] = 0;
     }
-
-  *total   = *total * *shrink + sum;
-  *largest = most;
+  return sum;
 }
 
-FB_VECTOR_VARIANTS (soften_row,
-                    (void *weights, FbDtype dtype, const float *scores, int n_seen, int width, float scale, float *largest, float *total, float *shrink),
-                    (weights, dtype, scores, n_seen, width, scale, largest, total, shrink))
+/* All rows of a block: row t sees @n_seen + t · @causal keys of this block. Earlier sums shrink when a larger score turns up. */
+FB_INLINE void
+weigh_block_body (const Work *work, FbDtype dtype, int n_queries, int n_seen, int causal, int width, int stride, float scale, int Dv)
+{
+  size_t size = fb_dtype_size (dtype);
+
+  for (int t = 0; t < n_queries; t++)
+    {
+      const float *scores = work->scores + (size_t) t * width;
+      float       *sums   = work->sums + (size_t) t * Dv;
+      int          seen   = CLAMP (n_seen + t * causal, 0, width);
+      float        most   = -INFINITY;
+      float        shrink;
+
+#pragma omp simd reduction (max : most)
+      for (int s = 0; s < seen; s++)
+        most = scores[s] > most ? scores[s] : most;
+      most = MAX (work->largest[t], most * scale);
+
+      if (most > work->largest[t] && work->total[t] > 0.0f)
+        {
+          shrink          = fb_exp2_negative (work->largest[t] - most);
+          work->total[t] *= shrink;
+#pragma omp simd
+          for (int d = 0; d < Dv; d++)
+            sums[d] *= shrink;
+        }
+      work->largest[t] = most;
+      work->total[t]  += weigh_row (work->weights + (size_t) t * stride * size, dtype, scores, seen, width, scale, most);
+    }
+}
+
+FB_VECTOR_VARIANTS (weigh_block,
+                    (const Work *work, FbDtype dtype, int n_queries, int n_seen, int causal, int width, int stride, float scale, int Dv),
+                    (work, dtype, n_queries, n_seen, causal, width, stride, scale, Dv))
 
 FB_INLINE void
-scale_row_body (void *to, FbDtype dtype, float *row, int n, float factor)
+finish_block_body (const Work *work, void *out, size_t C, FbDtype dtype, int n_queries, int D, int Dv)
 {
+  for (int t = 0; t < n_queries; t++)
+    {
+      float *sums   = work->sums + (size_t) t * Dv;
+      float  factor = 1.0f / work->total[t];
+
 #pragma omp simd
-  for (int i = 0; i < n; i++)
-    row[i] *= factor;
-  if (to != NULL)
-    fb_store_row (to, 0, row, n, dtype);
+      for (int d = 0; d < D; d++)
+        sums[d] *= factor;
+      fb_store_row (out, t * C, sums, D, dtype);
+    }
 }
 
-/* @row · @factor, in place, and rounded to @to unless that is NULL */
-FB_VECTOR_VARIANTS (scale_row, (void *to, FbDtype dtype, float *row, int n, float factor), (to, dtype, row, n, factor))
+FB_VECTOR_VARIANTS (finish_block, (const Work *work, void *out, size_t C, FbDtype dtype, int n_queries, int D, int Dv),
+                    (work, out, C, dtype, n_queries, D, Dv))
 
 static gboolean
 get_kernel (FbDevice *dev, const FbGemm **kernel, const Plan *plan, int M, int N, int K, int lda, int add)
@@ -188,13 +229,13 @@ plan_kernels (FbDevice *dev, Plan *plan)
     for (int s = 0; s < 2; s++)
       {
         int M     = q == 1 ? last_queries : QUERIES;
-        int width = s == 1 ? plan->tail : KEYS;
+        int width = s == 1 ? plan->tail : plan->keys;
 
         if ((q == 0 && plan->n_query_blocks == 1) || (s == 0 && plan->n_key_blocks == 1))
           continue;
         if (!get_kernel (dev, &plan->scores[q][s], plan, M, width, plan->Dk, plan->copy_queries ? plan->Dk : (int) plan->C, 0)
-            || !get_kernel (dev, &plan->values[q][s][0], plan, M, plan->Dv, width, KEYS, 0)
-            || !get_kernel (dev, &plan->values[q][s][1], plan, M, plan->Dv, width, KEYS, 1))
+            || !get_kernel (dev, &plan->values[q][s][0], plan, M, plan->Dv, width, plan->keys, 0)
+            || !get_kernel (dev, &plan->values[q][s][1], plan, M, plan->Dv, width, plan->keys, 1))
           return FALSE;
       }
   return TRUE;
@@ -204,27 +245,15 @@ static void
 pack_block (FbDevice *dev, const Plan *plan, const FbTensor *k, const FbTensor *v, size_t head, int slot, int block)
 {
   size_t size   = fb_dtype_size (plan->dtype);
-  size_t first  = ((head / plan->n_heads * plan->S + (size_t) block * KEYS) * plan->C + head % plan->n_heads * plan->D) * size;
+  size_t first  = ((head / plan->n_heads * plan->S + (size_t) block * plan->keys) * plan->C + head % plan->n_heads * plan->D) * size;
   char  *packed = (char *) fb_cpu (dev)->shared + slot * (plan->head_bytes + plan->value_bytes);
-  int    n_keys = MIN (KEYS, (int) (plan->S - (size_t) block * KEYS));
+  int    n_keys = MIN (plan->keys, (int) (plan->S - (size_t) block * plan->keys));
   int    width  = block_keys (plan, block);
 
-  pack_keys (packed + (size_t) block * KEYS * plan->Dk * size, (const char *) k->data + first, n_keys, width, plan->D, plan->Dk, plan->C, plan->dtype);
-  pack_values (packed + plan->head_bytes + (size_t) block * KEYS * plan->Dv * size, (const char *) v->data + first,
+  pack_keys (packed + (size_t) block * plan->keys * plan->Dk * size, (const char *) k->data + first, n_keys, width, plan->D, plan->Dk, plan->C, plan->dtype);
+  pack_values (packed + plan->head_bytes + (size_t) block * plan->keys * plan->Dv * size, (const char *) v->data + first,
                n_keys, width, plan->D, plan->Dv, plan->C, plan->dtype);
 }
-
-/* A thread's working memory, in this order */
-typedef struct
-{
-  float *scores;      /* [QUERIES, KEYS] */
-  float *sums;        /* [QUERIES, Dv] */
-  float *largest;     /* [QUERIES] */
-  float *total;       /* [QUERIES] */
-  char  *weights;     /* [QUERIES, KEYS] of dtype */
-  char  *queries;     /* [QUERIES, Dk] of dtype, when they are copied */
-  char  *scratch;
-} Work;
 
 static size_t
 work_layout (Work *work, const Plan *plan, char *memory)
@@ -261,28 +290,18 @@ attend_block (const Plan *plan, const Work *work, const char *q, const char *pac
       work->total[t]   = 0.0f;
     }
 
-  for (int block = 0; block * KEYS < n_keys; block++)
+  for (int block = 0; block * plan->keys < n_keys; block++)
     {
       gboolean last_keys = block == plan->n_key_blocks - 1;
       int      width     = block_keys (plan, block);
 
-      fb_gemm_run (plan->scores[last][last_keys], q, packed + (size_t) block * KEYS * plan->Dk * size, offsets, work->scores, work->scratch);
-      for (int t = 0; t < n_queries; t++)
-        {
-          int   n_seen = CLAMP ((plan->causal ? t0 + t + 1 : n_keys) - block * KEYS, 0, width);
-          float shrink = 1.0f;
-
-          soften_row (work->weights + (size_t) t * KEYS * size, plan->dtype, work->scores + (size_t) t * width, n_seen, width, plan->scale,
-                      &work->largest[t], &work->total[t], &shrink);
-          if (shrink != 1.0f && block > 0)
-            scale_row (NULL, plan->dtype, work->sums + (size_t) t * plan->Dv, plan->Dv, shrink);
-        }
+      fb_gemm_run (plan->scores[last][last_keys], q, packed + (size_t) block * plan->keys * plan->Dk * size, offsets, work->scores, work->scratch);
+      weigh_block (work, plan->dtype, n_queries, (plan->causal ? t0 + 1 : n_keys) - block * plan->keys, plan->causal, width, plan->keys, plan->scale, plan->Dv);
       fb_gemm_run (plan->values[last][last_keys][block > 0], work->weights,
-                   packed + plan->head_bytes + (size_t) block * KEYS * plan->Dv * size, offsets, work->sums, work->scratch);
+                   packed + plan->head_bytes + (size_t) block * plan->keys * plan->Dv * size, offsets, work->sums, work->scratch);
     }
 
-  for (int t = 0; t < n_queries; t++)
-    scale_row (out + t * plan->C * size, plan->dtype, work->sums + (size_t) t * plan->Dv, plan->D, 1.0f / work->total[t]);
+  finish_block (work, out, plan->C, plan->dtype, n_queries, plan->D, plan->Dv);
 }
 
 static const char *
@@ -345,16 +364,17 @@ fb_cpu_attention (FbDevice *dev, FbTensor *out, const FbTensor *q, const FbTenso
   Plan   plan =
   {
     .dtype = q->dtype, .N = q->shape[0], .T = q->shape[1], .S = k->shape[1], .C = q->shape[2], .D = q->shape[2] / n_heads,
-    .n_heads = n_heads, .scale = scale, .causal = causal,
+    .n_heads = n_heads, .scale = scale * (float) M_LOG2E, .causal = causal,
   };
 
   plan.Dk             = (plan.D + even - 1) / even * even;
   plan.Dv             = (plan.D + 15) / 16 * 16;
   plan.n_query_blocks = (plan.T + QUERIES - 1) / QUERIES;
-  plan.n_key_blocks   = (plan.S + KEYS - 1) / KEYS;
-  plan.tail           = (plan.S - (size_t) (plan.n_key_blocks - 1) * KEYS + 15) / 16 * 16;
-  plan.head_bytes     = (size_t) plan.n_key_blocks * KEYS * plan.Dk * size;
-  plan.value_bytes    = (size_t) plan.n_key_blocks * KEYS * plan.Dv * size;
+  plan.keys           = CLAMP (BLOCK_BYTES / (plan.Dv * size) / 64 * 64, 64, KEYS);
+  plan.n_key_blocks   = (plan.S + plan.keys - 1) / plan.keys;
+  plan.tail           = (plan.S - (size_t) (plan.n_key_blocks - 1) * plan.keys + 15) / 16 * 16;
+  plan.head_bytes     = (size_t) plan.n_key_blocks * plan.keys * plan.Dk * size;
+  plan.value_bytes    = (size_t) plan.n_key_blocks * plan.keys * plan.Dv * size;
   plan.copy_queries   = plan.Dk != (int) plan.D;
   total_heads         = plan.N * n_heads;
   at_a_time           = CLAMP (SHARED_BYTES / (plan.head_bytes + plan.value_bytes), 1, total_heads);

@@ -81,6 +81,18 @@ fb_exp (float x)
   return x < -87.0f ? 0.0f : x > 88.72f ? INFINITY : y;
 }
 
+/* 2ˣ for x ≤ 0 within 2 ulp; at least 2^−126, NaN for NaN. 2ⁿ · 2^f with |f| ≤ ½, and the polynomial through the Chebyshev nodes for 2^f. */
+FB_INLINE float
+fb_exp2_negative (float x)
+{
+  float clamped = x < -126.0f ? -126.0f : x;                                /* in this order NaN passes */
+  float shifted = clamped + 12582912.0f;                                    /* 1.5 · 2^23: the sum's low bits are n */
+  float f       = clamped - (shifted - 12582912.0f);
+  float e       = 1.000000075e+00f + f * (6.931471880e-01f + f * (2.402210749e-01f + f * (5.550357114e-02f + f * (9.676031918e-03f + f * (1.339086336e-03f)))));
+
+  return e * fb_float_of_bits ((fb_bits_of_float (shifted) + 127) << 23);
+}
+
 FB_INLINE float
 fb_sigmoid (float x)
 {
