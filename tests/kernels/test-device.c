@@ -1,7 +1,10 @@
 /* tests/kernels/test-device.c: devices, tensors and weights apart from the ops' values, on every device of this build.
  * SPDX-License-Identifier: LGPL-3.0-or-later */
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kernels/device-private.h"
 
@@ -184,6 +187,128 @@ test_cancel_flag (gconstpointer name)
   fb_device_set_cancel_flag (dev, NULL);
 }
 
+static FbTensor *
+tensor_with_a_nan (FbDevice *dev, FbDtype dtype, int n_dims, const int *shape)
+{
+  FbTensor         *t      = fb_tensor_new (dev, dtype, n_dims, shape);
+  size_t            n      = fb_tensor_n_elements (t);
+  g_autofree float *values = g_new (float, n);
+
+  for (size_t i = 0; i < n; i++)
+    values[i] = i % 7 * 0.25f - 0.5f;
+  values[n / 2] = NAN;
+  fb_tensor_upload (t, values, FB_DTYPE_F32);
+  return t;
+}
+
+static void
+assert_has_nan (const char *op, FbTensor *t)
+{
+  size_t            n      = fb_tensor_n_elements (t);
+  g_autofree float *values = g_new (float, n);
+  size_t            n_nan  = 0;
+
+  fb_tensor_download (t, values, FB_DTYPE_F32);
+  for (size_t i = 0; i < n; i++)
+    n_nan += isnan (values[i]);
+  if (n_nan == 0)
+    g_error ("%s: the NaN is gone", op);
+}
+
+static void
+check_nan (FbDevice *dev, FbDtype dtype)
+{
+  float               ones[16 * 16 * 9];
+  int                 conv[4] = { 16, 16, 3, 3 };
+  g_autoptr(FbTensor) clean   = fb_tensor_new_3d (dev, dtype, 1, 49, 16);
+  g_autoptr(FbTensor) x       = tensor_with_a_nan (dev, dtype, 3, (int[]) { 1, 49, 16 });
+  g_autoptr(FbTensor) out     = fb_tensor_new_3d (dev, dtype, 1, 49, 16);
+  g_autoptr(FbTensor) half    = fb_tensor_new_3d (dev, dtype, 1, 49, 8);
+  g_autoptr(FbTensor) picture = fb_tensor_view (x, 4, (int[]) { 1, 7, 7, 16 }, 0);
+  g_autoptr(FbTensor) result  = fb_tensor_view (out, 4, (int[]) { 1, 7, 7, 16 }, 0);
+
+  for (size_t i = 0; i < G_N_ELEMENTS (ones); i++)
+    ones[i] = 1;
+  fb_tensor_upload (clean, ones, FB_DTYPE_F32);
+
+  g_autoptr(FbWeight) linear  = fb_weight_new (dev, FB_WEIGHT_LINEAR, dtype, (int[]) { 16, 16 }, ones, FB_DTYPE_F32);
+  g_autoptr(FbWeight) kernel  = fb_weight_new (dev, FB_WEIGHT_CONV2D, dtype, conv, ones, FB_DTYPE_F32);
+
+  for (FbActivation act = FB_ACT_NONE; act <= FB_ACT_TANH; act++)
+    {
+      fb_op_activation (dev, out, x, act);
+      assert_has_nan ("activation", out);
+      fb_op_linear (dev, out, x, linear, NULL, NULL, act);
+      assert_has_nan ("linear", out);
+    }
+  fb_op_geglu (dev, half, x);
+  assert_has_nan ("geglu", half);
+  fb_op_conv2d (dev, result, picture, kernel, NULL, NULL, &(FbConv2dParams) { 1, 1, 1, 1, 1, 1 }, FB_ACT_SILU);
+  assert_has_nan ("conv2d", out);
+  fb_op_attention (dev, out, x, clean, clean, 2, 1, FALSE);
+  assert_has_nan ("attention, query", out);
+  fb_op_attention (dev, out, clean, x, clean, 2, 1, FALSE);
+  assert_has_nan ("attention, key", out);
+  fb_op_attention (dev, out, clean, clean, x, 2, 1, FALSE);
+  assert_has_nan ("attention, value", out);
+  fb_op_group_norm (dev, out, x, NULL, NULL, 4, 1e-5f, FB_ACT_SILU);
+  assert_has_nan ("group norm", out);
+  fb_op_layer_norm (dev, out, x, NULL, NULL, 1e-5f);
+  assert_has_nan ("layer norm", out);
+  fb_op_add (dev, out, x, clean);
+  assert_has_nan ("add", out);
+}
+
+static void
+test_nan_survives (gconstpointer name)
+{
+  g_autoptr(FbDevice) dev = open_device (name);
+
+  check_nan (dev, FB_DTYPE_F32);
+  if (fb_device_supports (dev, FB_DTYPE_BF16))
+    check_nan (dev, FB_DTYPE_BF16);
+}
+
+static size_t
+resident_bytes (void)
+{
+  g_autofree char *text = NULL;
+  size_t           total, resident;
+
+  g_assert_true (g_file_get_contents ("/proc/self/statm", &text, NULL, NULL));
+  g_assert_cmpint (sscanf (text, "%zu %zu", &total, &resident), ==, 2);
+  return resident * sysconf (_SC_PAGESIZE);
+}
+
+static void
+test_trim_returns_memory (gconstpointer name)
+{
+  const size_t        size = (size_t) 200 << 20;
+  g_autoptr(FbDevice) dev  = open_device (name);
+  FbTensor           *t    = fb_tensor_new_1d (dev, FB_DTYPE_F32, size / 4);
+  size_t              before;
+
+  memset (t->data, 1, size);
+  before = resident_bytes ();
+  fb_tensor_unref (t);
+  fb_device_trim (dev);
+  g_assert_cmpuint (resident_bytes (), <=, before - size * 9 / 10);
+}
+
+static void
+test_memory_is_reused (void)
+{
+  g_autoptr(FbDevice) dev   = open_device ("cpu");
+  FbTensor           *first = fb_tensor_new_1d (dev, FB_DTYPE_F32, 5000000);
+  void               *data  = first->data;
+  FbTensor           *second;
+
+  fb_tensor_unref (first);
+  second = fb_tensor_new_1d (dev, FB_DTYPE_BF16, 9990000);         /* not the same size, but the same class */
+  g_assert_true (second->data == data);
+  fb_tensor_unref (second);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -196,11 +321,14 @@ main (int argc, char **argv)
     { "a-size-beyond-64-bits-is-no-memory",     test_sizes_that_wrap },
     { "the-first-failure-is-the-one-reported",  test_first_failure_wins },
     { "a-set-cancel-flag-stops-the-next-op",    test_cancel_flag },
+    { "a-nan-in-is-a-nan-out",                  test_nan_survives },
+    { "trim-returns-memory-to-the-system",      test_trim_returns_memory },
   };
   static const char * const devices[] = { "cpu", "reference" };
 
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/kernels/device/an-unknown-name-is-an-error-that-lists-the-devices", test_unknown_name);
+  g_test_add_func ("/kernels/device/cpu/freed-memory-serves-the-next-tensor", test_memory_is_reused);
   for (size_t d = 0; d < G_N_ELEMENTS (devices); d++)
     for (size_t i = 0; i < G_N_ELEMENTS (tests); i++)
       {
