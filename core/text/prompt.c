@@ -324,7 +324,7 @@ fb_prompt_tokenize (const FbClipTokenizer *tokenizer, const char *prompt, GError
   if (strlen (prompt) > FB_PROMPT_MAX_BYTES)
     {
       g_set_error (error, FB_PROMPT_ERROR, FB_PROMPT_ERROR_TOO_LONG,
-                   _("The prompt has %" G_GSIZE_FORMAT " bytes; at most %d are read. Shorten it."), strlen (prompt), FB_PROMPT_MAX_BYTES);
+                   _("The prompt has %zu bytes; at most %d are read. Shorten it."), strlen (prompt), FB_PROMPT_MAX_BYTES);
       return NULL;
     }
   if (!fb_clip_tokenizer_encode (tokenizer, ",", comma, error))
