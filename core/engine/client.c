@@ -293,5 +293,6 @@ fb_engine_client_estimate_finish (FbEngineClient *self, GAsyncResult *result, Fb
   g_variant_lookup (answer, "peak-bytes",      "t", &estimate->peak_bytes);
   g_variant_lookup (answer, "seconds",         "d", &estimate->seconds);
   g_variant_lookup (answer, "available-bytes", "t", &estimate->available_bytes);
+  g_variant_lookup (answer, "resolved",        "@a{sv}", &estimate->resolved);
   return TRUE;
 }

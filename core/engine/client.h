@@ -54,12 +54,14 @@ GVariant * fb_engine_client_list_loaded_finish (FbEngineClient *self, GAsyncResu
  * @peak_bytes: memory the job will need, weights included
  * @seconds: negative while unknown
  * @available_bytes: memory the engine's machine can give now; a job that needs more is refused before it computes
+ * @resolved: (transfer full) (nullable): a{sv}, the request with the model's own values in the places it left open
  */
 typedef struct
 {
-  guint64 peak_bytes;
-  double  seconds;
-  guint64 available_bytes;
+  guint64   peak_bytes;
+  double    seconds;
+  guint64   available_bytes;
+  GVariant *resolved;
 } FbJobEstimate;
 
 /* Checks @request as Run would, and says what it costs. @request as for fb_job_new(). */

@@ -162,6 +162,9 @@ fb_peer_answer (gpointer data, gpointer user_data)
           g_variant_dict_insert (&dict, "peak-bytes",      "t", estimate.peak_bytes);
           g_variant_dict_insert (&dict, "seconds",         "d", estimate.seconds);
           g_variant_dict_insert (&dict, "available-bytes", "t", estimate.available_bytes);
+          if (estimate.resolved != NULL)
+            g_variant_dict_insert_value (&dict, "resolved", estimate.resolved);
+          g_clear_pointer (&estimate.resolved, g_variant_unref);
           value = g_variant_ref_sink (g_variant_dict_end (&dict));
         }
     }

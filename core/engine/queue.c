@@ -81,6 +81,7 @@ check_memory (FbTask *task, GError **error)
   if (!task->kind->estimate (workshop, task->request, &estimate, task->cancellable, error))
     return FALSE;
 
+  g_clear_pointer (&estimate.resolved, g_variant_unref);
   available = estimate.available_bytes + fb_residents_bytes (workshop->residents);
   if (estimate.available_bytes == 0 || estimate.peak_bytes <= available)        /* 0: the system doesn't say */
     return TRUE;
