@@ -1,0 +1,778 @@
+/* ui/dialog.c: the window every generating plug-in opens. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "ui/dialog.h"
+
+#include <atk/atk.h>
+#include <glib/gi18n-lib.h>
+#include <libgimp/gimpui.h>
+
+#include "core/engine/client.h"
+#include "ui/estimator.h"
+#include "ui/form.h"
+#include "ui/history.h"
+#include "ui/job.h"
+#include "ui/preview.h"
+#include "ui/procedure.h"
+#include "ui/target.h"
+
+enum
+{
+  RESPONSE_GENERATE = 100,
+  RESPONSE_ANOTHER,
+  RESPONSE_ANYWAY,       /* of the message bar: insert although something changed */
+  RESPONSE_NEW_IMAGE,    /* of the message bar: insert as a new image */
+};
+
+#define FB_TYPE_DIALOG (fb_dialog_get_type ())
+G_DECLARE_FINAL_TYPE (FbDialog, fb_dialog, FB, DIALOG, GimpProcedureDialog)
+
+struct _FbDialog
+{
+  GimpProcedureDialog   parent_instance;
+  GimpProcedureConfig  *config;
+  const FbDialogLayout *layout;
+  int                   image_id;          /* 0 without one */
+
+  FbEngineClient       *client;
+  FbEstimator          *estimator;
+  gboolean              is_waiting;        /* a job is to start as soon as the settings are checked */
+  gboolean              wants_another;     /* it, with a new seed whatever the form says */
+
+  FbJob                *job;               /* NULL while idle */
+  FbTarget             *job_target;
+  char                 *job_prompt;
+  int                   job_count;
+
+  FbForm               *form;
+  FbPreviewArea        *preview;
+  GtkLabel             *caption;
+  GtkLabel             *estimate;
+  GtkProgressBar       *progress;
+  GtkWidget            *cancel;
+  GtkWidget            *take_seed;
+  FbHistory            *history;
+  GtkInfoBar           *bar;
+  GtkLabel             *message;
+
+  GPtrArray            *layers;            /* inserted so far, with their seeds */
+  GStrvBuilder         *seeds;
+  GimpImage            *last_image;
+  gboolean              has_generated;
+};
+
+G_DEFINE_FINAL_TYPE (FbDialog, fb_dialog, GIMP_TYPE_PROCEDURE_DIALOG)
+
+/* --- messages ----------------------------------------------------------------------------------------------------------- */
+
+static void
+hide_message (FbDialog *self)
+{
+  gtk_widget_hide (GTK_WIDGET (self->bar));
+}
+
+/* @anyway, @new_image: whether these buttons are offered */
+static void
+show_message (FbDialog *self, GtkMessageType type, const char *text, gboolean anyway, gboolean new_image)
+{
+  gtk_info_bar_set_message_type (self->bar, type);
+  gtk_label_set_text (self->message, text);
+  for (int i = 0; i < 2; i++)
+    {
+      int        response = i == 0 ? RESPONSE_ANYWAY : RESPONSE_NEW_IMAGE;
+      GtkWidget *area     = gtk_info_bar_get_action_area (self->bar);
+      GtkWidget *button   = g_object_get_data (G_OBJECT (area), i == 0 ? "anyway" : "new-image");
+
+      gtk_widget_set_visible (button, response == RESPONSE_ANYWAY ? anyway : new_image);
+    }
+  gtk_widget_show (GTK_WIDGET (self->bar));
+  atk_object_set_name (gtk_widget_get_accessible (GTK_WIDGET (self->bar)), text);
+}
+
+static void
+show_error (FbDialog *self, const GError *error)
+{
+  show_message (self, GTK_MESSAGE_ERROR, error->message, FALSE, FALSE);
+}
+
+/* --- what is possible now ----------------------------------------------------------------------------------------------- */
+
+static GimpImage *
+image_of (FbDialog *self)
+{
+  return self->image_id > 0 && gimp_image_id_is_valid (self->image_id) ? gimp_image_get_by_id (self->image_id) : NULL;
+}
+
+static char *
+text_of (FbDialog *self, const char *name)
+{
+  char *text = NULL;
+
+  if (fb_args_find (self->layout->args, name) != NULL)
+    g_object_get (self->config, name, &text, NULL);
+
+  return text != NULL ? text : g_strdup ("");
+}
+
+static void
+update_buttons (FbDialog *self)
+{
+  GtkDialog       *dialog  = GTK_DIALOG (self);
+  g_autofree char *prompt  = g_strstrip (text_of (self, "prompt"));
+  gboolean         is_idle = self->job == NULL && !self->is_waiting;
+
+  gtk_dialog_set_response_sensitive (dialog, RESPONSE_GENERATE, is_idle && *prompt != '\0');
+  gtk_dialog_set_response_sensitive (dialog, RESPONSE_ANOTHER, is_idle && *prompt != '\0' && self->has_generated);
+  gtk_dialog_set_response_sensitive (dialog, GTK_RESPONSE_OK, fb_history_get_chosen (self->history) != NULL);
+  gtk_widget_set_sensitive (self->cancel, !is_idle);
+}
+
+/* greys out what has no effect, with the reason */
+static void
+update_reasons (FbDialog *self)
+{
+  GVariant   *resolved = fb_estimator_get_resolved (self->estimator);
+  GimpImage  *image    = image_of (self);
+  double      guidance = 0.0;
+  const char *reason   = NULL;
+
+  if (resolved != NULL && g_variant_lookup (resolved, "guidance-scale", "d", &guidance) && guidance == 1.0)
+    reason = _("Without effect while the guidance is 1.");
+  fb_form_set_reason (self->form, "negative-prompt", reason == NULL, reason);
+
+  reason = image == NULL ? _("No image is open to start from.") : NULL;
+  fb_form_set_reason (self->form, "strength", reason == NULL, reason);
+
+  reason = NULL;
+  if (image == NULL)
+    reason = _("No image is open, so the result becomes a new one.");
+  else if (gimp_image_get_base_type (image) == GIMP_INDEXED)
+    reason = _("This image is indexed: a new layer is reduced to the colors of its palette.");
+  fb_form_set_reason (self->form, "destination", image != NULL, reason);
+}
+
+static void start_job (FbDialog *self);
+
+static void
+on_estimate (FbDialog *self)
+{
+  g_autofree char *text     = fb_estimator_get_text (self->estimator);
+  GVariant        *resolved = fb_estimator_get_resolved (self->estimator);
+  GtkStyleContext *style    = gtk_widget_get_style_context (GTK_WIDGET (self->estimate));
+
+  gtk_label_set_text (self->estimate, text);
+  if (fb_estimator_get_error (self->estimator) != NULL)
+    gtk_style_context_add_class (style, GTK_STYLE_CLASS_ERROR);
+  else
+    gtk_style_context_remove_class (style, GTK_STYLE_CLASS_ERROR);
+  fb_form_set_resolved (self->form, resolved);
+  update_reasons (self);
+  if (self->is_waiting)
+    start_job (self);
+}
+
+static void
+on_config (FbDialog *self)
+{
+  update_buttons (self);
+  if (self->job == NULL)
+    hide_message (self);
+}
+
+/* --- the picture shown -------------------------------------------------------------------------------------------------- */
+
+static void
+show_chosen (FbDialog *self)
+{
+  const FbHistoryEntry *entry   = fb_history_get_chosen (self->history);
+  g_autofree char      *seed    = NULL;
+  g_autofree char      *caption = NULL;
+
+  gtk_widget_set_visible (self->take_seed, entry != NULL);
+  if (entry == NULL)
+    return;
+
+  seed    = g_strdup_printf ("%" G_GINT64_FORMAT, entry->result->seed);
+  /* Translators: size and seed of a picture, "512 × 512, seed 1234" */
+  caption = g_strdup_printf (_("%d × %d, seed %s"), entry->result->image->width, entry->result->image->height, seed);
+  gtk_label_set_text (self->caption, caption);
+  fb_preview_area_set_image (self->preview, entry->result->image, caption);
+  update_buttons (self);
+}
+
+static void
+take_seed (FbDialog *self)
+{
+  const FbHistoryEntry *entry = fb_history_get_chosen (self->history);
+  g_autofree char      *seed  = entry != NULL ? g_strdup_printf ("%" G_GINT64_FORMAT, entry->result->seed) : NULL;
+
+  if (seed != NULL)
+    g_object_set (self->config, "seed", seed, NULL);
+}
+
+/* --- a job -------------------------------------------------------------------------------------------------------------- */
+
+static void
+on_progress (FbJob *job, const FbJobProgress *progress, FbDialog *self)
+{
+  g_autofree char *text = fb_job_progress_text (progress, self->job_count);
+  g_autofree char *time = progress->seconds_left >= 0.0 ? fb_format_seconds (progress->seconds_left) : NULL;
+  /* Translators: "Step 2 of 4, 5 s left" */
+  g_autofree char *line = time != NULL ? g_strdup_printf (_("%s, %s left"), text, time) : g_strdup (text);
+
+  gtk_progress_bar_set_fraction (self->progress, progress->fraction);
+  gtk_progress_bar_set_text (self->progress, line);
+  if (progress->preview != NULL)
+    {
+      gtk_label_set_text (self->caption, text);
+      fb_preview_area_set_image (self->preview, progress->preview, text);
+    }
+}
+
+static void
+on_picture (FbJob *job, int index, FbDialog *self)
+{
+  g_autoptr(GVariant) parameters = fb_job_get_metadata (job, index);
+
+  self->has_generated = TRUE;
+  fb_history_add (self->history, fb_result_new (fb_job_get_picture (job, index), fb_job_get_seed (job, index), parameters),
+                  fb_target_copy (self->job_target), self->job_prompt);
+}
+
+static void
+forget_job (FbDialog *self)
+{
+  g_clear_object (&self->job);
+  g_clear_pointer (&self->job_target, fb_target_free);
+  g_clear_pointer (&self->job_prompt, g_free);
+}
+
+static void
+on_finished (FbJob *job, FbDialog *self)
+{
+  const GError *error = fb_job_get_error (job);
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    gtk_progress_bar_set_text (self->progress, _("Cancelled"));
+  else
+    gtk_progress_bar_set_text (self->progress, error != NULL ? _("Failed") : _("Done"));
+  gtk_progress_bar_set_fraction (self->progress, error != NULL ? 0.0 : 1.0);
+  if (error != NULL && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    show_error (self, error);
+
+  g_signal_handlers_disconnect_by_data (job, self);
+  forget_job (self);
+  show_chosen (self);                  /* a cancelled preview makes way for the last result */
+  update_buttons (self);
+  fb_estimator_ask (self->estimator);  /* the pace is known better now, and memory has changed */
+}
+
+/* the target as things are now: the selection and the chosen layers may have changed since the last time */
+static FbTarget *
+measure (gpointer data)
+{
+  FbDialog                 *self      = data;
+  GimpImage                *image     = image_of (self);
+  g_autofree GimpDrawable **drawables = image != NULL ? gimp_image_get_selected_drawables (image) : NULL;
+  FbTarget                 *target    = fb_target_new (image, drawables);
+  double                    strength  = 1.0;
+
+  if (fb_args_find (self->layout->args, "strength") != NULL)
+    g_object_get (self->config, "strength", &strength, NULL);
+  if (image != NULL && strength < 1.0)
+    fb_target_use_input (target, NULL);            /* what stands against it is said when the job starts */
+
+  return target;
+}
+
+/* The request as the form has it; without an image there is nothing to start from, whatever the strength was last time. */
+static GVariant *
+request_of (FbDialog *self, GError **error)
+{
+  g_autoptr(GVariant)  request = fb_args_to_variant (self->layout->args, self->config, error);
+  g_auto(GVariantDict) dict    = G_VARIANT_DICT_INIT (request);
+
+  if (request == NULL)
+    return NULL;
+  if (self->wants_another)
+    g_variant_dict_insert (&dict, "seed", "x", (gint64) g_random_int ());
+  if (image_of (self) == NULL)
+    g_variant_dict_insert (&dict, "strength", "d", 1.0);
+
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
+
+static FbJob *
+job_new (FbDialog *self, GError **error)
+{
+  g_autoptr(GVariant) request     = request_of (self, error);
+  g_autofree char    *destination = text_of (self, "destination");
+  int                 width, height;
+
+  if (request == NULL || !fb_target_check (self->job_target, fb_destination_from_name (destination), error))
+    return NULL;
+  if (fb_estimator_get_error (self->estimator) != NULL)
+    {
+      g_propagate_error (error, g_error_copy (fb_estimator_get_error (self->estimator)));
+      return NULL;
+    }
+
+  self->job_count = 1;
+  g_variant_lookup (request, "count", "i", &self->job_count);
+  fb_estimator_get_model_size (self->estimator, &width, &height);
+
+  return fb_job_prepare (self->client, self->layout->kind, request, self->job_target, width, height, error);
+}
+
+/* Starts what generate() asked for; the settings have been checked. */
+static void
+start_job (FbDialog *self)
+{
+  g_autoptr(GError) error = NULL;
+
+  self->is_waiting = FALSE;
+  self->job_target = measure (self);
+  self->job_prompt = text_of (self, "prompt");
+  self->job        = job_new (self, &error);
+  if (self->job == NULL)
+    {
+      show_error (self, error);
+      gtk_progress_bar_set_text (self->progress, "");
+      forget_job (self);
+      update_buttons (self);
+      return;
+    }
+
+  g_signal_connect (self->job, "progress", G_CALLBACK (on_progress), self);
+  g_signal_connect (self->job, "picture",  G_CALLBACK (on_picture), self);
+  g_signal_connect (self->job, "finished", G_CALLBACK (on_finished), self);
+  fb_job_start (self->job);
+  update_buttons (self);
+  gtk_widget_grab_focus (self->cancel);
+}
+
+static void
+generate (FbDialog *self, gboolean wants_another)
+{
+  if (self->job != NULL || self->is_waiting)
+    return;
+
+  hide_message (self);
+  self->is_waiting    = TRUE;
+  self->wants_another = wants_another;
+  gtk_progress_bar_set_fraction (self->progress, 0.0);
+  gtk_progress_bar_set_text (self->progress, _("Starting"));
+  update_buttons (self);
+  if (fb_estimator_is_current (self->estimator))
+    start_job (self);
+  else
+    fb_estimator_ask_now (self->estimator);
+}
+
+static void
+cancel_job (FbDialog *self)
+{
+  if (self->job == NULL)
+    {
+      self->is_waiting = FALSE;
+      gtk_progress_bar_set_text (self->progress, _("Cancelled"));
+      update_buttons (self);
+      return;
+    }
+  gtk_progress_bar_set_text (self->progress, _("Cancelling"));
+  gtk_widget_set_sensitive (self->cancel, FALSE);
+  fb_job_cancel (self->job);
+}
+
+/* --- into GIMP ---------------------------------------------------------------------------------------------------------- */
+
+static void
+remember (FbDialog *self, GimpImage *image, GPtrArray *layers, gint64 seed)
+{
+  self->last_image = image;
+  for (guint i = 0; i < layers->len; i++)
+    {
+      g_ptr_array_add (self->layers, g_ptr_array_index (layers, i));
+      g_strv_builder_take (self->seeds, g_strdup_printf ("%" G_GINT64_FORMAT, seed));
+    }
+}
+
+/* @anyway: the user has been told that something changed */
+static void
+insert (FbDialog *self, FbDestination destination, gboolean anyway)
+{
+  const FbHistoryEntry *entry   = fb_history_get_chosen (self->history);
+  g_autoptr(GPtrArray)  results = g_ptr_array_new ();
+  g_autoptr(GPtrArray)  layers  = NULL;
+  g_autoptr(GError)     error   = NULL;
+  g_autofree char      *name    = NULL;
+  g_autofree char      *text    = NULL;
+  GimpImage            *image   = NULL;
+
+  if (entry == NULL)
+    return;
+  if (!anyway && !fb_target_check (entry->target, destination, &error))
+    {
+      show_message (self, GTK_MESSAGE_QUESTION, error->message,
+                    g_error_matches (error, FB_TARGET_ERROR, FB_TARGET_ERROR_CHANGED), TRUE);
+      return;
+    }
+
+  g_ptr_array_add (results, entry->result);
+  image = fb_target_insert (entry->target, destination, results, entry->prompt, TRUE, &layers, &error);
+  if (image == NULL)
+    {
+      show_message (self, GTK_MESSAGE_ERROR, error->message, FALSE, destination == FB_DESTINATION_NEW_LAYER);
+      return;
+    }
+  gimp_displays_flush ();
+  remember (self, image, layers, entry->result->seed);
+  name = gimp_item_get_name (g_ptr_array_index (layers, 0));
+  text = g_strdup_printf (_("Inserted as the layer “%s”."), name);
+  gtk_progress_bar_set_text (self->progress, text);
+}
+
+static void
+insert_as_set (FbDialog *self)
+{
+  g_autofree char *destination = text_of (self, "destination");
+
+  insert (self, fb_destination_from_name (destination), FALSE);
+}
+
+/* --- what the user does ------------------------------------------------------------------------------------------------- */
+
+/* Runs before libgimp's own handler, which would end the dialog. */
+static void
+on_response (GtkDialog *dialog, int response, FbDialog *self)
+{
+  switch (response)
+    {
+    case RESPONSE_GENERATE: generate (self, FALSE); break;
+    case RESPONSE_ANOTHER:  generate (self, TRUE);  break;
+    case GTK_RESPONSE_OK:   insert_as_set (self);   break;
+    default:
+      return;
+    }
+  g_signal_stop_emission_by_name (dialog, "response");
+}
+
+static void
+on_bar_response (GtkInfoBar *bar, int response, FbDialog *self)
+{
+  hide_message (self);
+  if (response == RESPONSE_ANYWAY)
+    insert (self, FB_DESTINATION_NEW_LAYER, TRUE);
+  else if (response == RESPONSE_NEW_IMAGE)
+    insert (self, FB_DESTINATION_NEW_IMAGE, TRUE);
+}
+
+/* Esc: ends a running job before it ends the dialog */
+static void
+on_close (GtkDialog *dialog, FbDialog *self)
+{
+  if (self->job == NULL && !self->is_waiting)
+    return;
+  cancel_job (self);
+  g_signal_stop_emission_by_name (dialog, "close");
+}
+
+static gboolean
+on_generate_key (GtkAccelGroup *group, GObject *window, guint key, GdkModifierType modifiers, FbDialog *self)
+{
+  GtkWidget *button = gtk_dialog_get_widget_for_response (GTK_DIALOG (self), RESPONSE_GENERATE);
+
+  if (gtk_widget_get_sensitive (button))
+    generate (self, FALSE);
+
+  return TRUE;
+}
+
+/* --- what the engine tells ---------------------------------------------------------------------------------------------- */
+
+static void
+on_capabilities (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr(FbDialog) self         = data;
+  g_autoptr(GError)   error        = NULL;
+  g_autoptr(GVariant) capabilities = fb_engine_client_get_capabilities_finish (FB_ENGINE_CLIENT (source), result, &error);
+
+  if (self->form == NULL)              /* the dialog was closed meanwhile */
+    return;
+  if (capabilities != NULL)
+    fb_form_set_samplers (self->form, capabilities);
+  else
+    show_error (self, error);
+}
+
+static void
+on_models (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr(FbDialog) self   = data;
+  g_autoptr(GVariant) models = fb_engine_client_list_models_finish (FB_ENGINE_CLIENT (source), result, NULL);
+
+  if (self->form == NULL || models == NULL)
+    return;
+  fb_form_set_models (self->form, models);
+  if (g_variant_n_children (models) == 0)
+    show_message (self, GTK_MESSAGE_WARNING,
+                  _("There is no model yet; choose a file with the button beside “Model”."), FALSE, FALSE);
+}
+
+/* --- the window --------------------------------------------------------------------------------------------------------- */
+
+static GtkWidget *
+bar_new (FbDialog *self)
+{
+  GtkWidget *bar    = gtk_info_bar_new ();
+  GtkWidget *label  = gtk_label_new (NULL);
+  GtkWidget *area   = gtk_info_bar_get_action_area (GTK_INFO_BAR (bar));
+  GtkWidget *anyway = gtk_info_bar_add_button (GTK_INFO_BAR (bar), _("Insert Anyway"), RESPONSE_ANYWAY);
+  GtkWidget *image  = gtk_info_bar_add_button (GTK_INFO_BAR (bar), _("New Image"), RESPONSE_NEW_IMAGE);
+
+  self->bar     = GTK_INFO_BAR (bar);
+  self->message = GTK_LABEL (label);
+  g_object_set_data (G_OBJECT (area), "anyway", anyway);
+  g_object_set_data (G_OBJECT (area), "new-image", image);
+  gtk_orientable_set_orientation (GTK_ORIENTABLE (area), GTK_ORIENTATION_HORIZONTAL);
+  gtk_label_set_line_wrap (GTK_LABEL (label), TRUE);
+  gtk_label_set_xalign (GTK_LABEL (label), 0.0);
+  gtk_label_set_selectable (GTK_LABEL (label), TRUE);        /* to be copied into a report */
+  gtk_container_add (GTK_CONTAINER (gtk_info_bar_get_content_area (GTK_INFO_BAR (bar))), label);
+  gtk_info_bar_set_show_close_button (GTK_INFO_BAR (bar), TRUE);
+  gtk_widget_show_all (bar);
+  gtk_widget_hide (bar);
+  gtk_widget_set_no_show_all (bar, TRUE);
+  g_signal_connect (bar, "response", G_CALLBACK (on_bar_response), self);
+
+  return bar;
+}
+
+static GtkWidget *
+caption_new (FbDialog *self)
+{
+  GtkWidget *box = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
+
+  self->caption   = GTK_LABEL (gtk_label_new (NULL));
+  self->take_seed = gtk_button_new_with_mnemonic (_("Fi_x Seed"));
+  gtk_label_set_xalign (self->caption, 0.0);
+  gtk_label_set_ellipsize (self->caption, PANGO_ELLIPSIZE_END);
+  gtk_widget_set_tooltip_text (self->take_seed, _("Take the seed of the picture shown into the settings"));
+  gtk_widget_set_no_show_all (self->take_seed, TRUE);
+  g_signal_connect_swapped (self->take_seed, "clicked", G_CALLBACK (take_seed), self);
+  gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->caption), TRUE, TRUE, 0);
+  gtk_box_pack_start (GTK_BOX (box), self->take_seed, FALSE, FALSE, 0);
+  gtk_widget_set_size_request (box, -1, 34);                /* the height with the button, so that nothing jumps */
+
+  return box;
+}
+
+static GtkWidget *
+progress_new (FbDialog *self)
+{
+  GtkWidget *box = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
+
+  self->progress = GTK_PROGRESS_BAR (gtk_progress_bar_new ());
+  self->cancel   = gtk_button_new_with_mnemonic (_("Ca_ncel"));
+  gtk_progress_bar_set_show_text (self->progress, TRUE);
+  gtk_progress_bar_set_text (self->progress, "");
+  gtk_progress_bar_set_ellipsize (self->progress, PANGO_ELLIPSIZE_END);
+  gtk_widget_set_valign (GTK_WIDGET (self->progress), GTK_ALIGN_CENTER);
+  gtk_widget_set_tooltip_text (self->cancel, _("End the job; pictures already finished stay (Esc)"));
+  atk_object_set_name (gtk_widget_get_accessible (GTK_WIDGET (self->progress)), _("Progress"));
+  g_signal_connect_swapped (self->cancel, "clicked", G_CALLBACK (cancel_job), self);
+  gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->progress), TRUE, TRUE, 0);
+  gtk_box_pack_start (GTK_BOX (box), self->cancel, FALSE, FALSE, 0);
+
+  return box;
+}
+
+static GtkWidget *
+right_side_new (FbDialog *self)
+{
+  GtkWidget *box = gtk_box_new (GTK_ORIENTATION_VERTICAL, 6);
+
+  self->preview  = FB_PREVIEW_AREA (fb_preview_area_new (_("Describe a picture on the left, then press Generate.")));
+  self->history  = FB_HISTORY (fb_history_new ());
+  self->estimate = GTK_LABEL (gtk_label_new (_("Asking the engine…")));
+  atk_object_set_name (gtk_widget_get_accessible (GTK_WIDGET (self->preview)), _("Picture"));
+  gtk_widget_set_size_request (GTK_WIDGET (self->preview), 360, 300);
+  gtk_label_set_xalign (self->estimate, 0.0);
+  gtk_label_set_line_wrap (self->estimate, TRUE);
+  gtk_label_set_max_width_chars (self->estimate, 40);
+  g_signal_connect_swapped (self->history, "chosen", G_CALLBACK (show_chosen), self);
+
+  gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->preview), TRUE, TRUE, 0);
+  gtk_box_pack_start (GTK_BOX (box), caption_new (self), FALSE, FALSE, 0);
+  gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->history), FALSE, FALSE, 0);
+  gtk_box_pack_start (GTK_BOX (box), progress_new (self), FALSE, FALSE, 0);
+  gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->estimate), FALSE, FALSE, 0);
+
+  return box;
+}
+
+static void
+fill_window (FbDialog *self)
+{
+  GtkDialog *dialog  = GTK_DIALOG (self);
+  GtkBox    *content = GTK_BOX (gtk_dialog_get_content_area (dialog));
+  GtkWidget *sides   = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 18);
+  GtkWidget *scroll  = gtk_scrolled_window_new (NULL, NULL);
+
+  self->form = FB_FORM (fb_form_new (self->config, self->layout->args, self->layout->rows));
+  gtk_scrolled_window_set_policy (GTK_SCROLLED_WINDOW (scroll), GTK_POLICY_NEVER, GTK_POLICY_AUTOMATIC);
+  gtk_scrolled_window_set_propagate_natural_height (GTK_SCROLLED_WINDOW (scroll), TRUE);
+  gtk_container_add (GTK_CONTAINER (scroll), GTK_WIDGET (self->form));
+  gtk_box_pack_start (GTK_BOX (sides), scroll, FALSE, FALSE, 0);
+  gtk_box_pack_start (GTK_BOX (sides), right_side_new (self), TRUE, TRUE, 0);
+  gtk_box_pack_start (content, bar_new (self), FALSE, FALSE, 0);
+  gtk_box_pack_start (content, sides, TRUE, TRUE, 0);
+  gtk_widget_show_all (sides);
+}
+
+/* Reset and Close are libgimp's; its OK is our Insert. */
+static void
+add_buttons (FbDialog *self)
+{
+  GtkDialog *dialog   = GTK_DIALOG (self);
+  GtkWidget *close    = gtk_dialog_get_widget_for_response (dialog, GTK_RESPONSE_CANCEL);
+  GtkWidget *another  = gtk_dialog_add_button (dialog, _("Anoth_er Seed"), RESPONSE_ANOTHER);
+  GtkWidget *generate = gtk_dialog_add_button (dialog, _("_Generate"), RESPONSE_GENERATE);
+  GtkWidget *area     = gtk_widget_get_parent (generate);
+
+  gimp_procedure_dialog_set_ok_label (GIMP_PROCEDURE_DIALOG (self), _("_Insert"));
+  gtk_button_set_label (GTK_BUTTON (close), _("_Close"));
+  gtk_widget_set_tooltip_text (another, _("Generate again with the same settings and a new seed"));
+  gtk_widget_set_tooltip_text (generate, _("Generate (Ctrl+Enter)"));
+  gtk_widget_set_tooltip_text (gtk_dialog_get_widget_for_response (dialog, GTK_RESPONSE_OK),
+                               _("Put the picture shown into GIMP"));
+  gtk_box_reorder_child (GTK_BOX (area), gtk_dialog_get_widget_for_response (dialog, GTK_RESPONSE_OK), -1);
+  gtk_dialog_set_default_response (dialog, RESPONSE_GENERATE);
+}
+
+static void
+add_keys (FbDialog *self)
+{
+  GtkAccelGroup *group = gtk_accel_group_new ();
+  const guint    keys[] = { GDK_KEY_Return, GDK_KEY_KP_Enter };
+
+  for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
+    gtk_accel_group_connect (group, keys[i], GDK_CONTROL_MASK, 0,
+                             g_cclosure_new (G_CALLBACK (on_generate_key), self, NULL));
+  gtk_window_add_accel_group (GTK_WINDOW (self), group);
+  g_object_unref (group);
+}
+
+static void
+dispose (GObject *object)
+{
+  FbDialog *self = FB_DIALOG (object);
+
+  self->form = NULL;                   /* answers that come later know by this */
+  if (self->job != NULL)
+    {
+      g_signal_handlers_disconnect_by_data (self->job, self);
+      fb_job_cancel (self->job);
+    }
+  forget_job (self);
+  if (self->config != NULL)
+    g_signal_handlers_disconnect_by_data (self->config, self);
+  if (self->estimator != NULL)
+    g_signal_handlers_disconnect_by_data (self->estimator, self);
+  g_clear_object (&self->estimator);
+  g_clear_object (&self->client);
+
+  G_OBJECT_CLASS (fb_dialog_parent_class)->dispose (object);
+}
+
+static void
+finalize (GObject *object)
+{
+  FbDialog *self = FB_DIALOG (object);
+
+  g_ptr_array_unref (self->layers);
+  g_strv_builder_unref (self->seeds);
+
+  G_OBJECT_CLASS (fb_dialog_parent_class)->finalize (object);
+}
+
+static void
+fb_dialog_class_init (FbDialogClass *class)
+{
+  G_OBJECT_CLASS (class)->dispose  = dispose;
+  G_OBJECT_CLASS (class)->finalize = finalize;
+}
+
+static void
+fb_dialog_init (FbDialog *self)
+{
+  self->layers = g_ptr_array_new ();
+  self->seeds  = g_strv_builder_new ();
+}
+
+static FbDialog *
+dialog_new (GimpProcedure *procedure, GimpProcedureConfig *config, const FbDialogLayout *layout, GimpImage *image)
+{
+  FbDialog *self = g_object_new (FB_TYPE_DIALOG, "procedure", procedure, "config", config, "title", _(layout->title), NULL);
+
+  self->config    = config;
+  self->layout    = layout;
+  self->image_id  = image != NULL ? gimp_image_get_id (image) : 0;
+  self->client    = fb_engine_client_new ();
+  self->estimator = fb_estimator_new (self->client, layout->kind, layout->args, config, measure, self);
+
+  gtk_window_set_default_size (GTK_WINDOW (self), 940, -1);
+  fill_window (self);
+  add_buttons (self);
+  add_keys (self);
+  g_signal_connect (self, "response", G_CALLBACK (on_response), self);
+  g_signal_connect (self, "close", G_CALLBACK (on_close), self);
+  g_signal_connect_swapped (config, "notify", G_CALLBACK (on_config), self);
+  g_signal_connect_swapped (self->estimator, "changed", G_CALLBACK (on_estimate), self);
+  g_signal_connect_swapped (self, "focus-in-event", G_CALLBACK (fb_estimator_ask), self->estimator);
+
+  fb_engine_client_get_capabilities_async (self->client, NULL, on_capabilities, g_object_ref (self));
+  fb_engine_client_list_models_async (self->client, NULL, on_models, g_object_ref (self));
+  fb_estimator_ask (self->estimator);
+  update_buttons (self);
+  update_reasons (self);
+
+  return self;
+}
+
+/* layers that the user has deleted since are no results */
+static GPtrArray *
+layers_left (FbDialog *self)
+{
+  GPtrArray *layers = g_ptr_array_new ();
+
+  for (guint i = 0; i < self->layers->len; i++)
+    if (gimp_item_is_valid (g_ptr_array_index (self->layers, i)))
+      g_ptr_array_add (layers, g_ptr_array_index (self->layers, i));
+
+  return layers;
+}
+
+GimpValueArray *
+fb_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, const FbDialogLayout *layout, GimpImage *image)
+{
+  FbDialog       *self   = NULL;
+  GimpValueArray *values = NULL;
+  GimpImage      *result = NULL;
+
+  gimp_ui_init (GETTEXT_PACKAGE);
+  self = g_object_ref (dialog_new (procedure, config, layout, image));
+  gtk_widget_grab_focus (fb_form_get_widget (self->form, "prompt"));
+  gimp_procedure_dialog_run (GIMP_PROCEDURE_DIALOG (self));
+  gtk_widget_hide (GTK_WIDGET (self));
+
+  result = self->last_image != NULL && gimp_image_is_valid (self->last_image) ? self->last_image : NULL;
+  if (self->has_generated)             /* a success, so that GIMP keeps the settings as the last ones */
+    values = fb_procedure_return (procedure, result, layers_left (self), g_strv_builder_end (self->seeds), NULL);
+  else
+    values = fb_procedure_return (procedure, NULL, NULL, NULL,
+                                  g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "closed"));
+
+  gtk_widget_destroy (GTK_WIDGET (self));
+  g_object_unref (self);
+
+  return values;
+}

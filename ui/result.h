@@ -1,0 +1,20 @@
+/* ui/result.h: a finished picture, its seed and what made it. SPDX-License-Identifier: LGPL-3.0-or-later */
+#pragma once
+
+#include "core/engine/client.h"
+
+/**
+ * FbResult:
+ * @parameters: (nullable): a{sv} from the engine: prompt, model and LoRA hashes, sampler, sizes, versions
+ */
+typedef struct
+{
+  FbImage  *image;
+  gint64    seed;
+  GVariant *parameters;
+} FbResult;
+
+/* references @image and @parameters */
+FbResult * fb_result_new  (FbImage *image, gint64 seed, GVariant *parameters);
+void       fb_result_free (FbResult *result);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbResult, fb_result_free)

@@ -1,0 +1,112 @@
+/* ui/target.h: where a picture comes from and goes to in GIMP. SPDX-License-Identifier: LGPL-3.0-or-later
+ *
+ * The one place where pixels enter and leave. The user's layers, masks, channels and selection are only read; results are
+ * new layers, added in one undo step.
+ */
+#pragma once
+
+#include <libgimp/gimp.h>
+
+#include "core/engine/client.h"
+#include "ui/result.h"
+
+typedef enum
+{
+  FB_TARGET_ERROR_CLOSED,     /* the image is not there any more */
+  FB_TARGET_ERROR_CHANGED,    /* its type changed, or the layer was deleted, since the target was measured */
+  FB_TARGET_ERROR_FLOATING,   /* a floating selection is in the way */
+  FB_TARGET_ERROR_INPUT,      /* no picture to start from: no image, not one layer, nothing selected of it */
+  FB_TARGET_ERROR_SIZE,       /* too many pixels */
+  FB_TARGET_ERROR_INSERT,     /* GIMP refused the new layer */
+} FbTargetError;
+
+#define FB_TARGET_ERROR (fb_target_error_quark ())
+GQuark fb_target_error_quark (void);
+
+typedef enum
+{
+  FB_DESTINATION_NEW_LAYER,
+  FB_DESTINATION_NEW_IMAGE,
+} FbDestination;
+
+/* "new-layer" or "new-image"; anything else is the first */
+FbDestination fb_destination_from_name (const char *name);
+
+/**
+ * FbTarget: an image and a place in it, as they were when the target was made. Holds ids, not objects: what they name may
+ * disappear at any time while a dialog is open.
+ * @image_id, @drawable_id: 0 where there is none; the drawable is the first of the selected ones
+ * @n_drawables: how many were selected
+ * @input_id: the drawable to start from; 0 until fb_target_use_input()
+ * @is_fixed: the place was given and doesn't follow the selection
+ * @base_type: the image's at that time
+ * @is_bounded: the place is the selection's bounds; else it is as large as the picture, in the middle of the canvas
+ * @x, @y, @width, @height: the place, or the canvas when not @is_bounded, in the image's pixels
+ */
+typedef struct
+{
+  int               image_id;
+  int               drawable_id;
+  int               n_drawables;
+  int               input_id;
+  GimpImageBaseType base_type;
+  gboolean          is_bounded;
+  gboolean          is_fixed;
+  int               x, y, width, height;
+} FbTarget;
+
+/* @image may be %NULL or gone. Never fails: a target without an image takes new images only. */
+FbTarget *  fb_target_new       (GimpImage *image, GimpDrawable **drawables);
+/* The place is where @drawable lies, whatever is selected. */
+FbTarget *  fb_target_new_over  (GimpImage *image, GimpDrawable *drawable);
+FbTarget *  fb_target_copy      (const FbTarget *target);
+void        fb_target_free      (FbTarget *target);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbTarget, fb_target_free)
+
+gboolean    fb_target_has_image (const FbTarget *target);
+
+/**
+ * fb_target_choose_size:
+ * @model_width, @model_height: the model's own size
+ * @width, @height: (inout): what the user asked for; zeros are filled, from the place or from the model
+ */
+void        fb_target_choose_size (const FbTarget *target, int model_width, int model_height, int *width, int *height);
+
+/**
+ * fb_target_check:
+ *
+ * Whether @target could take a result now; a sentence says what has changed or is in the way. Changes that only cost quality
+ * are %FB_TARGET_ERROR_CHANGED, after which fb_target_insert() still works.
+ */
+gboolean    fb_target_check  (const FbTarget *target, FbDestination destination, GError **error);
+
+/**
+ * fb_target_use_input, fb_target_read:
+ * @width, @height: the size wanted
+ *
+ * The first makes the drawable the input, and the selected part of it, or all of it, the place. The second reads the input
+ * there: f32 RGBA in sRGB whatever the image's type, precision and profile; transparent where the drawable ends.
+ *
+ * Returns: (transfer full): the picture, or %NULL with %FB_TARGET_ERROR
+ */
+gboolean    fb_target_use_input (FbTarget *target, GError **error);
+FbImage *   fb_target_read      (const FbTarget *target, int width, int height, GError **error);
+
+/**
+ * fb_target_insert:
+ * @results: (element-type FbResult): at least one
+ * @name: of the layers; a prompt is shortened
+ * @show: open a window for a new image
+ * @layers: (out) (optional) (transfer container) (element-type GimpLayer): the new layers
+ *
+ * Adds each result as a layer above the drawable, in the image's own type, precision and profile (babl converts; an indexed
+ * image's layer takes the nearest colours of its palette), scaled to the place. Where the selection is not a plain rectangle
+ * the layer gets a mask of its shape. A new image is RGB, 8 bit, sRGB, of the picture's size.
+ *
+ * Returns: (transfer none): the image, or %NULL with @error and the image as it was
+ */
+GimpImage * fb_target_insert (const FbTarget *target, FbDestination destination, GPtrArray *results, const char *name,
+                              gboolean show, GPtrArray **layers, GError **error);
+
+/* (transfer full): the first words of @prompt, at most 40 characters */
+char *      fb_target_layer_name (const char *prompt);
