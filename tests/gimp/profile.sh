@@ -1,0 +1,35 @@
+# tests/gimp/profile.sh: a GIMP with a profile, a home and an engine of its own. SPDX-License-Identifier: LGPL-3.0-or-later
+# shellcheck shell=sh
+# Read by the tests in this folder; leaves nothing behind but what they keep.
+
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/flashbrush-gimp.XXXXXX")
+mkdir -m 700 "$scratch/run"
+export HOME="$scratch/home" XDG_RUNTIME_DIR="$scratch/run" XDG_CONFIG_HOME="$scratch/config" XDG_CACHE_HOME="$scratch/cache" \
+  XDG_DATA_HOME="$scratch/data" GIMP3_DIRECTORY="$scratch/gimp" TMPDIR="$scratch" LC_ALL=C.UTF-8
+mkdir -p "$HOME" "$GIMP3_DIRECTORY/plug-ins"
+
+# A plug-in sits in a folder of its own name; only ours and Script-Fu are of use here
+plug_in () { mkdir -p "$GIMP3_DIRECTORY/plug-ins/$2/locale" && ln -s "$1" "$GIMP3_DIRECTORY/plug-ins/$2/$2"; }
+plug_in "$FB_PLUGIN" flashbrush-generate
+plug_in "$FB_CHECKS" flashbrush-checks
+ln -s "$FB_GIMP_PLUGINS/script-fu" "$GIMP3_DIRECTORY/plug-ins/script-fu"
+
+cat >"$GIMP3_DIRECTORY/gimprc" <<END
+(config-version "$(gimp-console --version | sed 's/.* //')")
+(show-welcome-dialog no)
+(check-updates no)
+(plug-in-path "\${gimp_dir}/plug-ins")
+(single-window-mode yes)
+END
+
+# Ends what this test started: jobs of this shell, and the engine, which nobody but this home's clients can reach
+clean_up ()
+{
+  for job in $(jobs -p); do kill "$job" 2>/dev/null; done
+  wait
+  grep -lzxF "XDG_RUNTIME_DIR=$scratch/run" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do
+    [ "$pid" = $$ ] || kill "$pid" 2>/dev/null
+  done
+  rm -rf "$scratch"
+}
+trap clean_up EXIT
