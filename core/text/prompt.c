@@ -110,10 +110,21 @@ match_weight (const char *s, float *weight)
   return end + 1 - s;
 }
 
+/* whether a letter, digit or underscore begins at @p, with @n bytes left */
 static gboolean
-is_word_char (char c)
+is_word_at (const char *p, gsize n)
 {
-  return g_ascii_isalnum (c) || c == '_' || (c & 0x80);
+  gunichar c = g_utf8_get_char_validated (p, n);
+
+  return n > 0 && (c == '_' || ((gint32) c >= 0 && g_unichar_isalnum (c)));
+}
+
+static gboolean
+is_word_before (const char *text, const char *p)
+{
+  const char *before = g_utf8_find_prev_char (text, p);
+
+  return before != NULL && is_word_at (before, p - before);
 }
 
 /* @n bytes of text without brackets, in which BREAK as a word separates; space around it goes */
@@ -123,7 +134,7 @@ add_text_with_breaks (Parser *p, const char *text, gsize n)
   gsize start = 0;
 
   for (gsize i = 0; i + 5 <= n; i++)
-    if (memcmp (text + i, "BREAK", 5) == 0 && (i == 0 || !is_word_char (text[i - 1])) && (i + 5 == n || !is_word_char (text[i + 5])))
+    if (memcmp (text + i, "BREAK", 5) == 0 && !is_word_before (text, text + i) && !is_word_at (text + i + 5, n - i - 5))
       {
         gsize end = i;
 

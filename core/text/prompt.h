@@ -11,7 +11,7 @@
 #include "core/text/clip-tokenizer.h"
 
 #define FB_PROMPT_CHUNK_TOKENS 77          /* start + 75 + end */
-#define FB_PROMPT_MAX_BYTES    (64 * 1024)
+#define FB_PROMPT_MAX_BYTES    (16 * 1024)
 
 typedef enum
 {
