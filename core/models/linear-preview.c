@@ -3,49 +3,65 @@
 
 #include <math.h>
 
+#include "core/samplers/torch-random.h"
+
 #define SIZE  FB_LINEAR_PREVIEW_SIZE
-#define PATCH 16                          /* pixels; a latent pixel or more inside each */
-#define RIDGE 1e-3
+#define RIDGE 1e-2
 
-/* Element @i of the sequence that fills the unit interval evenly in base @base; van der Corput, 1935 */
-static double
-radical_inverse (int i, int base)
+/* The half-size noise @from, [SIZE / 2, SIZE / 2, n], between its pixels: at the centre of pixel @i of SIZE */
+static void
+smooth (int i, int *first, int *second, float *share)
 {
-  double value = 0.0, digit = 1.0 / base;
+  const float at = CLAMP (0.5f * (i + 0.5f) - 0.5f, 0.0f, SIZE / 2 - 1.0f);
 
-  for (; i > 0; i /= base, digit /= base)
-    value += digit * (i % base);
-
-  return value;
+  *first = (int) at;
+  *second = MIN (*first + 1, SIZE / 2 - 1);
+  *share = at - *first;
 }
 
 void
-fb_linear_preview_chart (float *pixels)
+fb_linear_preview_probe (float *latents, int n_channels)
 {
-  static const int bases[] = { 2, 3, 5 };
-  const int        n       = SIZE / PATCH;
+  const int         n_coarse = SIZE / 2 * (SIZE / 2) * n_channels, n = SIZE * SIZE * n_channels;
+  g_autofree float *coarse   = g_new (float, n_coarse);
+  FbTorchRandom     random;
+  double            squares  = 0.0;
+
+  fb_torch_random_init (&random, 0);
+  fb_torch_random_normal (&random, coarse, n_coarse);
 
   for (int y = 0; y < SIZE; y++)
     for (int x = 0; x < SIZE; x++)
-      for (int c = 0; c < 3; c++)
-        {
-          const int    patch  = y / PATCH * n + x / PATCH;
-          const double colour = 2.0 * radical_inverse (patch + 1, bases[c]) - 1.0;
-          const double slope  = ((x % PATCH) + (y % PATCH) - PATCH) / (double) PATCH;
+      {
+        int   y0, y1, x0, x1;
+        float ty, tx;
 
-          pixels[((gsize) y * SIZE + x) * 3 + c] = CLAMP (colour + (patch % 2 ? 0.25 : 0.0) * slope, -1.0, 1.0);
-        }
+        smooth (y, &y0, &y1, &ty);
+        smooth (x, &x0, &x1, &tx);
+        for (int c = 0; c < n_channels; c++)
+          {
+#define AT(row, column) coarse[((row) * (SIZE / 2) + (column)) * n_channels + c]
+            const float value = (1.0f - ty) * ((1.0f - tx) * AT (y0, x0) + tx * AT (y0, x1)) +
+                                ty * ((1.0f - tx) * AT (y1, x0) + tx * AT (y1, x1));
+#undef AT
+
+            latents[(y * SIZE + x) * n_channels + c] = value;
+            squares += value * value;
+          }
+      }
+  for (int i = 0; i < n; i++)
+    latents[i] /= sqrt (squares / n);
 }
 
-/* mean of channel @c under latent pixel (@y, @x) */
+/* mean of channel @c under latent pixel (@y, @x), of colours as they will be shown */
 static double
-chart_mean (const float *chart, int y, int x, int scale, int c)
+mean_colour (const float *pixels, int y, int x, int scale, int c)
 {
   double sum = 0.0;
 
   for (int i = 0; i < scale; i++)
     for (int j = 0; j < scale; j++)
-      sum += chart[(((gsize) y * scale + i) * SIZE + (gsize) x * scale + j) * 3 + c];
+      sum += CLAMP (pixels[(((gsize) y * scale + i) * SIZE * scale + (gsize) x * scale + j) * 3 + c], -1.0f, 1.0f);
 
   return sum / (scale * scale);
 }
@@ -74,30 +90,31 @@ solve (double *a, double *b, int n)
 }
 
 void
-fb_linear_preview_fit (FbLinearPreview *preview, const float *latents, int n_channels, int scale)
+fb_linear_preview_fit (FbLinearPreview *preview, const float *latents, int n_channels, const float *pixels, int scale)
 {
-  const int          side  = SIZE / scale, n = n_channels + 1;           /* the last unknown is the offset */
-  g_autofree float  *chart = g_new (float, SIZE * SIZE * 3);
-  g_autofree double *a     = g_new0 (double, n * n);
-  g_autofree double *b     = g_new0 (double, n * 3);
-  g_autofree double *row   = g_new (double, n);
+  const int          n   = n_channels + 1;                               /* the last unknown is the offset */
+  g_autofree double *a   = g_new0 (double, n * n);
+  g_autofree double *b   = g_new0 (double, n * 3);
+  g_autofree double *row = g_new (double, n);
 
-  g_assert (n_channels <= FB_LINEAR_PREVIEW_MAX_CHANNELS && SIZE % scale == 0);
+  g_assert (n_channels <= FB_LINEAR_PREVIEW_MAX_CHANNELS);
 
-  fb_linear_preview_chart (chart);
-  for (int y = 0; y < side; y++)
-    for (int x = 0; x < side; x++)
+  for (int y = 0; y < SIZE; y++)
+    for (int x = 0; x < SIZE; x++)
       {
         for (int i = 0; i < n_channels; i++)
-          row[i] = latents[((gsize) y * side + x) * n_channels + i];
+          row[i] = latents[(y * SIZE + x) * n_channels + i];
         row[n_channels] = 1.0;
-        for (int i = 0; i < n; i++)
+        for (int c = 0; c < 3; c++)
           {
-            for (int j = 0; j < n; j++)
-              a[i * n + j] += row[i] * row[j] / (side * side);
-            for (int c = 0; c < 3; c++)
-              b[i * 3 + c] += row[i] * chart_mean (chart, y, x, scale, c) / (side * side);
+            const double colour = mean_colour (pixels, y, x, scale, c);
+
+            for (int i = 0; i < n; i++)
+              b[i * 3 + c] += row[i] * colour / (SIZE * SIZE);
           }
+        for (int i = 0; i < n; i++)
+          for (int j = 0; j < n; j++)
+            a[i * n + j] += row[i] * row[j] / (SIZE * SIZE);
       }
   for (int i = 0; i < n; i++)
     a[i * n + i] += RIDGE;

@@ -274,23 +274,19 @@ fb_model_decode_taesd (FbModel *model, const float *latents, int height, int wid
   return fb_model_end (&call, error) && fb_model_check_finite (model, pixels, n * scale * scale * 3, error);
 }
 
-/* The encoder is dropped again where nobody had asked for it: text to image never needs it. */
 static gboolean
 fit_linear_preview (FbModel *model, GCancellable *cancellable, GError **error)
 {
-  const int         size     = FB_LINEAR_PREVIEW_SIZE, scale = model->info.scale_factor;
-  const gboolean    was_there = fb_model_is_loaded (model, FB_MODEL_VAE_ENCODER);
-  g_autofree float *chart    = g_new (float, size * size * 3);
-  g_autofree float *latents  = g_new (float, (size / scale) * (size / scale) * model->info.latent_channels);
+  const int         size    = FB_LINEAR_PREVIEW_SIZE, scale = model->info.scale_factor, channels = model->info.latent_channels;
+  g_autofree float *latents = g_new (float, size * size * channels);
+  g_autofree float *pixels  = g_new (float, (gsize) size * scale * size * scale * 3);
 
-  fb_linear_preview_chart (chart);
-  if (!fb_model_encode_image (model, chart, size, size, NULL, latents, cancellable, error))
+  fb_linear_preview_probe (latents, channels);
+  if (!fb_model_decode (model, latents, size, size, size, pixels, cancellable, error))
     return FALSE;
 
-  fb_linear_preview_fit (&model->linear_preview, latents, model->info.latent_channels, scale);
+  fb_linear_preview_fit (&model->linear_preview, latents, channels, pixels, scale);
   model->has_linear_preview = TRUE;
-  if (!was_there)
-    fb_model_unload_part (model, FB_MODEL_VAE_ENCODER);
 
   return TRUE;
 }

@@ -8,6 +8,7 @@
 typedef struct FbClipTokenizer FbClipTokenizer;     /* core/text/clip-tokenizer.h */
 typedef struct FbSchedule      FbSchedule;          /* core/samplers/schedule.h */
 
+
 /**
  * FbModel: a checkpoint (diffusers folder or single file) with tokenizer, text encoder, UNet, autoencoder and, if found, TAESD.
  * Opening reads headers and configs only; each part is loaded when it is first asked for, and stays until fb_model_unload().
@@ -94,7 +95,8 @@ void         fb_model_set_dtype (FbModel *model, FbDtype dtype);
 /**
  * fb_model_tokenizer, fb_model_schedule:
  *
- * Returns: (transfer none): the checkpoint's own tokenizer (the standard CLIP one for single files), read at the first call; its noise schedule.
+ * Returns: (transfer none): the checkpoint's own tokenizer (the standard CLIP one where the checkpoint brings none), read at the first call; %NULL
+ *   with @error set where it cannot be used or does not fit the text encoder. And its noise schedule.
  */
 const FbClipTokenizer * fb_model_tokenizer (FbModel *model, GError **error);
 const FbSchedule *      fb_model_schedule  (FbModel *model);
@@ -208,8 +210,8 @@ gboolean     fb_model_decode_taesd (FbModel *model, const float *latents, int he
  * fb_model_preview_linear:
  * @pixels: [height, width, 3]: one pixel per latent pixel, clamped to −1 … 1
  *
- * A linear map from latents to colours, fitted once per model on what its encoder makes of a colour chart (core/models/linear-preview.h):
- * the first call loads the encoder and costs one small encode, later ones nothing to speak of.
+ * A linear map from latents to colours, fitted once per model to what its own decoder makes of a probe (core/models/linear-preview.h):
+ * the first call loads the decoder and costs a decode of 128×128 pixels, later ones nothing to speak of.
  */
 gboolean     fb_model_preview_linear (FbModel *model, const float *latents, int height, int width, float *pixels,
                                       GCancellable *cancellable, GError **error);

@@ -270,7 +270,9 @@ fb_params_bytes (const FbParams *params, FbDtype dtype)
     {
       const FbParam *param = &g_array_index (params->list, FbParam, i);
 
-      bytes += (guint64) param->n_elements * fb_dtype_size (param->kind == FB_PARAM_VECTOR ? FB_DTYPE_F32 : dtype);
+      const guint64  size  = (guint64) param->n_elements * fb_dtype_size (param->kind == FB_PARAM_VECTOR ? FB_DTYPE_F32 : dtype);
+
+      bytes += param->kind == FB_PARAM_CONV2D_UPSAMPLE ? size * 16 / 9 : size;       /* a 3×3 kernel folds into four 2×2 ones */
     }
 
   return bytes;

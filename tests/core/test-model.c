@@ -173,6 +173,24 @@ test_autoencoder_scales_and_samples (Fixture *f, gconstpointer data)
   g_assert_cmpfloat (distance (pixels, decoded, 80 * 64 * 3), <, 1e-4);
 }
 
+/* The single file brings no tokenizer, and the standard one has more words than its small text encoder; a folder brings its own. */
+static void
+test_tokenizer_fits_the_text_encoder (Fixture *f, gconstpointer data)
+{
+  g_autoptr(GError)  error = NULL;
+  g_autofree char   *path  = g_test_build_filename (G_TEST_DIST, "golden", "pipeline", "model", NULL);
+  g_autoptr(FbModel) model = fb_model_open (path, NULL, NULL, f->dev, FB_DTYPE_F32, &error);
+  const FbClipTokenizer *tokenizer;
+
+  g_assert_no_error (error);
+  tokenizer = fb_model_tokenizer (model, &error);
+  g_assert_no_error (error);
+  g_assert_true (fb_model_tokenizer (model, &error) == tokenizer);
+
+  g_assert_null (fb_model_tokenizer (f->model, &error));
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_SHAPE);
+}
+
 static void
 test_second_step_is_the_same (Fixture *f, gconstpointer data)
 {
@@ -574,48 +592,52 @@ test_tile_as_large_as_the_picture_changes_nothing (Fixture *f, gconstpointer dat
   g_assert_cmpfloat (distance (tiled, whole, 96 * 160 * 3), <, 0.5);
 }
 
-/* Latents that are a linear map of the chart's colours are read back exactly, whatever a fourth channel says. */
+/* A decoder that paints each latent pixel in a colour linear in it is found out, and the ridge costs little. */
 static void
 test_linear_preview_finds_the_map (Fixture *f, gconstpointer data)
 {
-  static const float map[4][3] = { { 0.5f, 0.2f, -0.3f }, { -0.4f, 0.9f, 0.1f }, { 0.1f, 0.3f, 1.1f }, { 0.0f, 0.0f, 0.0f } };
-  const int          size      = FB_LINEAR_PREVIEW_SIZE, side = size / 8;
-  g_autofree float  *chart     = g_new (float, size * size * 3);
-  g_autofree float  *means     = g_new0 (float, side * side * 3);
-  g_autofree float  *latents   = g_new0 (float, side * side * 4);
-  g_autofree float  *pixels    = g_new (float, side * side * 3);
+  static const float map[3][4] = { { 0.15f, 0.06f, -0.1f, 0.0f }, { -0.12f, 0.2f, 0.03f, 0.0f }, { 0.03f, 0.1f, 0.22f, 0.0f } };
+  const int          side      = FB_LINEAR_PREVIEW_SIZE;
+  g_autofree float  *latents   = g_new (float, side * side * 4);
+  g_autofree float  *decoded   = g_new (float, 8 * side * 8 * side * 3);
+  g_autofree float  *want      = g_new (float, side * side * 3);
+  g_autofree float  *got       = g_new (float, side * side * 3);
+  double             squares   = 0.0;
   FbLinearPreview    preview;
 
-  fb_linear_preview_chart (chart);
-  for (int y = 0; y < size; y++)
-    for (int x = 0; x < size; x++)
-      for (int c = 0; c < 3; c++)
-        {
-          const float value = chart[(y * size + x) * 3 + c];
+  fb_linear_preview_probe (latents, 4);
+  for (int i = 0; i < side * side * 4; i++)
+    squares += latents[i] * latents[i];
+  g_assert_cmpfloat_with_epsilon (squares / (side * side * 4), 1.0, 1e-4);
 
-          g_assert_cmpfloat (fabsf (value), <=, 1.0f);
-          means[(y / 8 * side + x / 8) * 3 + c] += value / 64;
-        }
   for (int i = 0; i < side * side; i++)
-    for (int k = 0; k < 4; k++)
+    for (int c = 0; c < 3; c++)
       {
-        latents[i * 4 + k] = 0.25f;
-        for (int c = 0; c < 3; c++)
-          latents[i * 4 + k] += map[k][c] * means[i * 3 + c];
-      }
+        float value = 0.1f;
 
-  fb_linear_preview_fit (&preview, latents, 4, 8);
-  fb_linear_preview_apply (&preview, latents, side * side, pixels);
-  g_assert_cmpfloat (distance (pixels, means, side * side * 3), <, 0.02);
+        for (int k = 0; k < 4; k++)
+          value += map[c][k] * latents[i * 4 + k];
+        want[i * 3 + c] = value;
+      }
+  for (int y = 0; y < 8 * side; y++)
+    for (int x = 0; x < 8 * side; x++)
+      for (int c = 0; c < 3; c++)
+        decoded[(y * 8 * side + x) * 3 + c] = want[(y / 8 * side + x / 8) * 3 + c] + (x % 2 ? 0.05f : -0.05f);
+
+  fb_linear_preview_fit (&preview, latents, 4, decoded, 8);
+  fb_linear_preview_apply (&preview, latents, side * side, got);
+  g_assert_cmpfloat (distance (got, want, side * side * 3), <, 0.03);
 }
 
 static void
-test_linear_preview_needs_no_encoder_afterwards (Fixture *f, gconstpointer data)
+test_linear_preview_stays_in_range (Fixture *f, gconstpointer data)
 {
   g_autoptr(GError) error   = NULL;
-  g_autofree float *latents = g_new0 (float, 5 * 7 * 4);
+  g_autofree float *latents = g_new (float, 5 * 7 * 4);
   g_autofree float *pixels  = g_new (float, 5 * 7 * 3);
 
+  for (int i = 0; i < 5 * 7 * 4; i++)
+    latents[i] = 100.0f * sinf (i);
   g_assert_true (fb_model_preview_linear (f->model, latents, 5, 7, pixels, NULL, &error));
   g_assert_false (fb_model_is_loaded (f->model, FB_MODEL_VAE_ENCODER));
   for (int i = 0; i < 5 * 7 * 3; i++)
@@ -630,6 +652,7 @@ main (int argc, char **argv)
     { "open-tells-what-the-file-holds",               test_open_tells_what_the_file_holds },
     { "networks-give-what-diffusers-gives",           test_networks_give_what_diffusers_gives },
     { "autoencoder-scales-and-samples",               test_autoencoder_scales_and_samples },
+    { "tokenizer-fits-the-text-encoder",              test_tokenizer_fits_the_text_encoder },
     { "second-step-is-the-same",                      test_second_step_is_the_same },
     { "changed-context-is-seen",                      test_changed_context_is_seen },
     { "unload-and-load-changes-nothing",              test_unload_and_load_changes_nothing },
@@ -645,7 +668,7 @@ main (int argc, char **argv)
     { "tiles-add-up",                                 test_tiles_add_up },
     { "tile-as-large-as-the-picture-changes-nothing", test_tile_as_large_as_the_picture_changes_nothing },
     { "linear-preview-finds-the-map",                 test_linear_preview_finds_the_map },
-    { "linear-preview-needs-no-encoder-afterwards",   test_linear_preview_needs_no_encoder_afterwards },
+    { "linear-preview-stays-in-range",                test_linear_preview_stays_in_range },
   };
 
   g_test_init (&argc, &argv, NULL);
