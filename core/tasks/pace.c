@@ -1,6 +1,9 @@
 /* core/tasks/pace.c: how fast this process gets through the stages of a job. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/tasks/pace.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <string.h>
 
 /* Seconds per unit of work. They describe the machine, not a model, hence one set for the process. */
@@ -93,6 +96,22 @@ control_group_available (void)
   return limit - MIN (limit, used);
 }
 
+/* bytes that the process's own limit on its address space leaves */
+static guint64
+address_space_available (void)
+{
+  g_autofree char *text = NULL;
+  struct rlimit    limit;
+  guint64          used;
+
+  if (getrlimit (RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+      !g_file_get_contents ("/proc/self/statm", &text, NULL, NULL))
+    return G_MAXUINT64;
+  used = g_ascii_strtoull (text, NULL, 10) * (guint64) sysconf (_SC_PAGESIZE);
+
+  return limit.rlim_cur - MIN (limit.rlim_cur, used);
+}
+
 guint64
 fb_memory_available (void)
 {
@@ -103,5 +122,5 @@ fb_memory_available (void)
   if (g_file_get_contents ("/proc/meminfo", &text, NULL, NULL) && (line = strstr (text, "MemAvailable:")) != NULL)
     bytes = g_ascii_strtoull (line + strlen ("MemAvailable:"), NULL, 10) * 1024;
 
-  return MIN (bytes, control_group_available ());
+  return MIN (MIN (bytes, control_group_available ()), address_space_available ());
 }
