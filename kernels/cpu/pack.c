@@ -18,59 +18,82 @@ fold (float *folded, const float *kernel, int parity_y, int parity_x)
       folded[(ky + 1 - parity_y) / 2 * 2 + (kx + 1 - parity_x) / 2] += kernel[ky * 3 + kx];
 }
 
-/* One output channel, @from [Cin][taps], into column @column of its block */
+/* One output channel's @n_channels from channel @k0 (even) on, @from [n_channels][taps], into column @column of its block */
 static void
-scatter (char *block, const void *from, FbDtype dtype, int n_taps, int Cin, int K, int n_columns, int column)
+scatter (char *block, const void *from, FbDtype dtype, int n_taps, int k0, int n_channels, int K, int n_columns, int column)
 {
   if (dtype == FB_DTYPE_F32)
     {
       const float *in  = from;
-      float       *out = (float *) block + column;
+      float       *out = (float *) block + (size_t) k0 * n_columns + column;
 
       for (int tap = 0; tap < n_taps; tap++)
-        for (int k = 0; k < Cin; k++)
+        for (int k = 0; k < n_channels; k++)
           out[((size_t) tap * K + k) * n_columns] = in[(size_t) k * n_taps + tap];
     }
   else
     {
       const guint16 *in  = from;
-      guint16       *out = (guint16 *) block + 2 * column;
+      guint32       *out = (guint32 *) block + (size_t) k0 / 2 * n_columns + column;
 
       for (int tap = 0; tap < n_taps; tap++)
-        for (int k = 0; k < Cin; k++)
-          out[((size_t) tap * K + k) / 2 * 2 * n_columns + k % 2] = in[(size_t) k * n_taps + tap];
+        for (int k = 0; k < n_channels; k += 2)                  /* a pair of channels in one store */
+          {
+            guint32 odd = k + 1 < n_channels ? in[(size_t) (k + 1) * n_taps + tap] : 0;
+
+            out[((size_t) tap * K + k) / 2 * n_columns] = odd << 16 | in[(size_t) k * n_taps + tap];
+          }
     }
 }
 
-static void
-pack_block (const FbPacked *packed, FbDtype dtype, int set, int n0, int Cin, int n_source_taps, const char *data, FbDtype data_dtype,
-            float *wide, void *narrow)
+/* What all blocks of a weight have in common */
+typedef struct
 {
-  size_t row       = (size_t) Cin * n_source_taps;
-  int    n_columns = fb_packed_n_columns (packed, n0);
-  size_t tap_bytes = (size_t) packed->K * fb_dtype_size (dtype);
-  char  *block     = (char *) packed->data + set * packed->set_bytes + (size_t) n0 * packed->n_taps * tap_bytes;
+  const FbPacked *packed;
+  FbDtype         dtype, data_dtype;
+  const char     *data;
+  int             Cin;
+  int             n_source_taps;
+  int             slice;               /* input channels that pass through the buffers at a time; even */
+} Job;
 
-  if (packed->K > Cin || n0 + n_columns > packed->N)
+/* @wide, @narrow: buffers for a slice of one output channel */
+static void
+pack_block (const Job *job, int set, int n0, float *wide, void *narrow)
+{
+  const FbPacked *packed    = job->packed;
+  int             n_columns = fb_packed_n_columns (packed, n0);
+  size_t          tap_bytes = (size_t) packed->K * fb_dtype_size (job->dtype);
+  size_t          row       = (size_t) job->Cin * job->n_source_taps;
+  char           *block     = (char *) packed->data + set * packed->set_bytes + (size_t) n0 * packed->n_taps * tap_bytes;
+
+  if (packed->K > job->Cin || n0 + n_columns > packed->N)
     memset (block, 0, packed->n_taps * tap_bytes * n_columns);
 
-  for (int n = n0; n < MIN (n0 + n_columns, packed->N); n++)
-    {
-      const char *from = data + n * row * fb_dtype_size (data_dtype);
+  for (int k0 = 0; k0 < job->Cin; k0 += job->slice)              /* outside, so that the columns written stay in the cache */
+    for (int n = n0; n < MIN (n0 + n_columns, packed->N); n++)
+      {
+        int         n_channels = MIN (job->slice, job->Cin - k0);
+        const char *from       = job->data + (n * row + (size_t) k0 * job->n_source_taps) * fb_dtype_size (job->data_dtype);
 
-      if (packed->n_sets == 4)
-        {
-          fb_dtype_convert (wide, FB_DTYPE_F32, from, data_dtype, row);
-          for (int k = 0; k < Cin; k++)
-            fold (wide + (size_t) 4 * k, memcpy ((float[9]) { 0 }, wide + (size_t) 9 * k, 9 * sizeof (float)), set / 2, set % 2);
-          fb_dtype_convert (narrow, dtype, wide, FB_DTYPE_F32, (size_t) Cin * 4);
-        }
-      else
-        {
-          fb_dtype_convert (narrow, dtype, from, data_dtype, row);
-        }
-      scatter (block, narrow, dtype, packed->n_taps, Cin, packed->K, n_columns, n - n0);
-    }
+        if (packed->n_sets == 4)
+          {
+            float folded[4];
+
+            fb_dtype_convert (wide, FB_DTYPE_F32, from, job->data_dtype, (size_t) n_channels * 9);
+            for (int k = 0; k < n_channels; k++)
+              {
+                fold (folded, wide + 9 * k, set / 2, set % 2);
+                memcpy (wide + 4 * k, folded, sizeof folded);
+              }
+            fb_dtype_convert (narrow, job->dtype, wide, FB_DTYPE_F32, (size_t) n_channels * 4);
+          }
+        else
+          {
+            fb_dtype_convert (narrow, job->dtype, from, job->data_dtype, (size_t) n_channels * job->n_source_taps);
+          }
+        scatter (block, narrow, job->dtype, packed->n_taps, k0, n_channels, packed->K, n_columns, n - n0);
+      }
 }
 
 void
@@ -82,6 +105,7 @@ fb_cpu_pack (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dty
   gboolean  folded    = weight->kind == FB_WEIGHT_CONV2D_UPSAMPLE;
   int       n_columns = (Cout + 15) / 16 * 16;
   FbPacked *packed    = g_new0 (FbPacked, 1);
+  Job       job       = { packed, weight->dtype, data_dtype, data, Cin, n_source, MAX (2, 256 / n_source / 2 * 2) };
 
   packed->n_sets    = folded ? 4 : 1;
   packed->n_taps    = folded ? 4 : n_source;
@@ -100,13 +124,13 @@ fb_cpu_pack (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dty
 
 #pragma omp parallel num_threads(dev->n_threads)
   {
-    g_autofree float *wide   = g_new (float, (size_t) Cin * n_source);
-    g_autofree void  *narrow = g_malloc_n ((size_t) Cin * n_source, fb_dtype_size (weight->dtype));
+    g_autofree float *wide   = g_new (float, (size_t) job.slice * n_source);
+    g_autofree void  *narrow = g_malloc_n ((size_t) job.slice * n_source, fb_dtype_size (weight->dtype));
 
 #pragma omp for collapse(2) schedule(dynamic)
     for (int set = 0; set < packed->n_sets; set++)
       for (int n0 = 0; n0 < Cout; n0 += FB_PACK_N)
-        pack_block (packed, weight->dtype, set, n0, Cin, n_source, data, data_dtype, wide, narrow);
+        pack_block (&job, set, n0, wide, narrow);
   }
 }
 
