@@ -68,7 +68,7 @@ fb_vae_config_parse (FbVaeConfig *config, JsonObject *json, const char *path, GE
   *config = (FbVaeConfig) {
     .n_levels         = n,
     .picture_channels = fb_config_int (&r, "in_channels", 3, 3, 3),
-    .latent_channels  = fb_config_int (&r, "latent_channels", 1, 1024, 4),
+    .latent_channels  = fb_config_int (&r, "latent_channels", 1, FB_VAE_MAX_LATENTS, 4),
     .n_layers         = fb_config_int (&r, "layers_per_block", 1, FB_VAE_MAX_LAYERS - 1, 1),
     .n_groups         = fb_config_int (&r, "norm_num_groups", 1, 1024, 32),
     .mid_attention    = fb_config_bool (&r, "mid_block_add_attention", TRUE),

@@ -7,6 +7,7 @@
 
 #define FB_VAE_MAX_LEVELS 8
 #define FB_VAE_MAX_LAYERS 8
+#define FB_VAE_MAX_LATENTS 32     /* channels */
 
 /**
  * FbVaeConfig:

@@ -213,7 +213,7 @@ fb_family_vae_config (const FbFamily *family, FbCheckpoint *vae, FbVaeConfig *co
         return refuse (vae, error);
     }
 
-  return n > 0 && config->latent_channels > 0 && config->n_layers > 0 ? TRUE : refuse (vae, error);
+  return n > 0 && config->latent_channels > 0 && config->latent_channels <= FB_VAE_MAX_LATENTS && config->n_layers > 0 ? TRUE : refuse (vae, error);
 }
 
 gboolean

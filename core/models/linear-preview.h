@@ -3,7 +3,7 @@
 
 #include <glib.h>
 
-#define FB_LINEAR_PREVIEW_MAX_CHANNELS 32
+#define FB_LINEAR_PREVIEW_MAX_CHANNELS 32     /* FB_VAE_MAX_LATENTS */
 #define FB_LINEAR_PREVIEW_SIZE         16     /* latent pixels per side of the probe */
 
 /**

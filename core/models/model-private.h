@@ -6,6 +6,8 @@
 #include "core/models/loader.h"
 #include "core/models/model.h"
 
+G_STATIC_ASSERT (FB_LINEAR_PREVIEW_MAX_CHANNELS >= FB_VAE_MAX_LATENTS);
+
 typedef struct FbModelLoras FbModelLoras;
 
 /* What a loader's LoRA functions need to know */

@@ -32,6 +32,13 @@ open_text (FbModel *model, GError **error)
   if (model->text_file == NULL || !fb_family_text_config (model->family, model->text_file, &config, error))
     return FALSE;
 
+  if (config.n_positions != FB_MODEL_CHUNK)
+    {
+      g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_UNSUPPORTED,
+                   _("“%s” has a text encoder for prompts of %d tokens; only %d are supported. Choose another model."),
+                   model->path, config.n_positions, FB_MODEL_CHUNK);
+      return FALSE;
+    }
   model->text = fb_clip_text_new (&config);
   model->info.context_width = config.width;
   if (config.width != fb_unet_config (model->unet)->context_width)

@@ -20,6 +20,8 @@ typedef struct FbSchedule      FbSchedule;          /* core/samplers/schedule.h 
  */
 typedef struct FbModel FbModel;
 
+#define FB_MODEL_CHUNK 77     /* token ids per chunk of a prompt, start and end tokens included */
+
 typedef enum
 {
   FB_MODEL_TEXT_ENCODER,
@@ -138,7 +140,7 @@ const FbLoraReport * fb_model_lora_reports (FbModel *model, int *n_reports);
 
 /**
  * fb_model_encode_text:
- * @ids: [n_chunks, 77] token ids, start and end tokens included
+ * @ids: [n_chunks, FB_MODEL_CHUNK] token ids, start and end tokens included
  * @clip_skip: last layers to leave out; 0 = the whole encoder. The final layer norm follows in any case.
  * @out: [n_chunks, 77, context_width]
  */

@@ -191,6 +191,56 @@ test_tokenizer_fits_the_text_encoder (Fixture *f, gconstpointer data)
   g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_SHAPE);
 }
 
+/* The other fixture's autoencoder has no attention, no quant convolutions and a scaling factor of its own. */
+static void
+test_other_autoencoder_replaces_the_own (Fixture *f, gconstpointer data)
+{
+  g_autoptr(GError)  error  = NULL;
+  g_autofree char   *folder = g_test_build_filename (G_TEST_DIST, "golden", "models", "folder", NULL);
+  g_autofree char   *values = g_build_filename (folder, "expected.safetensors", NULL);
+  g_autoptr(FbModel) model  = fb_model_open (f->path, folder, NULL, f->dev, FB_DTYPE_F32, &error);
+  g_autofree float  *latents = NULL;
+  g_autofree float  *decoded = NULL;
+  g_autofree float  *pixels  = g_new (float, 80 * 64 * 3);
+
+  g_assert_no_error (error);
+  fb_safetensors_unref (f->expected);
+  f->expected = fb_safetensors_open (values, &error);
+  g_assert_no_error (error);
+  latents = expected (f, "vae.latents", NULL);
+  decoded = expected (f, "vae.decoded", NULL);
+  for (int i = 0; i < 10 * 8 * 4; i++)
+    latents[i] *= 0.4f;
+  g_assert_true (fb_model_decode (model, latents, 10, 8, 0, pixels, NULL, &error));
+  g_assert_cmpfloat (distance (pixels, decoded, 80 * 64 * 3), <, 1e-4);
+}
+
+static void
+test_taesd_can_be_set (Fixture *f, gconstpointer data)
+{
+  g_autoptr(GError) error   = NULL;
+  g_autofree char  *folder  = g_test_build_filename (G_TEST_DIST, "golden", "models", "taesd", NULL);
+  g_autofree char  *values  = g_build_filename (folder, "expected.safetensors", NULL);
+  g_autofree float *latents = NULL;
+  g_autofree float *decoded = NULL;
+  g_autofree float *pixels  = g_new (float, 80 * 64 * 3);
+
+  g_assert_false (fb_model_set_taesd (f->model, "/nowhere", &error));
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+  g_clear_error (&error);
+  g_assert_false (fb_model_has_taesd (f->model));
+
+  g_assert_true (fb_model_set_taesd (f->model, folder, &error));
+  g_assert_true (fb_model_has_taesd (f->model));
+  fb_safetensors_unref (f->expected);
+  f->expected = fb_safetensors_open (values, &error);
+  g_assert_no_error (error);
+  latents = expected (f, "taesd.latents", NULL);
+  decoded = expected (f, "taesd.decoded", NULL);
+  g_assert_true (fb_model_decode_taesd (f->model, latents, 10, 8, pixels, NULL, &error));
+  g_assert_cmpfloat (distance (pixels, decoded, 80 * 64 * 3), <, 1e-4);
+}
+
 static void
 test_second_step_is_the_same (Fixture *f, gconstpointer data)
 {
@@ -653,6 +703,8 @@ main (int argc, char **argv)
     { "networks-give-what-diffusers-gives",           test_networks_give_what_diffusers_gives },
     { "autoencoder-scales-and-samples",               test_autoencoder_scales_and_samples },
     { "tokenizer-fits-the-text-encoder",              test_tokenizer_fits_the_text_encoder },
+    { "other-autoencoder-replaces-the-own",           test_other_autoencoder_replaces_the_own },
+    { "taesd-can-be-set",                             test_taesd_can_be_set },
     { "second-step-is-the-same",                      test_second_step_is_the_same },
     { "changed-context-is-seen",                      test_changed_context_is_seen },
     { "unload-and-load-changes-nothing",              test_unload_and_load_changes_nothing },
