@@ -37,7 +37,7 @@ def concept(label):
 def is_symbol(label):
     """Flags, keycaps, buttons, signs: drawn and named differently from things one would ask for."""
     return bool(re.search(r"flag|keycap|button|symbol|sign\b|o’clock|-thirty|ATM|arrow|square|mark|input|Japanese|"
-                          r"Aries|Taurus|Gemini|Cancer|Leo$|Virgo|Libra|Scorpio|Sagit|Capric|Aquar|Pisces|Ophiu|bars|ABC", label))
+                          r"Aries|Taurus|Gemini|Cancer|Leo$|Virgo|Libra|Scorpio|Sagit|Capric|Aquar|Pisces|Ophiu|bars|ABC|regional", label))
 
 
 def importance(label):

@@ -83,6 +83,10 @@ def draw(model, out, lora=""):
     ours = sample.Pipeline(model, torch.device("cpu"), lora=lora).draw(prompts, range(4), 6, 5.0, False, common.contextlib.nullcontext)
     print(f"StableDiffusionPipeline{' with LoRA' if lora else ''}: largest difference {float((ours - theirs).abs().max()):.1e} of 2")
     assert float((ours - theirs).abs().max()) < 1e-3
+    if lora:
+        plain = sample.Pipeline(model, torch.device("cpu")).draw(prompts, range(4), 6, 5.0, False, common.contextlib.nullcontext)
+        print(f"the LoRA changes the pictures by up to {float((ours - plain).abs().max()):.1e}")
+        assert float((ours - plain).abs().max()) > 1e-3
     if out:
         import data
         data.write_grid(out, torch.cat([ours, theirs]), 4)

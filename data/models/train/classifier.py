@@ -134,7 +134,8 @@ def main():
     with average.applied():
         seen, unseen = (~held).nonzero()[:, 0], held.nonzero()[:, 0]
         scores = {f"{name}_{how}": accuracy(model, run, pics.rgba, labels, ids, flips, s)
-                  for name, ids in (("train", seen), ("heldout", unseen)) for how, s in (("plain", 0.0), ("disturbed", 1.0))}
+                  for name, ids in (("train", seen), ("heldout", unseen)) if len(ids)
+                  for how, s in (("plain", 0.0), ("disturbed", 1.0))}
         run.note(f"top-1, top-5 in percent: {scores} (chance top-5: {500 / len(index):.2f})")
         common.export(args.out + "/classifier", model.state_dict(), model.config, "model",
                       note=dict(steps=run.step, scores=scores, seed=args.seed))

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 SHARD_BYTES = 15 << 20    # below 16 MiB with the header
+SCALE = "::scale"
 
 
 def arguments(doc, batch, lr, **extra):
@@ -69,7 +70,7 @@ class Run:
         """torch.compile that may fail at the first call: eager then takes over for good."""
         if not self.args.compile:
             return function
-        fast = torch.compile(function)
+        fast = torch.compile(function, dynamic=False)    # a few fixed shapes, each compiled well
 
         def call(*args):
             nonlocal fast
@@ -200,9 +201,9 @@ class Average:
 def export(folder, tensors, config, stem="diffusion_pytorch_model", dtype=torch.float16, note=None):
     """Writes a diffusers folder: config.json and safetensors files below 16 MiB, with an index where there are several.
 
-    The old folder stays until the new one is whole. note: a dict for train.json (how it came about).
+    The old folder stays until the new one is whole. note: a dict for train.json (how it came about). dtype None: as they are.
     """
-    tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in sorted(tensors.items())}
+    tensors = {k: (v.detach().to("cpu", dtype) if dtype else v).contiguous() for k, v in sorted(tensors.items())}
     shards, room = [{}], SHARD_BYTES
     for name, value in tensors.items():
         size = value.numel() * value.element_size()
@@ -246,15 +247,28 @@ def read_folder(folder):
     """-> (config, tensors f32) of an exported folder; of the one before where a move was cut short."""
     if not os.path.isdir(folder) and os.path.isdir(folder + ".old"):
         folder += ".old"
-    files = sorted(f for f in os.listdir(folder) if f.endswith(".safetensors"))
+    files = sorted(f for f in os.listdir(folder) if f.endswith(".safetensors")) if os.path.isdir(folder) else []
     if not files:
         raise SystemExit(f"{folder}: no .safetensors file in it; is it the folder a training script exported?")
     tensors = {}
     for name in files:
         tensors.update(load_file(os.path.join(folder, name)))
+    scales = {k: tensors.pop(k) for k in list(tensors) if k.endswith(SCALE)}
     config = os.path.join(folder, "config.json")
     return (json.load(open(config, encoding="utf-8")) if os.path.exists(config) else None,
-            {k: v.float() for k, v in tensors.items()})
+            {k: v.float() * scales[k + SCALE] if k + SCALE in scales else v.float() for k, v in tensors.items()})
+
+
+def to_bytes(tensors):
+    """Matrices and kernels as int8 with one f32 scale per output row; vectors stay. For travel only: read_folder() undoes it."""
+    out = {}
+    for name, value in tensors.items():
+        if value.ndim < 2:
+            out[name] = value.half()
+            continue
+        scale = value.abs().amax(tuple(range(1, value.ndim)), keepdim=True).clamp_min(1e-12) / 127
+        out[name], out[name + SCALE] = (value / scale).round().to(torch.int8), scale
+    return out
 
 
 def load_model(kind, folder, device):

@@ -1,5 +1,5 @@
 # data/models/train/pack.py: one file with everything training needs. SPDX-License-Identifier: LGPL-3.0-or-later
-"""python3 pack.py emoji-256.tar OUT [--variants 2] [--write-heldout]
+"""python3 pack.py emoji-256.tar OUT [--variants 2] [--things-only] [--write-heldout]
 
 Keeps the pictures' own WebP bytes (re-encoding at the same size would only lose quality) and of every concept's skin-tone
 variants only a few per style: 30 near copies teach nothing that 2 do not, and the file has to fit beside the code where only
@@ -92,9 +92,12 @@ def main():
     parser.add_argument("tar")
     parser.add_argument("out")
     parser.add_argument("--variants", type=int, default=2, help="skin-tone variants kept per thing and style")
+    parser.add_argument("--things-only", action="store_true", help="leave flags, signs and dials out: a smaller file")
     parser.add_argument("--write-heldout", action="store_true")
     args = parser.parse_args()
 
+    if args.variants < 1:
+        sys.exit("--variants: at least 1, for the held-out list depends on which things come in skin tones")
     rows, files = read_tar(args.tar)
     found = len(rows)
     rows = drop_variants(rows, args.variants)
@@ -104,6 +107,8 @@ def main():
     withheld = {(style, label): kind for kind, style, label, _ in held if kind != "novel"}
     for r in rows:
         r["split"] = withheld.get((r["style"], r["label"]), "train")
+    if args.things_only:
+        rows = [r for r in rows if r["split"] != "train" or not captions.is_symbol(r["label"])]
     weigh(rows)
 
     os.makedirs(args.out, exist_ok=True)
