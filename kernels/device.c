@@ -103,6 +103,12 @@ fb_device_name (const FbDevice *dev)
   return dev->ops->name;
 }
 
+int
+fb_device_n_threads (const FbDevice *dev)
+{
+  return dev->n_threads;
+}
+
 FbDtype
 fb_device_best_dtype (const FbDevice *dev)
 {

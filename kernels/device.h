@@ -29,7 +29,8 @@ FbDevice *   fb_device_ref   (FbDevice *dev);
 void         fb_device_unref (FbDevice *dev);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbDevice, fb_device_unref)
 
-const char * fb_device_name (const FbDevice *dev);
+const char * fb_device_name      (const FbDevice *dev);
+int          fb_device_n_threads (const FbDevice *dev);
 
 /* (transfer none): the names fb_device_new() knows in this build, best first, %NULL-terminated */
 const char * const * fb_device_names (void);

@@ -7,14 +7,17 @@
 
 /**
  * FbWorkshop: what all jobs of an engine share
- * @data: (nullable): made by the kinds when they first need it (devices, the store), freed by @free_data on the worker thread
+ * @bench: (nullable): made by the kinds when the worker first needs it (the device); freed by @free_bench on the worker thread
+ * @desk: (nullable): the same for the clerk, who answers questions beside a running job; freed by @free_desk
  */
 typedef struct
 {
   FbSettings     *settings;
   FbResidents    *residents;
-  gpointer        data;
-  GDestroyNotify  free_data;
+  gpointer        bench;
+  GDestroyNotify  free_bench;
+  gpointer        desk;
+  GDestroyNotify  free_desk;
 } FbWorkshop;
 
 /* A job while it is being done; all functions are called on the worker thread. */
@@ -26,6 +29,16 @@ GCancellable * fb_task_cancellable (FbTask *self);
 /* (transfer none) (nullable): a picture that the client put under @name */
 FbImage *      fb_task_picture     (FbTask *self, const char *name);
 
+/**
+ * fb_task_make_room:
+ * @keep: (nullable): key of the resident that the job uses
+ * @peak: bytes the job needs, with what @keep holds
+ * @available: bytes the system can give now, with what @keep holds; 0 if it doesn't say
+ *
+ * Before a job computes: drops other residents as far as need be. Returns: %FALSE with %FB_ENGINE_ERROR_NO_MEMORY if that isn't enough
+ */
+gboolean       fb_task_make_room   (FbTask *self, const char *keep, guint64 peak, guint64 available, GError **error);
+
 /* Tells the client. Only the newest state is kept, so this may be called as often as one likes. Strings must be static. */
 void           fb_task_progress    (FbTask *self, const FbJobProgress *progress);
 
@@ -35,7 +48,7 @@ void           fb_task_add_picture (FbTask *self, FbImage *picture, gint64 seed,
 /**
  * FbJobKind: one row of an engine's table
  * @name: as in fb_job_new()
- * @estimate: (nullable): checks @request and says what it costs; on a thread of its own, beside a running job, so it touches neither device nor residents
+ * @estimate: (nullable): checks @request and says what it costs; on the clerk's thread
  * @run: (transfer full): a{sv}, metadata common to all pictures; %NULL with @error set
  */
 typedef struct
@@ -48,8 +61,8 @@ typedef struct
 /**
  * FbTrade: all that an engine's executable brings
  * @kinds: ends with a row without name
- * @capabilities: adds to the answer of GetCapabilities; on the main thread, so it only knows tables
- * @list_models: (transfer full): aa{sv}; on a thread of its own
+ * @capabilities: (nullable): adds to the answer of GetCapabilities; on the clerk's thread
+ * @list_models: (nullable): (transfer full): aa{sv}; on the clerk's thread
  */
 typedef struct
 {

@@ -15,12 +15,15 @@
 
 #define MAX_QUESTIONS 64            /* waiting for the clerk, of all clients */
 
+typedef enum { CAPABILITIES, MODELS, ESTIMATE } Subject;
+
 /* what the clerk is asked */
 typedef struct
 {
   FbServer              *server;
   GDBusMethodInvocation *call;
-  const FbJobKind       *kind;      /* NULL for ListModels */
+  Subject                subject;
+  const FbJobKind       *kind;      /* to estimate */
   GVariant              *request;
 } Question;
 
@@ -63,7 +66,7 @@ fb_peer_find_kind (FbPeer *self, GDBusMethodInvocation *call, const char *name)
   return NULL;
 }
 
-/* --- Hello, Leave, GetCapabilities ------------------------------------------------------------------------------------ */
+/* --- Hello, Leave ----------------------------------------------------------------------------------------------------- */
 
 /* whether file descriptors get through: a forwarded socket loses them */
 static gboolean
@@ -113,66 +116,75 @@ on_leave (FbDbusEngine1 *skeleton, GDBusMethodInvocation *call, FbPeer *self)
   return TRUE;
 }
 
-static gboolean
-on_get_capabilities (FbDbusEngine1 *skeleton, GDBusMethodInvocation *call, FbPeer *self)
-{
-  g_auto(GVariantDict) dict     = G_VARIANT_DICT_INIT (NULL);
-  FbWorkshop          *workshop = &self->server->workshop;
-  GVariantBuilder      kinds;
+/* --- questions -------------------------------------------------------------------------------------------------------- */
 
-  if (!fb_peer_may_call (self, call))
-    return TRUE;
+static GVariant *
+capabilities (FbServer *server)
+{
+  GVariantDict    dict;
+  GVariantBuilder kinds;
 
   g_variant_builder_init (&kinds, G_VARIANT_TYPE ("as"));
-  for (const FbJobKind *kind = self->server->trade->kinds; kind->name != NULL; kind++)
+  for (const FbJobKind *kind = server->trade->kinds; kind->name != NULL; kind++)
     g_variant_builder_add (&kinds, "s", kind->name);
 
+  g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "version",         "s", FB_VERSION);
-  g_variant_dict_insert (&dict, "memory-budget",   "t", workshop->settings->memory_budget);
+  g_variant_dict_insert (&dict, "memory-budget",   "t", server->workshop.settings->memory_budget);
   g_variant_dict_insert (&dict, "available-bytes", "t", fb_memory_available ());
   g_variant_dict_insert_value (&dict, "kinds", g_variant_builder_end (&kinds));
-  if (self->server->trade->capabilities != NULL)
-    self->server->trade->capabilities (workshop, &dict);
-  fb_dbus_engine1_complete_get_capabilities (skeleton, call, g_variant_dict_end (&dict));
-  return TRUE;
+  if (server->trade->capabilities != NULL)
+    server->trade->capabilities (&server->workshop, &dict);
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
-/* --- ListModels, ListLoaded, Estimate --------------------------------------------------------------------------------- */
+static GVariant *
+list_models (FbServer *server, GError **error)
+{
+  if (server->trade->list_models != NULL)
+    return server->trade->list_models (&server->workshop, NULL, error);
+  return g_variant_ref_sink (g_variant_new_array (G_VARIANT_TYPE_VARDICT, NULL, 0));
+}
+
+static GVariant *
+estimate (FbServer *server, const FbJobKind *kind, GVariant *request, GError **error)
+{
+  FbJobEstimate estimate = { .seconds = -1.0 };
+  GVariantDict  dict;
+
+  if (!kind->estimate (&server->workshop, request, &estimate, NULL, error))
+    return NULL;
+  if (estimate.available_bytes > 0)
+    estimate.available_bytes += fb_residents_bytes (server->workshop.residents);      /* they can go */
+
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert (&dict, "peak-bytes",      "t", estimate.peak_bytes);
+  g_variant_dict_insert (&dict, "seconds",         "d", estimate.seconds);
+  g_variant_dict_insert (&dict, "available-bytes", "t", estimate.available_bytes);
+  if (estimate.resolved != NULL)
+    g_variant_dict_insert_value (&dict, "resolved", estimate.resolved);
+  g_clear_pointer (&estimate.resolved, g_variant_unref);
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
 
 void
 fb_peer_answer (gpointer data, gpointer user_data)
 {
-  Question            *question = data;
-  FbWorkshop          *workshop = &question->server->workshop;
-  g_autoptr(GError)    error    = NULL;
-  GVariant            *value    = NULL;
+  Question          *question = data;
+  g_autoptr(GError)  error    = NULL;
+  GVariant          *answer   = NULL;
 
-  if (question->kind == NULL)
-    value = question->server->trade->list_models (workshop, NULL, &error);
-  else
+  switch (question->subject)
     {
-      FbJobEstimate estimate = { .seconds = -1.0 };
-
-      if (question->kind->estimate (workshop, question->request, &estimate, NULL, &error))
-        {
-          g_auto(GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
-
-          if (estimate.available_bytes > 0)
-            estimate.available_bytes += fb_residents_bytes (workshop->residents);
-          g_variant_dict_insert (&dict, "peak-bytes",      "t", estimate.peak_bytes);
-          g_variant_dict_insert (&dict, "seconds",         "d", estimate.seconds);
-          g_variant_dict_insert (&dict, "available-bytes", "t", estimate.available_bytes);
-          if (estimate.resolved != NULL)
-            g_variant_dict_insert_value (&dict, "resolved", estimate.resolved);
-          g_clear_pointer (&estimate.resolved, g_variant_unref);
-          value = g_variant_ref_sink (g_variant_dict_end (&dict));
-        }
+    case CAPABILITIES: answer = capabilities (question->server); break;
+    case MODELS:       answer = list_models (question->server, &error); break;
+    case ESTIMATE:     answer = estimate (question->server, question->kind, question->request, &error); break;
     }
 
-  if (value != NULL)
+  if (answer != NULL)
     {
-      g_dbus_method_invocation_return_value (question->call, g_variant_new_tuple (&value, 1));
-      g_variant_unref (value);
+      g_dbus_method_invocation_return_value (question->call, g_variant_new_tuple (&answer, 1));
+      g_variant_unref (answer);
     }
   else
     g_dbus_method_invocation_return_gerror (question->call, error);
@@ -181,31 +193,32 @@ fb_peer_answer (gpointer data, gpointer user_data)
 }
 
 /* the call is answered from the clerk's thread, and the client may be gone by then; GDBus minds neither */
-static void
-ask_clerk (FbPeer *self, GDBusMethodInvocation *call, const FbJobKind *kind, GVariant *request)
+static gboolean
+ask_clerk (FbPeer *self, GDBusMethodInvocation *call, Subject subject, const FbJobKind *kind, GVariant *request)
 {
   Question *question;
 
   if (g_thread_pool_unprocessed (self->server->clerk) >= MAX_QUESTIONS)
     {
       fb_peer_refuse (call, FB_ENGINE_ERROR_BUSY, _("The engine is asked too much at once."));
-      return;
+      return TRUE;
     }
   question  = g_new (Question, 1);
-  *question = (Question) { self->server, call, kind, request != NULL ? g_variant_ref (request) : NULL };
+  *question = (Question) { self->server, call, subject, kind, request != NULL ? g_variant_ref (request) : NULL };
   g_thread_pool_push (self->server->clerk, question, NULL);
+  return TRUE;
+}
+
+static gboolean
+on_get_capabilities (FbDbusEngine1 *skeleton, GDBusMethodInvocation *call, FbPeer *self)
+{
+  return !fb_peer_may_call (self, call) || ask_clerk (self, call, CAPABILITIES, NULL, NULL);
 }
 
 static gboolean
 on_list_models (FbDbusEngine1 *skeleton, GDBusMethodInvocation *call, FbPeer *self)
 {
-  if (!fb_peer_may_call (self, call))
-    return TRUE;
-  if (self->server->trade->list_models != NULL)
-    ask_clerk (self, call, NULL, NULL);
-  else
-    fb_dbus_engine1_complete_list_models (skeleton, call, g_variant_new_array (G_VARIANT_TYPE_VARDICT, NULL, 0));
-  return TRUE;
+  return !fb_peer_may_call (self, call) || ask_clerk (self, call, MODELS, NULL, NULL);
 }
 
 static gboolean
@@ -224,7 +237,7 @@ on_estimate (FbDbusEngine1 *skeleton, GDBusMethodInvocation *call, const char *n
   if (!fb_peer_may_call (self, call) || (kind = fb_peer_find_kind (self, call, name)) == NULL)
     return TRUE;
   if (kind->estimate != NULL)
-    ask_clerk (self, call, kind, request);
+    ask_clerk (self, call, ESTIMATE, kind, request);
   else
     fb_peer_refuse (call, FB_ENGINE_ERROR_UNKNOWN_KIND, _("Jobs of this kind cannot be estimated."));
   return TRUE;

@@ -66,33 +66,6 @@ announce_places (FbQueue *self)
     }
 }
 
-/* Refuses what can't fit before it computes; resident models count as available, because they can go. */
-static gboolean
-check_memory (FbTask *task, GError **error)
-{
-  FbWorkshop      *workshop = task->workshop;
-  FbJobEstimate    estimate = { .seconds = -1.0 };
-  guint64          available;
-  g_autofree char *needs    = NULL;
-  g_autofree char *has      = NULL;
-
-  if (task->kind->estimate == NULL)
-    return TRUE;
-  if (!task->kind->estimate (workshop, task->request, &estimate, task->cancellable, error))
-    return FALSE;
-
-  g_clear_pointer (&estimate.resolved, g_variant_unref);
-  available = estimate.available_bytes + fb_residents_bytes (workshop->residents);
-  if (estimate.available_bytes == 0 || estimate.peak_bytes <= available)        /* 0: the system doesn't say */
-    return TRUE;
-
-  needs = g_format_size (estimate.peak_bytes);
-  has   = g_format_size (available);
-  g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_NO_MEMORY,
-               _("This needs about %s of memory, but only %s can be had. Use a smaller size or a smaller model, or close other programs."), needs, has);
-  return FALSE;
-}
-
 static void
 run_task (FbTask *task)
 {
@@ -101,7 +74,7 @@ run_task (FbTask *task)
   gint64    start  = g_get_monotonic_time ();
 
   g_message ("job of kind %s starts", task->kind->name);
-  if (!g_cancellable_set_error_if_cancelled (task->cancellable, &error) && check_memory (task, &error))
+  if (!g_cancellable_set_error_if_cancelled (task->cancellable, &error))
     result = task->kind->run (task, &error);
   if (result != NULL)
     g_variant_take_ref (result);
@@ -144,8 +117,8 @@ work (gpointer user_data)
 
   /* what jobs share is freed where it was made */
   fb_residents_drop (self->workshop->residents, NULL);
-  if (self->workshop->data != NULL)
-    g_clear_pointer (&self->workshop->data, self->workshop->free_data);
+  if (self->workshop->bench != NULL)
+    g_clear_pointer (&self->workshop->bench, self->workshop->free_bench);
 
   g_mutex_lock (&self->lock);
   self->stopped = TRUE;

@@ -75,6 +75,17 @@ fb_residents_get (FbResidents *self, const char *key)
   return object;
 }
 
+gboolean
+fb_residents_has (FbResidents *self, const char *key)
+{
+  gboolean found;
+
+  g_mutex_lock (&self->lock);
+  found = find (self, key) != NULL;
+  g_mutex_unlock (&self->lock);
+  return found;
+}
+
 void
 fb_residents_add (FbResidents *self, const char *key, GVariant *info, gpointer object, FbResidentBytesFunc bytes, GDestroyNotify free_func)
 {
@@ -143,7 +154,7 @@ fb_residents_settle (FbResidents *self)
     drop_link (self, self->used.tail);
 }
 
-void
+guint64
 fb_residents_make_room (FbResidents *self, const char *keep, guint64 needed, guint64 available)
 {
   GList *l = self->used.tail;
@@ -160,6 +171,7 @@ fb_residents_make_room (FbResidents *self, const char *keep, guint64 needed, gui
         }
       l = newer;
     }
+  return available;
 }
 
 guint64

@@ -43,10 +43,12 @@ void     fb_residents_settle (FbResidents *self);
  * @needed: bytes a job is about to take
  * @available: bytes the system can give now
  *
- * Drops the least recently used until @needed fits into what is available, or nothing is left to drop.
+ * Drops the least recently used until @needed fits into what is available, or nothing is left to drop. Returns: @available, with what was dropped
  */
-void     fb_residents_make_room (FbResidents *self, const char *keep, guint64 needed, guint64 available);
+guint64  fb_residents_make_room (FbResidents *self, const char *keep, guint64 needed, guint64 available);
 
+/* Any thread: */
+gboolean fb_residents_has   (FbResidents *self, const char *key);
 guint64  fb_residents_bytes (FbResidents *self);
 guint64  fb_residents_budget (const FbResidents *self);
 

@@ -299,6 +299,8 @@ end (FbServer *self)
     }
   fb_queue_free (self->queue);
   g_thread_pool_free (self->clerk, TRUE, TRUE);
+  if (self->workshop.desk != NULL)
+    self->workshop.free_desk (self->workshop.desk);
   while (g_main_context_iteration (NULL, FALSE))   /* notifications that nobody reads any more */
     ;
 }

@@ -1,6 +1,8 @@
 /* core/engine/task.c: a job between the thread that does it and the thread that talks. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/engine/task-private.h"
 
+#include <glib/gi18n-lib.h>
+
 static void
 picture_free (FbTaskPicture *picture)
 {
@@ -71,6 +73,25 @@ FbImage *
 fb_task_picture (FbTask *self, const char *name)
 {
   return g_hash_table_lookup (self->put, name);
+}
+
+gboolean
+fb_task_make_room (FbTask *self, const char *keep, guint64 peak, guint64 available, GError **error)
+{
+  g_autofree char *needs = NULL;
+  g_autofree char *has   = NULL;
+
+  if (available == 0)
+    return TRUE;
+  available = fb_residents_make_room (self->workshop->residents, keep, peak, available);
+  if (peak <= available)
+    return TRUE;
+
+  needs = g_format_size (peak);
+  has   = g_format_size (available);
+  g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_NO_MEMORY,
+               _("This needs about %s of memory, but only %s can be had. Use a smaller size or a smaller model, or close other programs."), needs, has);
+  return FALSE;
 }
 
 static gboolean

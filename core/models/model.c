@@ -6,6 +6,7 @@
 #include "core/models/model-private.h"
 #include "core/text/clip-tokenizer.h"
 #include "core/samplers/sampler.h"
+#include "kernels/measure.h"
 
 /* the component, in @other instead of the model itself where that is given */
 static FbCheckpoint *
@@ -216,7 +217,7 @@ fb_model_open (const char *path, const char *vae_path, const char *taesd_path, F
   g_autoptr(FbModel) model = g_new0 (FbModel, 1);
 
   model->path = g_strdup (path);
-  model->dev = fb_device_ref (dev);
+  model->dev = dev != NULL ? fb_device_ref (dev) : fb_device_new_measure ();
   model->dtype = dtype;
   model->ctx = fb_nn_context_new (dev, dtype);
 

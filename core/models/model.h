@@ -78,7 +78,7 @@ typedef struct
  * @path: a diffusers folder or a single .safetensors file
  * @vae_path: (nullable): an autoencoder that replaces the checkpoint's own
  * @taesd_path: (nullable): a TAESD to use instead of looking for one beside the checkpoint (folder taesd/ or files taesd*.safetensors)
- * @dev: the device to load on; referenced
+ * @dev: (nullable): the device to load on; referenced. %NULL opens a model only to ask about it: it takes no memory and computes nothing
  * @dtype: type to compute in; the sampler, norms and the output convolution stay f32
  */
 FbModel *    fb_model_open  (const char *path, const char *vae_path, const char *taesd_path, FbDevice *dev, FbDtype dtype, GError **error);

@@ -147,9 +147,8 @@ fb_store_resolve (FbStore *self, FbStoreKind kind, const char *name, GError **er
   return NULL;
 }
 
-/* Changes when the file or the folder's weights do. */
-static char *
-stamp_of (const char *path)
+char *
+fb_store_stamp (const char *path)
 {
   g_autofree char *unet = g_build_filename (path, "unet", NULL);
   GStatBuf         st   = { 0 }, inner = { 0 };
@@ -163,7 +162,7 @@ stamp_of (const char *path)
 const char *
 fb_store_family (FbStore *self, const char *path, GError **error)
 {
-  g_autofree char *stamp = stamp_of (path);
+  g_autofree char *stamp = fb_store_stamp (path);
   Known           *known = g_hash_table_lookup (self->known, path);
 
   if (known == NULL || strcmp (known->stamp, stamp) != 0)

@@ -68,6 +68,9 @@ char * fb_store_resolve (FbStore *self, FbStoreKind kind, const char *name, GErr
  */
 const char * fb_store_family (FbStore *self, const char *path, GError **error);
 
+/* (transfer full): a text that changes when the file, or the folder's UNet, does */
+char * fb_store_stamp (const char *path);
+
 /* (transfer none): the folders the user has added; %NULL-terminated */
 const char * const * fb_store_folders (FbStore *self, FbStoreKind kind);
 

@@ -1,0 +1,23 @@
+/* core/engine/fingerprints.h: hashes of a job's files, computed beside it. SPDX-License-Identifier: LGPL-3.0-or-later
+ *
+ * The first SHA-256 of a file of several gigabytes takes some ten seconds; the store remembers it afterwards. So it is computed on a thread of its
+ * own from the moment the job begins, while loading brings the same bytes into the page cache; pictures don't wait for it, only the
+ * metadata at the job's end does.
+ */
+#pragma once
+
+#include "core/engine/model-use.h"
+
+typedef struct FbFingerprints FbFingerprints;
+
+FbFingerprints * fb_fingerprints_start (const FbModelUse *use, GCancellable *cancellable);
+
+/**
+ * fb_fingerprints_finish:
+ *
+ * Waits, and adds "model-hash" s, "vae-hash" s where there is a separate one, and "lora-hashes" as. What could not be read is left out, or "".
+ */
+void             fb_fingerprints_finish (FbFingerprints *self, GVariantDict *metadata);
+
+/* (transfer full): the SHA-256 of a checkpoint's weights and configurations */
+char *           fb_fingerprint_model  (const char *path, GCancellable *cancellable, GError **error);

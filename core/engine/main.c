@@ -1,0 +1,50 @@
+/* core/engine/main.c: flashbrush-engine. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "config.h"
+
+#include <glib/gi18n-lib.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/engine/command.h"
+#include "core/engine/server.h"
+#include "core/engine/trade.h"
+
+static const struct { const char *name; int (* run) (int argc, char **argv); } commands[] =
+{
+  { "generate", fb_command_generate },
+  { "models",   fb_command_models   },
+};
+
+/* a command has a person in front of it, who wants its results and not the engine's diary */
+static GLogWriterOutput
+write_warnings (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer user_data)
+{
+  if ((level & (G_LOG_LEVEL_MESSAGE | G_LOG_LEVEL_INFO)) != 0)
+    return G_LOG_WRITER_HANDLED;
+  return g_log_writer_default (level, fields, n_fields, user_data);
+}
+
+static int
+run_command (gsize i, int argc, char **argv)
+{
+  g_autofree char *name = g_strconcat ("flashbrush-engine ", commands[i].name, NULL);
+
+  g_set_prgname (name);
+  g_log_set_writer_func (write_warnings, NULL, NULL);
+  return commands[i].run (argc, argv);
+}
+
+int
+main (int argc, char **argv)
+{
+  setlocale (LC_ALL, "");
+  setlocale (LC_NUMERIC, "C");                             /* numbers in files and options have a point */
+  bindtextdomain (GETTEXT_PACKAGE, FB_LOCALEDIR);
+  bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
+
+  for (gsize i = 0; argc > 1 && i < G_N_ELEMENTS (commands); i++)
+    if (strcmp (argv[1], commands[i].name) == 0)
+      return run_command (i, argc - 1, argv + 1);
+  return fb_server_main (argc, argv, &fb_trade);
+}

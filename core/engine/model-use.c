@@ -1,0 +1,155 @@
+/* core/engine/model-use.c: which model a request means. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "core/engine/model-use.h"
+
+#include <glib/gi18n-lib.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/engine/error.h"
+
+#define MAX_LORAS 64
+
+static gboolean
+refuse_type (GError **error, const char *key, GVariant *value, const char *wanted)
+{
+  g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("“%s” has the type “%s” where “%s” is expected."), key,
+               g_variant_get_type_string (value), wanted);
+  return FALSE;
+}
+
+gboolean
+fb_request_string (GVariant *request, const char *key, const char **text, GError **error)
+{
+  g_autoptr(GVariant) value = g_variant_lookup_value (request, key, NULL);
+
+  if (value == NULL)
+    return TRUE;
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
+    return refuse_type (error, key, value, "s");
+  *text = g_variant_get_string (value, NULL);              /* lives in @request */
+  return TRUE;
+}
+
+/* Sets @path to what the name under @key stands for; absent or "" is none, but for a model, where it is the first there is. */
+static gboolean
+find (GVariant *request, const char *key, FbStore *store, FbStoreKind kind, char **path, GError **error)
+{
+  const char *name = "";
+
+  if (!fb_request_string (request, key, &name, error))
+    return FALSE;
+  if (*name == '\0' && kind != FB_STORE_MODELS)
+    return TRUE;
+  *path = fb_store_resolve (store, kind, name, error);
+  return *path != NULL;
+}
+
+static gboolean
+find_loras (FbModelUse *self, GVariant *request, FbStore *store, GError **error)
+{
+  g_autoptr(GVariant) list = g_variant_lookup_value (request, "loras", NULL);
+  gsize               n;
+
+  if (list == NULL)
+    return TRUE;
+  if (!g_variant_is_of_type (list, G_VARIANT_TYPE ("a(sd)")))
+    return refuse_type (error, "loras", list, "a(sd)");
+  n = g_variant_n_children (list);
+  if (n > MAX_LORAS)
+    {
+      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("“loras” lists more than %d LoRAs."), MAX_LORAS);
+      return FALSE;
+    }
+
+  self->loras = g_new0 (FbLoraUse, n + 1);
+  self->names = g_new0 (char *, n + 1);
+  for (gsize i = 0; i < n; i++)
+    {
+      const char *name;
+      double      strength;
+
+      g_variant_get_child (list, i, "(&sd)", &name, &strength);
+      if (!isfinite (strength))
+        {
+          g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("The strength of LoRA “%s” is not a number."), name);
+          return FALSE;
+        }
+      self->loras[i].path = fb_store_resolve (store, FB_STORE_LORAS, name, error);
+      if (self->loras[i].path == NULL)
+        return FALSE;
+      self->loras[i].strength = strength;
+      self->names[i]          = g_strdup (name);
+      self->n_loras           = (int) i + 1;
+    }
+  return TRUE;
+}
+
+static gboolean
+choose_dtype (FbModelUse *self, GVariant *request, FbDevice *cpu, const FbSettings *settings, GError **error)
+{
+  const char *name = "auto";
+
+  if (!fb_request_string (request, "dtype", &name, error))
+    return FALSE;
+  self->any_dtype = strcmp (name, "auto") == 0 || *name == '\0';
+  if (self->any_dtype)
+    name = settings->dtype;
+
+  if (strcmp (name, "auto") == 0)
+    self->dtype = fb_device_best_dtype (cpu);
+  else if (strcmp (name, "f32") == 0)
+    self->dtype = FB_DTYPE_F32;
+  else if (strcmp (name, "bf16") == 0)
+    self->dtype = FB_DTYPE_BF16;
+  else
+    {
+      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("“%s” is not a value of “dtype”; it takes: %s."), name, "auto, f32, bf16");
+      return FALSE;
+    }
+  if (!fb_device_supports (cpu, self->dtype))
+    {
+      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("This processor does not compute in %s; use “auto” or “f32”."), name);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+FbModelUse *
+fb_model_use_new (GVariant *request, FbStore *store, FbDevice *cpu, const FbSettings *settings, GError **error)
+{
+  g_autoptr(FbModelUse) self = g_new0 (FbModelUse, 1);
+
+  if (find (request, "model", store, FB_STORE_MODELS, &self->path, error) &&
+      find (request, "vae", store, FB_STORE_VAE, &self->vae, error) &&
+      find (request, "taesd", store, FB_STORE_TAESD, &self->taesd, error) &&
+      find_loras (self, request, store, error) &&
+      choose_dtype (self, request, cpu, settings, error))
+    return g_steal_pointer (&self);
+  return NULL;
+}
+
+void
+fb_model_use_free (FbModelUse *self)
+{
+  for (int i = 0; self->loras != NULL && self->loras[i].path != NULL; i++)
+    g_free (self->loras[i].path);
+  g_free (self->loras);
+  g_strfreev (self->names);
+  g_free (self->path);
+  g_free (self->vae);
+  g_free (self->taesd);
+  g_free (self);
+}
+
+void
+fb_model_use_find_taesd (const FbModelUse *self, FbStore *store, FbModel *model)
+{
+  g_autoptr(GPtrArray) list = NULL;
+
+  if (fb_model_has_taesd (model))
+    return;
+  list = fb_store_list (store, FB_STORE_TAESD);
+  for (guint i = 0; i < list->len; i++)
+    if (fb_model_set_taesd (model, ((FbStoreEntry *) list->pdata[i])->path, NULL))
+      return;
+}

@@ -1,0 +1,39 @@
+/* core/engine/model-use.h: which model a request means. SPDX-License-Identifier: LGPL-3.0-or-later */
+#pragma once
+
+#include "core/engine/settings.h"
+#include "core/models/model.h"
+#include "core/store/store.h"
+
+/**
+ * FbModelUse: the keys "model", "vae", "taesd", "loras" and "dtype" of a request, names turned into paths
+ * @path: the checkpoint's
+ * @vae, @taesd: (nullable): separate ones
+ * @names: what the request called the LoRAs, @n_loras of them
+ * @any_dtype: the request left the choice to us
+ */
+typedef struct
+{
+  char      *path, *vae, *taesd;
+  FbLoraUse *loras;
+  char     **names;
+  int        n_loras;
+  FbDtype    dtype;
+  gboolean   any_dtype;
+} FbModelUse;
+
+/**
+ * fb_model_use_new:
+ * @cpu: the device whose best type "auto" is
+ *
+ * Returns: (transfer full): %NULL with %FB_ENGINE_ERROR_REQUEST for a wrong type or value, naming the key, or the store's error for a name nobody knows
+ */
+FbModelUse * fb_model_use_new  (GVariant *request, FbStore *store, FbDevice *cpu, const FbSettings *settings, GError **error);
+void         fb_model_use_free (FbModelUse *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbModelUse, fb_model_use_free)
+
+/* Gives a model that has none the first TAESD of the store that fits it. */
+void         fb_model_use_find_taesd (const FbModelUse *self, FbStore *store, FbModel *model);
+
+/* Sets @text (transfer none) to the string under @key, or leaves it; %FALSE with @error when it is no string. */
+gboolean     fb_request_string (GVariant *request, const char *key, const char **text, GError **error);

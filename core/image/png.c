@@ -1,0 +1,69 @@
+/* core/image/png.c: pictures as PNG files. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "core/image/png.h"
+
+#include <glib/gi18n-lib.h>
+#include <png.h>
+
+#define MAX_PIXELS ((guint64) 1 << 28)     /* a file of a few kilobytes may promise any size */
+
+static const png_uint_32 formats[] = { 0, PNG_FORMAT_GRAY, 0, PNG_FORMAT_RGB, PNG_FORMAT_RGBA };      /* by channels */
+
+static gboolean
+fail (GError **error, const char *path, const char *reason)
+{
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, _("“%s”: %s."), path, reason);
+  return FALSE;
+}
+
+gboolean
+fb_image_save_png (const FbImage *image, const char *path, GError **error)
+{
+  png_image           png   = { .version = PNG_IMAGE_VERSION, .width = image->width, .height = image->height, .format = formats[image->n_channels] };
+  gsize               n     = (gsize) image->width * image->height * image->n_channels;
+  g_autofree guint8  *bytes = g_try_malloc (n);
+  g_autofree char    *file  = g_try_malloc (PNG_IMAGE_PNG_SIZE_MAX (png));
+  png_alloc_size_t    size  = PNG_IMAGE_PNG_SIZE_MAX (png);
+
+  if (bytes == NULL || file == NULL)
+    return fail (error, path, _("there is no memory for the file"));
+  for (gsize i = 0; i < n; i++)
+    bytes[i] = (guint8) (CLAMP (image->pixels[i], 0.0f, 1.0f) * 255.0f + 0.5f);
+  if (!png_image_write_to_memory (&png, file, &size, 0, bytes, 0, NULL))
+    return fail (error, path, png.message);
+  return g_file_set_contents (path, file, (gssize) size, error);
+}
+
+FbImage *
+fb_image_load_png (const char *path, GError **error)
+{
+  png_image           png    = { .version = PNG_IMAGE_VERSION };
+  g_autoptr(FbImage)  image  = NULL;
+  g_autofree guint8  *bytes  = NULL;
+  int                 n_channels;
+
+  if (!png_image_begin_read_from_file (&png, path))
+    {
+      fail (error, path, png.message);
+      return NULL;
+    }
+  if ((guint64) png.width * png.height > MAX_PIXELS)
+    {
+      png_image_free (&png);
+      fail (error, path, _("the picture is too large"));
+      return NULL;
+    }
+
+  n_channels = (png.format & PNG_FORMAT_FLAG_ALPHA) != 0 ? 4 : 3;
+  png.format = formats[n_channels];
+  bytes      = g_try_malloc (PNG_IMAGE_SIZE (png));
+  image      = fb_image_new ((int) png.width, (int) png.height, n_channels);
+  if (bytes == NULL || image == NULL || !png_image_finish_read (&png, NULL, bytes, 0, NULL))
+    {
+      fail (error, path, bytes == NULL || image == NULL ? _("there is no memory for the picture") : png.message);
+      png_image_free (&png);
+      return NULL;
+    }
+  for (gsize i = 0; i < (gsize) png.width * png.height * n_channels; i++)
+    image->pixels[i] = bytes[i] / 255.0f;
+  return g_steal_pointer (&image);
+}
