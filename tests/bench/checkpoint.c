@@ -28,7 +28,10 @@ static const char scheduler_config[] =
   "{ \"_class_name\": \"DDIMScheduler\", \"beta_start\": 0.00085, \"beta_end\": 0.012, \"beta_schedule\": \"scaled_linear\","
   " \"num_train_timesteps\": 1000, \"prediction_type\": \"epsilon\", \"timestep_spacing\": \"trailing\", \"steps_offset\": 1,"
   " \"set_alpha_to_one\": false, \"clip_sample\": false }";
-static const char taesd_config[] = "{ \"_class_name\": \"AutoencoderTiny\" }";
+static const char taesd_config[] =
+  "{ \"_class_name\": \"AutoencoderTiny\", \"latent_channels\": 4,"
+  " \"num_encoder_blocks\": [1, 3, 3, 3], \"num_decoder_blocks\": [3, 3, 3, 1],"
+  " \"encoder_block_out_channels\": [64, 64, 64, 64], \"decoder_block_out_channels\": [64, 64, 64, 64] }";
 static const char index_config[] = "{ \"_class_name\": \"StableDiffusionPipeline\" }";
 
 static JsonObject *
