@@ -42,6 +42,7 @@ open_text (FbModel *model, GError **error)
     }
   model->text = fb_clip_text_new (&config);
   model->info.context_width = config.width;
+  model->info.n_text_layers = config.n_layers;
   if (config.width != fb_unet_config (model->unet)->context_width)
     {
       g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_FAMILY,

@@ -8,7 +8,6 @@
 typedef struct FbClipTokenizer FbClipTokenizer;     /* core/text/clip-tokenizer.h */
 typedef struct FbSchedule      FbSchedule;          /* core/samplers/schedule.h */
 
-
 /**
  * FbModel: a checkpoint (diffusers folder or single file) with tokenizer, text encoder, UNet, autoencoder and, if found, TAESD.
  * Opening reads headers and configs only; each part is loaded when it is first asked for, and stays until fb_model_unload().
@@ -44,7 +43,7 @@ typedef struct
  * @latent_channels: of the autoencoder
  * @unet_channels: the UNet's input channels; above @latent_channels the rest is conditioning (inpainting: 9)
  * @scale_factor: picture pixels per latent pixel; 8
- * @context_width: channels of the text encoder's output
+ * @context_width, @n_text_layers: the text encoder's channels and layers
  * @n_steps, @guidance_scale, @sampler, @timestep_spacing, @width, @height: recommended; never 0, @timestep_spacing may be "" (the sampler's own)
  */
 typedef struct
@@ -53,7 +52,7 @@ typedef struct
   int         latent_channels;
   int         unet_channels;
   int         scale_factor;
-  int         context_width;
+  int         context_width, n_text_layers;
   int         n_steps;
   double      guidance_scale;
   const char *sampler;
@@ -63,7 +62,7 @@ typedef struct
 
 /**
  * FbLoraReport: how a LoRA met this model
- * @n_matched: tensors of the file that found their place
+ * @n_matched: layers of the file that found their place
  * @unmatched: %NULL-terminated names of those that did not
  */
 typedef struct

@@ -28,6 +28,20 @@ fb_generate_new (void)
   return request;
 }
 
+FbGenerate *
+fb_generate_copy (const FbGenerate *request)
+{
+  FbGenerate *copy = g_memdup2 (request, sizeof *request);
+
+  copy->prompt           = g_strdup (request->prompt);
+  copy->negative_prompt  = g_strdup (request->negative_prompt);
+  copy->sampler          = g_strdup (request->sampler);
+  copy->timestep_spacing = g_strdup (request->timestep_spacing);
+  copy->init             = request->init != NULL ? fb_image_ref (request->init) : NULL;
+
+  return copy;
+}
+
 void
 fb_generate_free (FbGenerate *request)
 {
@@ -185,17 +199,20 @@ check_range (const char *key, double value, double low, double high, GError **er
   return FALSE;
 }
 
+/* @unit: 8, or what one latent pixel covers where an autoencoder halves more than three times */
 static gboolean
-check_size (const char *key, int value, GError **error)
+check_size (const char *key, int value, int unit, GError **error)
 {
-  if (value % 8 != 0)
+  const int below = value / unit * unit;
+
+  if (value % unit != 0)
     {
-      g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD, _("“%s” is %d, but must be a multiple of 8; %d or %d would do."),
-                   key, value, MAX (value / 8 * 8, 8), value / 8 * 8 + 8);
+      g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD, _("“%s” is %d, but must be a multiple of %d; %d or %d would do."),
+                   key, value, unit, MAX (below, unit), below + unit);
       return FALSE;
     }
 
-  return check_range (key, value, 8, MAX_SIZE, error);
+  return check_range (key, value, unit, MAX_SIZE, error);
 }
 
 static gboolean
@@ -221,6 +238,36 @@ check_not_blank (const char *prompt, GError **error)
   return FALSE;
 }
 
+/* the sampler's own limits, "lcm" takes 50 steps at most */
+static gboolean
+check_sampler (const FbGenerate *request, FbModel *model, GError **error)
+{
+  FbSamplerParams      params  = { .n_steps = request->n_steps, .strength = 1.0 };
+  g_autoptr(FbSampler) sampler = NULL;
+
+  if (!fb_spacing_from_name (request->timestep_spacing, &params.spacing, error))
+    return FALSE;
+  sampler = fb_sampler_new (request->sampler, fb_model_schedule (model), &params, error);
+
+  return sampler != NULL;
+}
+
+/* Whether @model is one that a prompt alone can drive, with a text encoder that can do without so many layers */
+static gboolean
+check_model (const FbGenerate *request, FbModel *model, GError **error)
+{
+  const FbModelInfo *info = fb_model_info (model);
+
+  if (info->unet_channels != info->latent_channels)
+    {
+      g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD,
+                   _("“%s” cannot make pictures from words alone: it is a model for inpainting. Choose an ordinary model."), fb_model_path (model));
+      return FALSE;
+    }
+
+  return check_range ("clip-skip", request->clip_skip, 0, MIN (info->n_text_layers, 12) - 1, error);
+}
+
 static void
 fill_string (char **place, const char *value)
 {
@@ -235,7 +282,7 @@ gboolean
 fb_generate_resolve (FbGenerate *request, FbModel *model, GError **error)
 {
   const FbModelInfo *info = fb_model_info (model);
-  FbSpacing          spacing;
+  const int          unit = MAX (8, info->scale_factor);
 
   fill_string (&request->sampler, info->sampler);
   fill_string (&request->timestep_spacing, info->timestep_spacing);
@@ -258,13 +305,12 @@ fb_generate_resolve (FbGenerate *request, FbModel *model, GError **error)
   return check_text ("prompt", request->prompt, error) &&
          check_text ("negative-prompt", request->negative_prompt, error) &&
          check_not_blank (request->prompt, error) &&
-         fb_sampler_find (request->sampler, error) != NULL &&
-         fb_spacing_from_name (request->timestep_spacing, &spacing, error) &&
+         check_model (request, model, error) &&
          check_range ("n-steps", request->n_steps, 1, MAX_STEPS, error) &&
+         check_sampler (request, model, error) &&
          check_range ("guidance-scale", request->guidance_scale, 1.0, MAX_GUIDANCE, error) &&
          check_range ("count", request->count, 1, MAX_COUNT, error) &&
-         check_range ("clip-skip", request->clip_skip, 0, 11, error) &&
          check_range ("strength", request->strength, 0.0, 1.0, error) &&
-         check_size ("width", request->width, error) &&
-         check_size ("height", request->height, error);
+         check_size ("width", request->width, unit, error) &&
+         check_size ("height", request->height, unit, error);
 }

@@ -63,7 +63,7 @@ needs_part (const FbGenerate *request, FbModel *model, FbModelPart part)
     case FB_MODEL_TEXT_ENCODER:
     case FB_MODEL_UNET:        return TRUE;
     case FB_MODEL_VAE_ENCODER: return request->init != NULL;
-    case FB_MODEL_VAE_DECODER: return request->decoder == FB_DECODER_FULL;
+    case FB_MODEL_VAE_DECODER: return request->decoder == FB_DECODER_FULL || request->preview == FB_PREVIEW_LINEAR;
     case FB_MODEL_TAESD:       return fb_model_has_taesd (model) &&
                                       (request->decoder == FB_DECODER_TAESD || request->preview == FB_PREVIEW_TAESD);
     }
@@ -105,13 +105,7 @@ seconds_from_start (const FbGenerate *r, FbModel *model)
 static FbGenerate *
 request_resolved (const FbGenerate *request, FbModel *model, GError **error)
 {
-  g_autoptr(GVariant)   variant = fb_generate_to_variant (request);
-  g_autoptr(FbGenerate) copy    = fb_generate_from_variant (variant, error);
-
-  if (copy == NULL)
-    return NULL;
-  if (request->init != NULL)
-    copy->init = fb_image_ref (request->init);
+  g_autoptr(FbGenerate) copy = fb_generate_copy (request);
 
   return fb_generate_resolve (copy, model, error) ? g_steal_pointer (&copy) : NULL;
 }
@@ -131,12 +125,11 @@ fb_generate_estimate (const FbGenerate *request, FbModel *model, FbEstimate *est
     {
       guint64 bytes = fb_model_weight_bytes (model, part);
 
-      if (fb_model_is_loaded (model, part))
-        loaded += bytes;
       if (needs_part (r, model, part))
         {
           int n = part == FB_MODEL_UNET && r->guidance_scale > 1.0 ? 2 : 1;
 
+          loaded += fb_model_is_loaded (model, part) ? bytes : 0;
           estimate->peak_bytes += bytes;
           activations = MAX (activations, fb_model_activation_bytes (model, part, n, r->height, r->width));
         }
@@ -290,22 +283,31 @@ encode_prompts (Job *job, GError **error)
   return TRUE;
 }
 
-/* The picture to start from, at the job's size, as latents. The posterior's sample is the generator's first draw, as in diffusers. */
+/* (transfer full): the picture to start from, at the job's size */
+static FbImage *
+scaled_init (const FbGenerate *r, GError **error)
+{
+  FbImage *scaled = fb_image_resize (r->init, r->width, r->height);
+
+  if (scaled == NULL)
+    g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_MEMORY, _("No memory for a picture of %d×%d."), r->width, r->height);
+
+  return scaled;
+}
+
+/* The picture to start from as latents. The posterior's sample is the generator's first draw, as in diffusers. */
 static gboolean
 encode_init (Job *job, FbTorchRandom *random, GError **error)
 {
   const FbGenerate  *r       = job->request;
-  g_autoptr(FbImage) scaled  = fb_image_resize (r->init, r->width, r->height);
+  g_autoptr(FbImage) scaled  = scaled_init (r, error);
   g_autofree float  *pixels  = g_new (float, (size_t) r->width * r->height * 3);
   g_autofree float  *noise   = g_new (float, job->n_latents);
   double             start   = now_seconds ();
   double             work    = fb_pace_work (job->model, FB_STAGE_ENCODE, FB_MODEL_VAE_ENCODER, 1, r->height, r->width);
 
   if (scaled == NULL)
-    {
-      g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_MEMORY, _("No memory for a picture of %d×%d."), r->width, r->height);
-      return FALSE;
-    }
+    return FALSE;
 
   fb_image_to_network (scaled, pixels);
   fb_latents_noise (random, noise, job->info->latent_channels, job->h, job->w);
@@ -444,7 +446,7 @@ make_picture (Job *job, gint64 seed, GError **error)
   FbTorchRandom     random;
 
   if (r->init != NULL && r->strength == 0.0)
-    return fb_image_resize (r->init, r->width, r->height);      /* keeps the picture: nothing to denoise */
+    return scaled_init (r, error);                              /* keeps the picture: nothing to denoise */
 
   fb_torch_random_init (&random, seed);
   if (r->init != NULL && !encode_init (job, &random, error))

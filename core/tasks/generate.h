@@ -23,7 +23,7 @@ const char * fb_stage_name (FbStage stage);
 typedef enum
 {
   FB_PREVIEW_NONE,
-  FB_PREVIEW_LINEAR,  /* a fixed latent-to-RGB matrix, an eighth of the size: free */
+  FB_PREVIEW_LINEAR,  /* a latent-to-RGB matrix fitted to the model's autoencoder, an eighth of the size: free from the second on */
   FB_PREVIEW_TAESD,   /* tiny decoder when the model has one, else linear */
 } FbPreview;
 
@@ -56,14 +56,14 @@ typedef struct
 typedef void (* FbProgressFunc) (const FbProgress *progress, gpointer user_data);
 
 /**
- * FbGenerate: a request. Strings are UTF-8.
- * @prompt, @negative_prompt: web-UI syntax (core/text/prompt.h); @negative_prompt (nullable) is used only above guidance 1
+ * FbGenerate: a request. Strings are never %NULL; that they are UTF-8 is checked with the rest.
+ * @prompt, @negative_prompt: web-UI syntax (core/text/prompt.h); @negative_prompt is used only above guidance 1
  * @sampler: a name of core/samplers/, or "" for the model's own
  * @n_steps: 1 … 1000, or 0 for the model's own
  * @guidance_scale: 1 = one pass without guidance; 0 for the model's own
  * @seed: picture i of @count uses seed + i
- * @width, @height: pixels, multiples of 8; 0 for the model's own
- * @clip_skip: last layers of the text encoder to leave out, 0 … 11
+ * @width, @height: pixels, multiples of 8 (of the model's scale factor, if that is larger); 0 for the model's own
+ * @clip_skip: last layers of the text encoder to leave out: 0 … 11, and not all of them
  * @init: (nullable): picture to start from, scaled to @width × @height
  * @strength: with @init: 0 keeps the picture, 1 ignores it; continuous
  * @timestep_spacing: "", "trailing", "leading" or "linspace"; "" for the sampler's own
@@ -88,6 +88,7 @@ typedef struct
 } FbGenerate;
 
 FbGenerate * fb_generate_new  (void);              /* defaults: empty prompt, one picture, everything else the model's own */
+FbGenerate * fb_generate_copy (const FbGenerate *request);
 void         fb_generate_free (FbGenerate *request);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbGenerate, fb_generate_free)
 

@@ -2,6 +2,10 @@
  * tests/golden/pipeline/make.py made the model and the pictures. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/tasks/generate.h"
 
+#include "core/formats/safetensors-writer.h"
+#include "core/models/autoencoder-kl.h"
+#include "tests/core/scratch.h"
+
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
 #include <math.h>
@@ -331,6 +335,8 @@ test_wrong_fields_are_named (void)
     { "{'sampler': <'eulr'>}",                        "euler" },        /* the nearest name */
     { "{'timestep-spacing': <'even'>}",               "even" },
     { "{'prompt': <' '>}",                            "prompt" },
+    { "{'clip-skip': <2>}",                           "clip-skip" },    /* of two layers */
+    { "{'sampler': <'lcm'>, 'n-steps': <60>}",        "lcm" },          /* trained on 50 */
   };
   g_autofree char    *path  = golden_path ("model");
   g_autoptr(FbModel)  model = open_model (path, FB_DTYPE_F32);
@@ -354,6 +360,94 @@ test_wrong_fields_are_named (void)
       g_assert_nonnull (error);
       g_test_message ("%s → %s", cases[i].text, error->message);
       g_assert_nonnull (strstr (error->message, cases[i].named));
+    }
+}
+
+static void
+test_a_prompt_that_is_no_text_is_refused (void)
+{
+  g_autofree char       *path    = golden_path ("model");
+  g_autoptr(FbModel)     model   = open_model (path, FB_DTYPE_F32);
+  g_autoptr(FbGenerate)  request = simple_request ();
+  g_autoptr(GError)      error   = NULL;
+
+  g_free (request->prompt);
+  request->prompt = g_strdup ("caf\xe9");                       /* Latin-1 */
+  g_assert_false (fb_generate_run (request, model, NULL, on_picture, NULL, NULL, &error));
+  g_assert_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD);
+  g_assert_nonnull (strstr (error->message, "prompt"));
+}
+
+/* its UNet takes more channels than the latents have */
+static void
+test_an_inpainting_model_is_refused (void)
+{
+  g_autofree char       *path    = g_build_filename (g_test_get_dir (G_TEST_DIST), "golden", "models", "folder", NULL);
+  g_autoptr(FbModel)     model   = open_model (path, FB_DTYPE_F32);
+  g_autoptr(FbGenerate)  request = simple_request ();
+  g_autoptr(GError)      error   = NULL;
+
+  g_assert_cmpint (fb_model_info (model)->unet_channels, ==, 9);
+  g_assert_false (fb_generate_run (request, model, NULL, on_picture, NULL, NULL, &error));
+  g_assert_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD);
+  g_assert_nonnull (strstr (error->message, path));
+}
+
+/* an autoencoder of zeros that halves four times */
+static void
+write_deep_vae (const char *path)
+{
+  static const FbVaeConfig       config  = { .picture_channels = 3, .latent_channels = 4, .n_levels = 5,
+                                             .block_channels = { 32, 32, 32, 32, 32 }, .n_layers = 1, .n_groups = 32 };
+  g_autoptr(FbVaeDecoder)        decoder = fb_vae_decoder_new (&config);
+  FbParams                      *params  = fb_vae_decoder_params (decoder);
+  g_autoptr(FbSafetensorsWriter) writer  = fb_safetensors_writer_new (path);
+  g_autoptr(GError)              error   = NULL;
+
+  for (guint i = 0; i < fb_params_n (params); i++)
+    {
+      const FbParam *param    = fb_params_get (params, i);
+      gint64         shape[4] = { param->shape[0], param->shape[1], param->shape[2], param->shape[3] };
+
+      fb_safetensors_writer_add (writer, param->name, FB_DTYPE_F32, param->n_dims, shape);
+    }
+  for (guint i = 0; i < fb_params_n (params); i++)
+    {
+      const size_t      n      = fb_params_get (params, i)->n_elements;
+      g_autofree float *zeros  = g_new0 (float, n);
+
+      fb_safetensors_writer_write (writer, zeros, n * sizeof (float), &error);
+    }
+  fb_safetensors_writer_finish (writer, &error);
+  g_assert_no_error (error);
+}
+
+static void
+test_sizes_fit_the_autoencoder (void)
+{
+  static const struct { int width, height; const char *named; } cases[] = { { 24, 64, "width" }, { 64, 40, "height" }, { 8, 16, "width" } };
+  g_autofree char       *path    = golden_path ("model");
+  g_autoptr(Scratch)     folder  = scratch_new ();
+  g_autofree char       *vae     = g_build_filename (folder, "vae.safetensors", NULL);
+  g_autoptr(GError)      error   = NULL;
+  g_autoptr(FbDevice)    dev     = fb_device_new ("cpu", 0, &error);
+  g_autoptr(FbModel)     model   = NULL;
+  g_autoptr(FbGenerate)  request = simple_request ();
+
+  write_deep_vae (vae);
+  model = fb_model_open (path, vae, NULL, dev, FB_DTYPE_F32, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (fb_model_info (model)->scale_factor, ==, 16);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      request->width  = cases[i].width;
+      request->height = cases[i].height;
+      g_assert_false (fb_generate_run (request, model, NULL, on_picture, NULL, NULL, &error));
+      g_assert_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD);
+      g_assert_nonnull (strstr (error->message, cases[i].named));
+      g_assert_nonnull (strstr (error->message, "multiple of 16"));
+      g_clear_error (&error);
     }
 }
 
@@ -417,6 +511,9 @@ main (int argc, char *argv[])
   g_test_add_func ("/core/tasks/generate/strength-is-continuous", test_strength_is_continuous);
   g_test_add_func ("/core/tasks/generate/request-survives-its-variant", test_request_survives_its_variant);
   g_test_add_func ("/core/tasks/generate/wrong-fields-are-named", test_wrong_fields_are_named);
+  g_test_add_func ("/core/tasks/generate/a-prompt-that-is-no-text-is-refused", test_a_prompt_that_is_no_text_is_refused);
+  g_test_add_func ("/core/tasks/generate/an-inpainting-model-is-refused", test_an_inpainting_model_is_refused);
+  g_test_add_func ("/core/tasks/generate/sizes-fit-the-autoencoder", test_sizes_fit_the_autoencoder);
   g_test_add_func ("/core/tasks/generate/too-large-for-memory-is-said-first", test_too_large_for_memory_is_said_first);
 
   return g_test_run ();
