@@ -66,3 +66,9 @@ fb_log_open (gboolean to_stderr)
     file = g_fopen (path, "ae");
   g_log_set_writer_func (write_log, NULL, NULL);
 }
+
+int
+fb_log_fd (void)
+{
+  return file != NULL ? fileno (file) : -1;
+}

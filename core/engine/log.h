@@ -11,3 +11,6 @@
  * Where no file can be written, there is none, and nothing else changes.
  */
 void fb_log_open (gboolean to_stderr);
+
+/* The log's descriptor, or -1: standard error of an engine without terminal, so that last words of libraries are kept, too. */
+int  fb_log_fd   (void);

@@ -314,7 +314,7 @@ tell_client (const char *line)
   printf ("%s\n", line);
   fflush (stdout);
   for (int fd = 0; fd <= 2 && null_fd >= 0; fd++)
-    dup2 (null_fd, fd);
+    dup2 (fd == STDERR_FILENO && fb_log_fd () >= 0 ? fb_log_fd () : null_fd, fd);
   if (null_fd > 2)
     close (null_fd);
 }

@@ -220,7 +220,7 @@ fb_model_open (const char *path, const char *vae_path, const char *taesd_path, F
   model->path = g_strdup (path);
   model->dev = dev != NULL ? fb_device_ref (dev) : fb_device_new_measure ();
   model->dtype = dtype;
-  model->ctx = fb_nn_context_new (dev, dtype);
+  model->ctx = fb_nn_context_new (model->dev, dtype);
 
   if (!open_unet (model, error) || !open_text (model, error) || !open_vae (model, vae_path, error) ||
       !open_schedule (model, error) || !open_recommendations (model, error))
