@@ -24,6 +24,8 @@ fb_image_save_png (const FbImage *image, const char *path, GError **error)
   g_autofree char    *file  = g_try_malloc (PNG_IMAGE_PNG_SIZE_MAX (png));
   png_alloc_size_t    size  = PNG_IMAGE_PNG_SIZE_MAX (png);
 
+  if (g_file_test (path, G_FILE_TEST_EXISTS) && !g_file_test (path, G_FILE_TEST_IS_REGULAR))
+    return fail (error, path, _("it is there already and is not a file"));      /* a rename would put the picture in a device's place */
   if (bytes == NULL || file == NULL)
     return fail (error, path, _("there is no memory for the file"));
   for (gsize i = 0; i < n; i++)

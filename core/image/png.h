@@ -8,7 +8,8 @@
 /**
  * fb_image_save_png:
  *
- * Writes @image in 8 bits per channel, rounded; values outside 0 … 1 are clamped. The file appears whole or not at all.
+ * Writes @image in 8 bits per channel, rounded; values outside 0 … 1 are clamped. The file appears whole or not at all;
+ * a folder, a device or a pipe of that name is left alone. Errors name the file.
  */
 gboolean  fb_image_save_png (const FbImage *image, const char *path, GError **error);
 
