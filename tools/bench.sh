@@ -41,6 +41,6 @@ cmd_bench ()
     prepare_peers
     in_root "$peers_env/bin/python" "$here/tests/bench/peers.py" --ours "$bench_dir/tests/bench/bench-unet" "$@"
   else
-    in_root "$bench_dir/tests/bench/bench-$name" "$@"
+    in_root env GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-1000}" "$bench_dir/tests/bench/bench-$name" "$@"   # as the engine sets it
   fi
 }
