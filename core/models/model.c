@@ -1,5 +1,6 @@
 /* core/models/model.c: opens a checkpoint and describes its networks. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include <glib/gi18n-lib.h>
+#include <string.h>
 
 #include "core/formats/json-file.h"
 #include "core/models/config.h"
@@ -123,28 +124,54 @@ fb_model_set_taesd (FbModel *model, const char *path, GError **error)
   return FALSE;
 }
 
+/* SDXL's TAESD has the same shapes and other colours: only its name tells, "taesdxl_decoder.safetensors" */
+gboolean
+fb_model_offer_taesd (FbModel *model, const char *path)
+{
+  g_autofree char *base  = g_path_get_basename (path);
+  g_autofree char *name  = g_ascii_strdown (base, -1);
+  const gboolean   is_xl = strstr (name, "taesdxl") != NULL || strstr (name, "taesd-xl") != NULL;
+
+  return (!is_xl || model->family->additional_embedding) && fb_model_set_taesd (model, path, NULL);
+}
+
+static int
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const char * const *) a, *(const char * const *) b);
+}
+
+/* Files in @folder that may be a TAESD's decoder, sorted: which one is taken must not depend on the file system */
+static GPtrArray *
+list_taesd_files (const char *folder)
+{
+  GPtrArray       *paths = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr(GDir)  dir   = g_dir_open (folder, 0, NULL);
+  const char      *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    if (g_str_has_prefix (name, "taesd") && g_str_has_suffix (name, ".safetensors") && strstr (name, "encoder") == NULL)
+      g_ptr_array_add (paths, g_build_filename (folder, name, NULL));
+  g_ptr_array_sort (paths, compare_names);
+
+  return paths;
+}
+
 /* A TAESD beside the checkpoint is an offer: one that does not fit is passed over. */
 static void
 look_for_taesd (FbModel *model)
 {
-  g_autofree char   *parent   = g_path_get_dirname (model->path);
-  const gboolean     is_dir   = g_file_test (model->path, G_FILE_TEST_IS_DIR);
-  g_autofree char   *folder   = g_build_filename (is_dir ? model->path : parent, "taesd", NULL);
-  g_autoptr(GDir)    dir      = NULL;
-  const char        *name;
+  const gboolean        is_dir = g_file_test (model->path, G_FILE_TEST_IS_DIR);
+  g_autofree char      *place  = is_dir ? g_strdup (model->path) : g_path_get_dirname (model->path);
+  g_autofree char      *folder = g_build_filename (place, "taesd", NULL);
+  g_autoptr(GPtrArray)  files  = list_taesd_files (place);
 
-  if (g_file_test (folder, G_FILE_TEST_IS_DIR) && fb_model_set_taesd (model, folder, NULL))
+  if (g_file_test (folder, G_FILE_TEST_IS_DIR) && fb_model_offer_taesd (model, folder))
     return;
 
-  dir = g_dir_open (is_dir ? model->path : parent, 0, NULL);
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *path = g_build_filename (is_dir ? model->path : parent, name, NULL);
-
-      if (g_str_has_prefix (name, "taesd") && g_str_has_suffix (name, ".safetensors") && strstr (name, "encoder") == NULL &&
-          fb_model_set_taesd (model, path, NULL))
-        return;
-    }
+  for (guint i = 0; i < files->len; i++)
+    if (fb_model_offer_taesd (model, files->pdata[i]))
+      return;
 }
 
 static gboolean

@@ -199,9 +199,15 @@ gboolean     fb_model_encode_image (FbModel *model, const float *pixels, int hei
 gboolean     fb_model_decode (FbModel *model, const float *latents, int height, int width, int tile, float *pixels,
                               GCancellable *cancellable, GError **error);
 
-/* Whether a TAESD was found or set; and setting one (the store's, say) where none was. */
-gboolean     fb_model_has_taesd (FbModel *model);
-gboolean     fb_model_set_taesd (FbModel *model, const char *path, GError **error);
+/**
+ * fb_model_has_taesd: whether one was found or set
+ * fb_model_set_taesd: takes the one a person has chosen
+ * fb_model_offer_taesd: takes one that merely lies there (beside the model, in the store); %FALSE if it does not fit or its name says that it
+ *   is for another family
+ */
+gboolean     fb_model_has_taesd   (FbModel *model);
+gboolean     fb_model_set_taesd   (FbModel *model, const char *path, GError **error);
+gboolean     fb_model_offer_taesd (FbModel *model, const char *path);
 
 /* fb_model_decode_taesd: as fb_model_decode(), through the tiny decoder; tiles above 1024×1024 by itself */
 gboolean     fb_model_decode_taesd (FbModel *model, const float *latents, int height, int width, float *pixels,

@@ -259,6 +259,72 @@ test_cancel_between_steps (void)
   g_assert_cmpint (again.n_pictures, ==, 1);
 }
 
+static void
+make (FbModel *model, Result *result)
+{
+  g_autoptr(FbGenerate) request = simple_request ();
+  g_autoptr(GError)     error   = NULL;
+
+  g_assert_true (fb_generate_run (request, model, NULL, on_picture, result, NULL, &error));
+  g_assert_no_error (error);
+}
+
+static void
+test_threads_change_no_byte (void)
+{
+  g_autofree char *path = golden_path ("model");
+  g_auto(Result)   one  = { NULL };
+
+  for (int n_threads = 1; n_threads <= 3; n_threads++)
+    {
+      g_autoptr(GError)   error  = NULL;
+      g_autoptr(FbDevice) dev    = fb_device_new ("cpu", n_threads, &error);
+      g_autoptr(FbModel)  model  = fb_model_open (path, NULL, NULL, dev, FB_DTYPE_F32, &error);
+      g_auto(Result)      result = { NULL };
+
+      g_assert_no_error (error);
+      g_assert_cmpint (fb_device_n_threads (dev), ==, n_threads);
+      make (model, n_threads == 1 ? &one : &result);
+      if (n_threads > 1)
+        g_assert_cmpmem (result.picture->pixels, fb_image_n_bytes (result.picture), one.picture->pixels, fb_image_n_bytes (one.picture));
+    }
+}
+
+/* of a trained model: random weights make noise of noise */
+static void
+test_bf16_is_within_40_decibels (void)
+{
+  g_autofree char       *path    = g_test_build_filename (G_TEST_DIST, "..", "data", "models", "starter", NULL);
+  g_autoptr(FbGenerate)  request = fb_generate_new ();
+  g_autoptr(GError)      error   = NULL;
+  g_autoptr(FbModel)     model   = open_model (path, FB_DTYPE_F32);
+  g_auto(Result)         full    = { NULL };
+  g_auto(Result)         half    = { NULL };
+  g_autoptr(FbDevice)    dev     = fb_device_new ("cpu", 0, NULL);
+  double                 sum     = 0.0, psnr;
+  size_t                 n;
+
+  if (!fb_device_supports (dev, FB_DTYPE_BF16))
+    {
+      g_test_skip ("this processor does not compute in bf16");
+      return;
+    }
+
+  g_free (request->prompt);
+  request->prompt = g_strdup ("a red apple");
+  request->seed   = 1;
+  g_assert_true (fb_generate_run (request, model, NULL, on_picture, &full, NULL, &error));
+  fb_model_set_dtype (model, FB_DTYPE_BF16);
+  g_assert_true (fb_generate_run (request, model, NULL, on_picture, &half, NULL, &error));
+
+  n = fb_image_n_bytes (full.picture) / sizeof (float);
+  for (size_t i = 0; i < n; i++)
+    sum += pow (full.picture->pixels[i] - half.picture->pixels[i], 2.0);
+  psnr = -10.0 * log10 (sum / n);
+  g_test_message ("%.1f dB", psnr);
+  g_assert_cmpfloat (psnr, >=, 40.0);
+}
+
 /* strength 0 keeps the picture; every other runs all steps, and neighbours differ: no strength is rounded to a whole step */
 static void
 test_strength_is_continuous (void)
@@ -508,6 +574,8 @@ main (int argc, char *argv[])
     }
   g_test_add_func ("/core/tasks/generate/the-seed-counts-up", test_the_seed_counts_up);
   g_test_add_func ("/core/tasks/generate/cancel-between-steps", test_cancel_between_steps);
+  g_test_add_func ("/core/tasks/generate/threads-change-no-byte", test_threads_change_no_byte);
+  g_test_add_func ("/core/tasks/generate/bf16-is-within-40-decibels", test_bf16_is_within_40_decibels);
   g_test_add_func ("/core/tasks/generate/strength-is-continuous", test_strength_is_continuous);
   g_test_add_func ("/core/tasks/generate/request-survives-its-variant", test_request_survives_its_variant);
   g_test_add_func ("/core/tasks/generate/wrong-fields-are-named", test_wrong_fields_are_named);

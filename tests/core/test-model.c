@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include <glib/gstdio.h>
+#include <unistd.h>
 
 #include "core/formats/safetensors-writer.h"
 #include "core/models/linear-preview.h"
 #include "core/models/model.h"
 #include "core/models/tiles.h"
+#include "tests/core/scratch.h"
 
 #define H 16      /* of the fixture's latents */
 #define W 24
@@ -239,6 +241,25 @@ test_taesd_can_be_set (Fixture *f, gconstpointer data)
   decoded = expected (f, "taesd.decoded", NULL);
   g_assert_true (fb_model_decode_taesd (f->model, latents, 10, 8, pixels, NULL, &error));
   g_assert_cmpfloat (distance (pixels, decoded, 80 * 64 * 3), <, 1e-4);
+}
+
+/* the same files under two names: SDXL's TAESD differs in its values alone */
+static void
+test_taesd_of_another_family_is_passed_over (Fixture *f, gconstpointer data)
+{
+  g_autoptr(Scratch) folder = scratch_new ();
+  g_autofree char   *golden = g_test_build_filename (G_TEST_DIST, "golden", "models", "taesd", NULL);
+  g_autofree char   *taesd  = g_canonicalize_filename (golden, NULL);
+  g_autofree char   *xl     = g_build_filename (folder, "TAESDXL", NULL);
+  g_autofree char   *own    = g_build_filename (folder, "taesd-v1", NULL);
+
+  g_assert_cmpint (symlink (taesd, xl), ==, 0);
+  g_assert_cmpint (symlink (taesd, own), ==, 0);
+  g_assert_false (fb_model_offer_taesd (f->model, xl));
+  g_assert_false (fb_model_has_taesd (f->model));
+  g_assert_true (fb_model_offer_taesd (f->model, own));
+  g_assert_true (fb_model_has_taesd (f->model));
+  g_assert_true (fb_model_set_taesd (f->model, xl, NULL));       /* chosen, not found: the person may know better */
 }
 
 static void
@@ -705,6 +726,7 @@ main (int argc, char **argv)
     { "tokenizer-fits-the-text-encoder",              test_tokenizer_fits_the_text_encoder },
     { "other-autoencoder-replaces-the-own",           test_other_autoencoder_replaces_the_own },
     { "taesd-can-be-set",                             test_taesd_can_be_set },
+    { "taesd-of-another-family-is-passed-over",       test_taesd_of_another_family_is_passed_over },
     { "second-step-is-the-same",                      test_second_step_is_the_same },
     { "changed-context-is-seen",                      test_changed_context_is_seen },
     { "unload-and-load-changes-nothing",              test_unload_and_load_changes_nothing },
