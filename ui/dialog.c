@@ -31,6 +31,7 @@ struct _FbDialog
   GimpProcedureConfig  *config;
   const FbDialogLayout *layout;
   int                   image_id;          /* 0 without one */
+  int                   display_id;
 
   FbEngineClient       *client;
   FbEstimator          *estimator;
@@ -50,7 +51,9 @@ struct _FbDialog
   GtkWidget            *cancel;
   GtkWidget            *take_seed;
   FbHistory            *history;
+  GtkImage             *warning;           /* beside the estimate, when it is a refusal */
   GtkInfoBar           *bar;
+  GtkImage             *bar_icon;
   GtkLabel             *message;
 
   GPtrArray            *layers;            /* inserted so far, with their seeds */
@@ -63,6 +66,14 @@ G_DEFINE_FINAL_TYPE (FbDialog, fb_dialog, GIMP_TYPE_PROCEDURE_DIALOG)
 
 /* --- messages ----------------------------------------------------------------------------------------------------------- */
 
+/* The progress bar's words; a screen reader knows the bar by its name only. */
+static void
+set_status (FbDialog *self, const char *text)
+{
+  gtk_progress_bar_set_text (self->progress, text);
+  atk_object_set_name (gtk_widget_get_accessible (GTK_WIDGET (self->progress)), *text != '\0' ? text : _("Progress"));
+}
+
 static void
 hide_message (FbDialog *self)
 {
@@ -74,6 +85,8 @@ static void
 show_message (FbDialog *self, GtkMessageType type, const char *text, gboolean anyway, gboolean new_image)
 {
   gtk_info_bar_set_message_type (self->bar, type);
+  gtk_image_set_from_icon_name (self->bar_icon, type == GTK_MESSAGE_ERROR ? "dialog-error" : "dialog-warning",
+                                GTK_ICON_SIZE_LARGE_TOOLBAR);
   gtk_label_set_text (self->message, text);
   for (int i = 0; i < 2; i++)
     {
@@ -98,7 +111,7 @@ show_error (FbDialog *self, const GError *error)
 static GimpImage *
 image_of (FbDialog *self)
 {
-  return self->image_id > 0 && gimp_image_id_is_valid (self->image_id) ? gimp_image_get_by_id (self->image_id) : NULL;
+  return fb_image_if_open (self->image_id, self->display_id);
 }
 
 static char *
@@ -156,13 +169,9 @@ on_estimate (FbDialog *self)
 {
   g_autofree char *text     = fb_estimator_get_text (self->estimator);
   GVariant        *resolved = fb_estimator_get_resolved (self->estimator);
-  GtkStyleContext *style    = gtk_widget_get_style_context (GTK_WIDGET (self->estimate));
 
   gtk_label_set_text (self->estimate, text);
-  if (fb_estimator_get_error (self->estimator) != NULL)
-    gtk_style_context_add_class (style, GTK_STYLE_CLASS_ERROR);
-  else
-    gtk_style_context_remove_class (style, GTK_STYLE_CLASS_ERROR);
+  gtk_widget_set_visible (GTK_WIDGET (self->warning), fb_estimator_get_error (self->estimator) != NULL);
   fb_form_set_resolved (self->form, resolved);
   update_reasons (self);
   if (self->is_waiting)
@@ -219,7 +228,7 @@ on_progress (FbJob *job, const FbJobProgress *progress, FbDialog *self)
   g_autofree char *line = time != NULL ? g_strdup_printf (_("%s, %s left"), text, time) : g_strdup (text);
 
   gtk_progress_bar_set_fraction (self->progress, progress->fraction);
-  gtk_progress_bar_set_text (self->progress, line);
+  set_status (self, line);
   if (progress->preview != NULL)
     {
       gtk_label_set_text (self->caption, text);
@@ -251,9 +260,9 @@ on_finished (FbJob *job, FbDialog *self)
   const GError *error = fb_job_get_error (job);
 
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    gtk_progress_bar_set_text (self->progress, _("Cancelled"));
+    set_status (self, _("Cancelled"));
   else
-    gtk_progress_bar_set_text (self->progress, error != NULL ? _("Failed") : _("Done"));
+    set_status (self, error != NULL ? _("Failed") : _("Done"));
   gtk_progress_bar_set_fraction (self->progress, error != NULL ? 0.0 : 1.0);
   if (error != NULL && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     show_error (self, error);
@@ -335,7 +344,7 @@ start_job (FbDialog *self)
   if (self->job == NULL)
     {
       show_error (self, error);
-      gtk_progress_bar_set_text (self->progress, "");
+      set_status (self, "");
       forget_job (self);
       update_buttons (self);
       return;
@@ -359,7 +368,7 @@ generate (FbDialog *self, gboolean wants_another)
   self->is_waiting    = TRUE;
   self->wants_another = wants_another;
   gtk_progress_bar_set_fraction (self->progress, 0.0);
-  gtk_progress_bar_set_text (self->progress, _("Starting"));
+  set_status (self, _("Starting"));
   update_buttons (self);
   if (fb_estimator_is_current (self->estimator))
     start_job (self);
@@ -373,11 +382,11 @@ cancel_job (FbDialog *self)
   if (self->job == NULL)
     {
       self->is_waiting = FALSE;
-      gtk_progress_bar_set_text (self->progress, _("Cancelled"));
+      set_status (self, _("Cancelled"));
       update_buttons (self);
       return;
     }
-  gtk_progress_bar_set_text (self->progress, _("Cancelling"));
+  set_status (self, _("Cancelling"));
   gtk_widget_set_sensitive (self->cancel, FALSE);
   fb_job_cancel (self->job);
 }
@@ -427,7 +436,7 @@ insert (FbDialog *self, FbDestination destination, gboolean anyway)
   remember (self, image, layers, entry->result->seed);
   name = gimp_item_get_name (g_ptr_array_index (layers, 0));
   text = g_strdup_printf (_("Inserted as the layer “%s”."), name);
-  gtk_progress_bar_set_text (self->progress, text);
+  set_status (self, text);
 }
 
 static void
@@ -536,7 +545,10 @@ bar_new (FbDialog *self)
   gtk_label_set_line_wrap (GTK_LABEL (label), TRUE);
   gtk_label_set_xalign (GTK_LABEL (label), 0.0);
   gtk_label_set_selectable (GTK_LABEL (label), TRUE);        /* to be copied into a report */
+  self->bar_icon = GTK_IMAGE (gtk_image_new ());
+  gtk_container_add (GTK_CONTAINER (gtk_info_bar_get_content_area (GTK_INFO_BAR (bar))), GTK_WIDGET (self->bar_icon));
   gtk_container_add (GTK_CONTAINER (gtk_info_bar_get_content_area (GTK_INFO_BAR (bar))), label);
+  atk_object_set_role (gtk_widget_get_accessible (GTK_WIDGET (self->bar_icon)), ATK_ROLE_ICON);
   gtk_info_bar_set_show_close_button (GTK_INFO_BAR (bar), TRUE);
   gtk_widget_show_all (bar);
   gtk_widget_hide (bar);
@@ -573,14 +585,31 @@ progress_new (FbDialog *self)
   self->progress = GTK_PROGRESS_BAR (gtk_progress_bar_new ());
   self->cancel   = gtk_button_new_with_mnemonic (_("Ca_ncel"));
   gtk_progress_bar_set_show_text (self->progress, TRUE);
-  gtk_progress_bar_set_text (self->progress, "");
+  set_status (self, "");
   gtk_progress_bar_set_ellipsize (self->progress, PANGO_ELLIPSIZE_END);
   gtk_widget_set_valign (GTK_WIDGET (self->progress), GTK_ALIGN_CENTER);
   gtk_widget_set_tooltip_text (self->cancel, _("End the job; pictures already finished stay (Esc)"));
-  atk_object_set_name (gtk_widget_get_accessible (GTK_WIDGET (self->progress)), _("Progress"));
   g_signal_connect_swapped (self->cancel, "clicked", G_CALLBACK (cancel_job), self);
   gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->progress), TRUE, TRUE, 0);
   gtk_box_pack_start (GTK_BOX (box), self->cancel, FALSE, FALSE, 0);
+
+  return box;
+}
+
+static GtkWidget *
+estimate_new (FbDialog *self)
+{
+  GtkWidget *box = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
+
+  self->warning  = GTK_IMAGE (gtk_image_new_from_icon_name ("dialog-warning", GTK_ICON_SIZE_MENU));
+  self->estimate = GTK_LABEL (gtk_label_new (_("Asking the engine…")));
+  atk_object_set_role (gtk_widget_get_accessible (GTK_WIDGET (self->warning)), ATK_ROLE_ICON);
+  gtk_widget_set_no_show_all (GTK_WIDGET (self->warning), TRUE);
+  gtk_label_set_xalign (self->estimate, 0.0);
+  gtk_label_set_line_wrap (self->estimate, TRUE);
+  gtk_label_set_max_width_chars (self->estimate, 40);
+  gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->warning), FALSE, FALSE, 0);
+  gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->estimate), TRUE, TRUE, 0);
 
   return box;
 }
@@ -592,19 +621,15 @@ right_side_new (FbDialog *self)
 
   self->preview  = FB_PREVIEW_AREA (fb_preview_area_new (_("Describe a picture on the left, then press Generate.")));
   self->history  = FB_HISTORY (fb_history_new ());
-  self->estimate = GTK_LABEL (gtk_label_new (_("Asking the engine…")));
   atk_object_set_name (gtk_widget_get_accessible (GTK_WIDGET (self->preview)), _("Picture"));
   gtk_widget_set_size_request (GTK_WIDGET (self->preview), 360, 300);
-  gtk_label_set_xalign (self->estimate, 0.0);
-  gtk_label_set_line_wrap (self->estimate, TRUE);
-  gtk_label_set_max_width_chars (self->estimate, 40);
   g_signal_connect_swapped (self->history, "chosen", G_CALLBACK (show_chosen), self);
 
   gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->preview), TRUE, TRUE, 0);
   gtk_box_pack_start (GTK_BOX (box), caption_new (self), FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->history), FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (box), progress_new (self), FALSE, FALSE, 0);
-  gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->estimate), FALSE, FALSE, 0);
+  gtk_box_pack_start (GTK_BOX (box), estimate_new (self), FALSE, FALSE, 0);
 
   return box;
 }
@@ -717,6 +742,8 @@ dialog_new (GimpProcedure *procedure, GimpProcedureConfig *config, const FbDialo
   self->layout    = layout;
   self->image_id  = image != NULL ? gimp_image_get_id (image) : 0;
   self->client    = fb_engine_client_new ();
+  if (image != NULL)
+    self->display_id = fb_display_id ();
   self->estimator = fb_estimator_new (self->client, layout->kind, layout->args, config, measure, self);
 
   gtk_window_set_default_size (GTK_WINDOW (self), 940, -1);
@@ -758,7 +785,9 @@ fb_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, const FbDi
   GimpValueArray *values = NULL;
   GimpImage      *result = NULL;
 
-  gimp_ui_init (GETTEXT_PACKAGE);
+  gimp_ui_init ("flashbrush");
+  /* we look at what fails ourselves; libgimp's own writing of the settings on an image that was closed would open a window */
+  gimp_plug_in_set_pdb_error_handler (gimp_get_plug_in (), GIMP_PDB_ERROR_HANDLER_PLUGIN);
   self = g_object_ref (dialog_new (procedure, config, layout, image));
   gtk_widget_grab_focus (fb_form_get_widget (self->form, "prompt"));
   gimp_procedure_dialog_run (GIMP_PROCEDURE_DIALOG (self));

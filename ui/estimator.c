@@ -191,6 +191,7 @@ fb_estimator_get_text (FbEstimator *self)
 {
   g_autofree char *peak      = g_format_size (self->estimate.peak_bytes);
   g_autofree char *available = g_format_size (self->estimate.available_bytes);
+  g_autofree char *memory    = NULL;
   g_autofree char *time      = NULL;
 
   if (self->error != NULL)
@@ -200,12 +201,16 @@ fb_estimator_get_text (FbEstimator *self)
   if (self->estimate.available_bytes > 0 && self->estimate.peak_bytes > self->estimate.available_bytes)
     return g_strdup_printf (_("This needs about %s of memory, but only %s are free; choose a smaller size or model."),
                             peak, available);
+  if (self->estimate.available_bytes == 0)       /* the system does not say */
+    memory = g_strdup_printf (_("Needs about %s of memory."), peak);
+  else
+    memory = g_strdup_printf (_("Needs about %s of %s free memory."), peak, available);
   if (self->estimate.seconds < 0.0)
-    return g_strdup_printf (_("Needs about %s of %s free memory."), peak, available);
+    return g_steal_pointer (&memory);
 
   time = fb_format_seconds (self->estimate.seconds);
-  /* Translators: "Takes about 12 s, and 1.3 GB of 8.1 GB free memory." */
-  return g_strdup_printf (_("Takes about %s, and %s of %s free memory."), time, peak, available);
+  /* Translators: "Takes about 12 s.", then the sentence on memory */
+  return g_strdup_printf (_("Takes about %s. %s"), time, memory);
 }
 
 static void

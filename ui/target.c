@@ -24,7 +24,7 @@ fb_destination_from_name (const char *name)
 static GimpImage *
 image_of (const FbTarget *target)
 {
-  return target->image_id > 0 && gimp_image_id_is_valid (target->image_id) ? gimp_image_get_by_id (target->image_id) : NULL;
+  return fb_image_if_open (target->image_id, 0);
 }
 
 static GimpDrawable *
@@ -33,10 +33,23 @@ drawable_by_id (int id)
   return id > 0 && gimp_item_id_is_drawable (id) ? gimp_drawable_get_by_id (id) : NULL;
 }
 
-gboolean
-fb_target_has_image (const FbTarget *target)
+int
+fb_display_id (void)
 {
-  return image_of (target) != NULL;
+  GimpDisplay *display = gimp_default_display ();
+
+  return display != NULL ? gimp_display_get_id (display) : 0;
+}
+
+GimpImage *
+fb_image_if_open (int image_id, int display_id)
+{
+  if (image_id <= 0 || !gimp_image_id_is_valid (image_id))
+    return NULL;
+  if (display_id > 0 && !gimp_display_id_is_valid (display_id))
+    return NULL;
+
+  return gimp_image_get_by_id (image_id);
 }
 
 FbTarget *
@@ -49,8 +62,9 @@ fb_target_new (GimpImage *image, GimpDrawable **drawables)
   if (image == NULL || !gimp_image_is_valid (image))
     return self;
 
-  self->image_id  = gimp_image_get_id (image);
-  self->base_type = gimp_image_get_base_type (image);
+  self->image_id   = gimp_image_get_id (image);
+  self->display_id = fb_display_id ();
+  self->base_type  = gimp_image_get_base_type (image);
   while (drawables != NULL && drawables[self->n_drawables] != NULL)
     self->n_drawables++;
   if (self->n_drawables > 0 && gimp_item_is_valid (GIMP_ITEM (drawables[0])))
@@ -130,6 +144,9 @@ fb_target_check (const FbTarget *target, FbDestination destination, GError **err
   if (image == NULL)
     g_set_error_literal (error, FB_TARGET_ERROR, FB_TARGET_ERROR_CLOSED,
                          _("The image was closed meanwhile; the result can go into a new image."));
+  else if (fb_image_if_open (target->image_id, target->display_id) == NULL)
+    g_set_error_literal (error, FB_TARGET_ERROR, FB_TARGET_ERROR_CHANGED,
+                         _("The window of the image was closed meanwhile; the result can go into a new image."));
   else if (gimp_image_get_floating_sel (image) != NULL)
     g_set_error_literal (error, FB_TARGET_ERROR, FB_TARGET_ERROR_FLOATING,
                          _("The image has a floating selection; anchor it or make it a layer first, or use a new image."));

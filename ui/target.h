@@ -36,6 +36,8 @@ FbDestination fb_destination_from_name (const char *name);
  * FbTarget: an image and a place in it, as they were when the target was made. Holds ids, not objects: what they name may
  * disappear at any time while a dialog is open.
  * @image_id, @drawable_id: 0 where there is none; the drawable is the first of the selected ones
+ * @display_id: of the window the plug-in was started from, 0 where there was none; while a plug-in runs, libgimp's image lives on
+ *   when the user closes it, and only its window is gone
  * @n_drawables: how many were selected
  * @input_id: the drawable to start from; 0 until fb_target_use_input()
  * @is_fixed: the place was given and doesn't follow the selection
@@ -47,6 +49,7 @@ typedef struct
 {
   int               image_id;
   int               drawable_id;
+  int               display_id;
   int               n_drawables;
   int               input_id;
   GimpImageBaseType base_type;
@@ -63,7 +66,11 @@ FbTarget *  fb_target_copy      (const FbTarget *target);
 void        fb_target_free      (FbTarget *target);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbTarget, fb_target_free)
 
-gboolean    fb_target_has_image (const FbTarget *target);
+/* (transfer none) (nullable): @image, unless it has gone, or the window has that the plug-in was started from */
+GimpImage * fb_image_if_open    (int image_id, int display_id);
+
+/* the id of the window the plug-in was started from, or 0 */
+int         fb_display_id       (void);
 
 /**
  * fb_target_choose_size:

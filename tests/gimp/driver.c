@@ -1,8 +1,9 @@
 /* tests/gimp/driver.c: a person who knows the dialog only by what a screen reader says. SPDX-License-Identifier: LGPL-3.0-or-later
  *
- * flashbrush-driver COMMAND [NAME [TEXT]], for the window of the application "flashbrush-generate"; waits up to 20 s for what it needs.
+ * flashbrush-driver COMMAND [NAME [TEXT]], for the window of the application "flashbrush"; waits up to 20 s for what it needs.
  *   open                 until its window is there
  *   gone                 until it is not
+ *   menu NAME            an entry of GIMP's own menus
  *   press NAME           a button
  *   type NAME TEXT       into a text
  *   set NAME NUMBER      a number or a slider
@@ -50,9 +51,9 @@ walk (AtspiAccessible *accessible, VisitFunc visit, gpointer data)
   return FALSE;
 }
 
-/* (transfer full) (nullable): our application, when it shows a window */
+/* (transfer full) (nullable): the application called @called, when it shows a window */
 static AtspiAccessible *
-find_application (void)
+find_called (const char *called)
 {
   AtspiAccessible *desktop = atspi_get_desktop (0);
 
@@ -61,11 +62,17 @@ find_application (void)
       g_autoptr(AtspiAccessible) application = atspi_accessible_get_child_at_index (desktop, i, NULL);
       g_autofree char           *name        = application != NULL ? atspi_accessible_get_name (application, NULL) : NULL;
 
-      if (name != NULL && g_str_equal (name, "flashbrush-generate") && atspi_accessible_get_child_count (application, NULL) > 0)
+      if (name != NULL && g_str_equal (name, called) && atspi_accessible_get_child_count (application, NULL) > 0)
         return g_steal_pointer (&application);
     }
 
   return NULL;
+}
+
+static AtspiAccessible *
+find_application (void)
+{
+  return find_called ("flashbrush");
 }
 
 static gboolean
@@ -84,7 +91,9 @@ typedef struct
   AtspiAccessible *found;
 } Search;
 
-/* by name, of what can be used; a label has its own name and is passed over */
+static gboolean is_control (AtspiAccessible *accessible);
+
+/* by name, of what can be used: labels and windows have names of their own */
 static gboolean
 is_named (AtspiAccessible *accessible, gpointer data)
 {
@@ -92,7 +101,7 @@ is_named (AtspiAccessible *accessible, gpointer data)
   g_autofree char *name   = atspi_accessible_get_name (accessible, NULL);
 
   if (name == NULL || !g_str_equal (name, search->text) ||
-      atspi_accessible_get_role (accessible, NULL) == ATSPI_ROLE_LABEL || !has_state (accessible, ATSPI_STATE_SHOWING))
+      !is_control (accessible) || !has_state (accessible, ATSPI_STATE_SHOWING))
     return FALSE;
   search->found = g_object_ref (accessible);
 
@@ -161,6 +170,30 @@ static gboolean
 try_gone (const char *name, const char *text)
 {
   return !try_open (name, text);
+}
+
+static gboolean
+is_menu_item (AtspiAccessible *accessible, gpointer data)
+{
+  Search          *search = data;
+  g_autofree char *name   = atspi_accessible_get_name (accessible, NULL);
+
+  if (name == NULL || !g_str_equal (name, search->text) || atspi_accessible_get_role (accessible, NULL) != ATSPI_ROLE_MENU_ITEM)
+    return FALSE;
+  search->found = g_object_ref (accessible);
+
+  return TRUE;
+}
+
+static gboolean
+try_menu (const char *name, const char *text)
+{
+  g_autoptr(AtspiAccessible) gimp   = find_called ("gimp");
+  Search                     search = { name, NULL };
+  g_autoptr(AtspiAccessible) item   = gimp != NULL && walk (gimp, is_menu_item, &search) ? search.found : NULL;
+  g_autoptr(AtspiAction)     action = item != NULL ? atspi_accessible_get_action_iface (item) : NULL;
+
+  return action != NULL && atspi_action_do_action (action, 0, NULL);
 }
 
 static gboolean
@@ -300,7 +333,7 @@ main (int argc, char **argv)
 {
   static const struct { const char *name; TryFunc try; int n_args; } commands[] =
   {
-    { "open", try_open, 0 }, { "gone", try_gone, 0 }, { "press", try_press, 1 }, { "type", try_type, 2 },
+    { "open", try_open, 0 }, { "gone", try_gone, 0 }, { "menu", try_menu, 1 }, { "press", try_press, 1 }, { "type", try_type, 2 },
     { "set", try_set, 2 }, { "enabled", try_enabled, 1 }, { "disabled", try_disabled, 1 },
     { "says", try_says, 1 }, { "tell", try_tell, 1 },
   };

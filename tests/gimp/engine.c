@@ -2,7 +2,7 @@
  *
  * Its model "test" is 128 × 128 and takes 4 steps. A picture depends on prompt and seed, and follows the input as far as
  * the strength leaves it. A prompt that starts with "slow" takes a second a step, one that starts with "fail" fails, and one
- * that starts with "crash" kills the engine, each after the first step.
+ * that starts with "crash" kills the engine, each after the first step. There are no models while the file $FB_TEST_NO_MODELS exists.
  */
 #include <math.h>
 #include <string.h>
@@ -215,7 +215,7 @@ capabilities (FbWorkshop *workshop, GVariantDict *dict)
 static GVariant *
 list_models (FbWorkshop *workshop, GCancellable *cancellable, GError **error)
 {
-  const char *models = g_getenv ("FB_TEST_MODELS") != NULL
+  const char *models = g_getenv ("FB_TEST_NO_MODELS") == NULL || !g_file_test (g_getenv ("FB_TEST_NO_MODELS"), G_FILE_TEST_EXISTS)
                        ? "[{'name': <'test'>, 'kind': <'checkpoint'>, 'title': <'Test stripes'>},"
                          " {'name': <'ink'>, 'kind': <'lora'>}]"
                        : "@aa{sv} []";

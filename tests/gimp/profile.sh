@@ -22,14 +22,15 @@ cat >"$GIMP3_DIRECTORY/gimprc" <<END
 (single-window-mode yes)
 END
 
-# Ends what this test started: jobs of this shell, and the engine, which nobody but this home's clients can reach
+# Ends what this test started: the processes in $started, and the engine, which nobody but this home's clients can reach
+started=
 clean_up ()
 {
-  for job in $(jobs -p); do kill "$job" 2>/dev/null; done
-  wait
+  for pid in $started; do kill "$pid" 2>/dev/null; done
   grep -lzxF "XDG_RUNTIME_DIR=$scratch/run" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do
     [ "$pid" = $$ ] || kill "$pid" 2>/dev/null
   done
   rm -rf "$scratch"
 }
 trap clean_up EXIT
+trap 'exit 1' HUP INT TERM

@@ -1,0 +1,156 @@
+#!/bin/sh
+# test-dialog.sh: the dialog in GIMP's window, by keyboard and screen reader alone. SPDX-License-Identifier: LGPL-3.0-or-later
+# Keeps pictures of the screen in $FB_SHOTS.
+if [ -z "${FB_TEST_SESSION:-}" ]; then
+  export FB_TEST_SESSION=1
+  exec dbus-run-session -- "$0" "$@"
+fi
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/profile.sh"
+export FB_TEST_DIGEST="$scratch/digest" FB_TEST_NO_MODELS="$scratch/no-models"
+mkdir -p "$FB_SHOTS"
+
+Xvfb -displayfd 3 -screen 0 1280x900x24 3>"$scratch/display" 2>/dev/null &
+started="$started $!"
+for _ in $(seq 100); do [ -s "$scratch/display" ] && break; sleep 0.1; done
+DISPLAY=":$(cat "$scratch/display")"
+export DISPLAY
+openbox >/dev/null 2>&1 &
+started="$started $!"
+
+n=0
+# check NAME CMD...: one test; CMD's own words go to the log
+check ()
+{
+  n=$((n + 1)); name=$1; shift
+  if "$@" >&2; then echo "ok $n /gimp/dialog/$name"; else echo "not ok $n /gimp/dialog/$name"; shot "failed-$n"; fi
+}
+driver () { "$FB_DRIVER" "$@"; }
+shot ()   { import -window root "$FB_SHOTS/$1.png"; }
+
+# batch SCHEME: runs Script-Fu in the GIMP that is open
+batch ()
+{
+  gdbus call --session --timeout 30 --dest org.gimp.GIMP.UI --object-path /org/gimp/GIMP/UI \
+    --method org.gimp.GIMP.UI.BatchRun plug-in-script-fu-eval "$1" >/dev/null
+}
+# digest: layers and SHA-256 of the image that is open
+digest ()
+{
+  rm -f "$FB_TEST_DIGEST"
+  batch '(plug-in-flashbrush-digest)'
+  for _ in $(seq 100); do [ -e "$FB_TEST_DIGEST" ] && break; sleep 0.1; done
+  cat "$FB_TEST_DIGEST"
+}
+
+# whether two pictures of the screen differ where the preview is
+preview_changed ()
+{
+  differing=$(compare -metric AE -extract 300x250+760+200 "$FB_SHOTS/$1.png" "$FB_SHOTS/$2.png" null: 2>&1 | cut -d' ' -f1)
+  [ "${differing%.*}" -gt 1000 ]
+}
+
+# closes every image, as far as nobody else holds it
+close_all ()
+{
+  batch '(do ((i 1 (+ i 1))) ((> i 9)) (if (= 1 (car (gimp-display-id-is-valid i))) (gimp-display-delete i)))'
+  sleep 1
+}
+
+has_reason () { driver tell 'Negative prompt' | grep -q 'guidance is 1'; }
+no_message () { ! xdotool search --name '^GIMP Message$' >/dev/null 2>&1; }
+layers_are () { [ "$(digest | cut -d' ' -f1)" = "$1" ]; }
+is_as_before () { [ -n "$before" ] && [ "$(digest)" = "$before" ]; }
+focus () { xdotool search --onlyvisible --name "$1" windowactivate --sync >/dev/null; }
+
+gimp --no-data --no-fonts --batch-interpreter=plug-in-script-fu-eval -b '
+  (let* ((image (car (gimp-image-new 400 300 RGB)))
+         (layer (car (gimp-layer-new image "Base" 400 300 RGB-IMAGE 100 LAYER-MODE-NORMAL))))
+    (gimp-image-insert-layer image layer 0 0)
+    (gimp-drawable-fill layer FILL-WHITE)
+    (gimp-image-clean-all image)
+    (gimp-display-new image))' >"$scratch/log" 2>&1 &
+started="$started $!"
+
+for _ in 1 2 3; do driver menu 'Generate...' 2>/dev/null && break; done
+check opens-from-the-menu driver open
+before=$(digest)
+
+check says-what-it-costs driver says 'Takes about'
+check every-control-has-a-name driver unnamed
+check greys-out-the-negative-prompt driver disabled 'Negative prompt'
+check says-why has_reason
+check waits-for-a-prompt driver disabled 'Generate'
+shot 1-open
+
+focus '^Generate$'
+xdotool type --delay 20 'slow red apple'
+check takes-the-prompt-from-the-keyboard driver enabled 'Generate'
+xdotool key ctrl+Return
+check starts-with-ctrl-enter driver says 'Step 2 of 4'
+sleep 0.2; shot 2-step-2
+check tells-the-time-left driver says 's left'
+check counts-the-steps driver says 'Step 4 of 4'
+sleep 0.2; shot 3-step-4
+check shows-the-picture-forming preview_changed 2-step-2 3-step-4
+xdotool key Escape
+check cancels-with-esc driver says 'Cancelled'
+check stays-open driver open
+check inserts-nothing-after-a-cancel is_as_before
+
+check takes-the-prompt-from-a-screen-reader driver type 'Prompt' 'red apple'
+check generates driver press 'Generate'
+check finishes driver says 'Done'
+check offers-another-seed driver press 'Another Seed'
+check makes-another driver enabled 'Another Seed'
+shot 4-two-results
+check inserts driver press 'Insert'
+check says-so driver says 'Inserted as the layer “red apple”'
+check adds-one-layer layers_are 2
+shot 5-inserted
+focus 'GIMP'
+xdotool key ctrl+z
+sleep 1
+check one-undo-takes-it-back is_as_before
+
+focus '^Generate$'
+driver set 'Width' 100
+check explains-a-wrong-size driver says 'multiple of 8'
+check tries-it driver press 'Generate'
+sleep 0.5; shot 6-wrong-size
+driver set 'Width' 0
+driver type 'Prompt' 'fail'
+check starts driver press 'Generate'
+check shows-the-models-failure driver says 'no numbers'
+shot 7-failure
+driver type 'Prompt' 'crash'
+check starts-once-more driver press 'Generate'
+check tells-of-an-engine-that-crashed driver says 'Failed'
+shot 8-crash
+driver type 'Prompt' 'red apple'
+check works-again driver press 'Generate'
+check finishes-again driver says 'Done'
+
+close_all
+check inserts-into-a-closed-image driver press 'Insert'
+check says-that-it-was-closed driver says 'closed meanwhile'
+shot 9-closed
+check offers-a-new-image driver press 'New Image'
+check takes-it driver says 'Inserted as the layer'
+focus '^Generate$'
+xdotool key Escape
+check closes-with-esc driver gone
+check leaves-no-message-behind no_message
+
+touch "$FB_TEST_NO_MODELS"
+close_all
+driver menu 'Generate...'
+check opens-without-an-image driver open
+check explains-itself-without-a-model driver says 'There is no model yet'
+check works-without-an-image driver says 'No image is open'
+shot 10-no-model
+focus '^Generate$'
+xdotool key Escape
+check closes-again driver gone
+check warns-of-nothing sh -c '! grep -E "^\(flashbrush-generate:.*(CRITICAL|WARNING)" "$1" | grep -v "gimp_flush(): error: Broken pipe"' sh "$scratch/log"
+echo "1..$n"
