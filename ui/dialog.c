@@ -42,6 +42,7 @@ struct _FbDialog
   FbTarget             *job_target;
   char                 *job_prompt;
   int                   job_count;
+  GPtrArray            *job_results;       /* of FbResult, those that have come */
 
   FbForm               *form;
   FbPreviewArea        *preview;
@@ -240,16 +241,29 @@ static void
 on_picture (FbJob *job, int index, FbDialog *self)
 {
   g_autoptr(GVariant) parameters = fb_job_get_metadata (job, index);
+  FbResult           *result     = fb_result_new (fb_job_get_picture (job, index), fb_job_get_seed (job, index), parameters);
 
   self->has_generated = TRUE;
-  fb_history_add (self->history, fb_result_new (fb_job_get_picture (job, index), fb_job_get_seed (job, index), parameters),
-                  fb_target_copy (self->job_target), self->job_prompt);
+  g_ptr_array_add (self->job_results, fb_result_ref (result));
+  fb_history_add (self->history, result, fb_target_copy (self->job_target), self->job_prompt);
+}
+
+/* what was not known yet when the pictures came */
+static void
+complete_parameters (FbDialog *self)
+{
+  for (guint i = 0; i < self->job_results->len; i++)
+    {
+      g_autoptr(GVariant) parameters = fb_job_get_metadata (self->job, (int) i);
+      fb_result_set_parameters (g_ptr_array_index (self->job_results, i), parameters);
+    }
 }
 
 static void
 forget_job (FbDialog *self)
 {
   g_clear_object (&self->job);
+  g_ptr_array_set_size (self->job_results, 0);
   g_clear_pointer (&self->job_target, fb_target_free);
   g_clear_pointer (&self->job_prompt, g_free);
 }
@@ -268,6 +282,7 @@ on_finished (FbJob *job, FbDialog *self)
     show_error (self, error);
 
   g_signal_handlers_disconnect_by_data (job, self);
+  complete_parameters (self);
   forget_job (self);
   show_chosen (self);                  /* a cancelled preview makes way for the last result */
   update_buttons (self);
@@ -714,6 +729,7 @@ finalize (GObject *object)
   FbDialog *self = FB_DIALOG (object);
 
   g_ptr_array_unref (self->layers);
+  g_ptr_array_unref (self->job_results);
   g_strv_builder_unref (self->seeds);
 
   G_OBJECT_CLASS (fb_dialog_parent_class)->finalize (object);
@@ -729,8 +745,9 @@ fb_dialog_class_init (FbDialogClass *class)
 static void
 fb_dialog_init (FbDialog *self)
 {
-  self->layers = g_ptr_array_new ();
-  self->seeds  = g_strv_builder_new ();
+  self->layers      = g_ptr_array_new ();
+  self->job_results = g_ptr_array_new_with_free_func ((GDestroyNotify) fb_result_unref);
+  self->seeds       = g_strv_builder_new ();
 }
 
 static FbDialog *

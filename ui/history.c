@@ -22,7 +22,7 @@ G_DEFINE_FINAL_TYPE (FbHistory, fb_history, GTK_TYPE_SCROLLED_WINDOW)
 static void
 entry_free (FbHistoryEntry *entry)
 {
-  fb_result_free (entry->result);
+  fb_result_unref (entry->result);
   fb_target_free (entry->target);
   g_free (entry->prompt);
   g_free (entry);

@@ -46,7 +46,7 @@ fb_job_prepare (FbEngineClient *client, const char *kind, GVariant *request, FbT
 GPtrArray *
 fb_job_get_results (FbJob *job)
 {
-  GPtrArray *results = g_ptr_array_new_with_free_func ((GDestroyNotify) fb_result_free);
+  GPtrArray *results = g_ptr_array_new_with_free_func ((GDestroyNotify) fb_result_unref);
 
   for (int i = 0; i < fb_job_get_n_pictures (job); i++)
     {
@@ -120,6 +120,16 @@ fb_engine_resolve (FbEngineClient *client, const char *kind, GVariant *request, 
   return fb_engine_client_estimate_finish (client, result, &estimate, error) ? g_steal_pointer (&estimate.resolved) : NULL;
 }
 
+/* What the engine refuses before it computes is the caller's mistake, unless the engine itself is the trouble. */
+static void
+blame_caller (GError *error)
+{
+  if (error->domain == FB_ENGINE_ERROR || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  error->domain = G_IO_ERROR;
+  error->code   = G_IO_ERROR_INVALID_ARGUMENT;
+}
+
 /* the job for @request, checked in every way before anything is computed */
 static FbJob *
 checked_job (const char *kind, GVariant *request, FbTarget *target, FbDestination destination, GError **error)
@@ -134,7 +144,10 @@ checked_job (const char *kind, GVariant *request, FbTarget *target, FbDestinatio
   gimp_progress_init (_("Starting the engine"));
   resolved = fb_engine_resolve (client, kind, request, error);
   if (resolved == NULL)
-    return NULL;
+    {
+      blame_caller (*error);
+      return NULL;
+    }
   g_variant_lookup (resolved, "width", "i", &width);
   g_variant_lookup (resolved, "height", "i", &height);
 

@@ -4,19 +4,39 @@
 FbResult *
 fb_result_new (FbImage *image, gint64 seed, GVariant *parameters)
 {
-  FbResult *self = g_new0 (FbResult, 1);
+  FbResult *self = g_rc_box_new0 (FbResult);
 
-  self->image      = fb_image_ref (image);
-  self->seed       = seed;
-  self->parameters = parameters != NULL ? g_variant_ref_sink (parameters) : NULL;
+  self->image = fb_image_ref (image);
+  self->seed  = seed;
+  fb_result_set_parameters (self, parameters);
 
   return self;
 }
 
-void
-fb_result_free (FbResult *result)
+FbResult *
+fb_result_ref (FbResult *result)
 {
-  fb_image_unref (result->image);
+  return g_rc_box_acquire (result);
+}
+
+static void
+clear (gpointer data)
+{
+  FbResult *self = data;
+
+  fb_image_unref (self->image);
+  g_clear_pointer (&self->parameters, g_variant_unref);
+}
+
+void
+fb_result_unref (FbResult *result)
+{
+  g_rc_box_release_full (result, clear);
+}
+
+void
+fb_result_set_parameters (FbResult *result, GVariant *parameters)
+{
   g_clear_pointer (&result->parameters, g_variant_unref);
-  g_free (result);
+  result->parameters = parameters != NULL ? g_variant_ref_sink (parameters) : NULL;
 }

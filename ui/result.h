@@ -4,7 +4,7 @@
 #include "core/engine/client.h"
 
 /**
- * FbResult:
+ * FbResult: reference-counted
  * @parameters: (nullable): a{sv} from the engine: prompt, model and LoRA hashes, sampler, sizes, versions
  */
 typedef struct
@@ -15,6 +15,10 @@ typedef struct
 } FbResult;
 
 /* references @image and @parameters */
-FbResult * fb_result_new  (FbImage *image, gint64 seed, GVariant *parameters);
-void       fb_result_free (FbResult *result);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbResult, fb_result_free)
+FbResult * fb_result_new            (FbImage *image, gint64 seed, GVariant *parameters);
+FbResult * fb_result_ref            (FbResult *result);
+void       fb_result_unref          (FbResult *result);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbResult, fb_result_unref)
+
+/* Hashes of large models are known only when the job has finished. */
+void       fb_result_set_parameters (FbResult *result, GVariant *parameters);

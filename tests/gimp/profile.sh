@@ -19,7 +19,6 @@ cat >"$GIMP3_DIRECTORY/gimprc" <<END
 (show-welcome-dialog no)
 (check-updates no)
 (plug-in-path "\${gimp_dir}/plug-ins")
-(single-window-mode yes)
 END
 
 # Ends what this test started: the processes in $started, and the engine, which nobody but this home's clients can reach
