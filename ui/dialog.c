@@ -1,110 +1,17 @@
 /* ui/dialog.c: the window every generating plug-in opens. SPDX-License-Identifier: LGPL-3.0-or-later */
-#include "ui/dialog.h"
+#include "ui/dialog-private.h"
 
-#include <atk/atk.h>
 #include <glib/gi18n-lib.h>
-#include <libgimp/gimpui.h>
 
-#include "core/engine/client.h"
-#include "ui/estimator.h"
-#include "ui/form.h"
-#include "ui/history.h"
 #include "ui/job.h"
-#include "ui/preview.h"
 #include "ui/procedure.h"
-#include "ui/target.h"
-
-enum
-{
-  RESPONSE_GENERATE = 100,
-  RESPONSE_ANOTHER,
-  RESPONSE_ANYWAY,       /* of the message bar: insert although something changed */
-  RESPONSE_NEW_IMAGE,    /* of the message bar: insert as a new image */
-};
-
-#define FB_TYPE_DIALOG (fb_dialog_get_type ())
-G_DECLARE_FINAL_TYPE (FbDialog, fb_dialog, FB, DIALOG, GimpProcedureDialog)
-
-struct _FbDialog
-{
-  GimpProcedureDialog   parent_instance;
-  GimpProcedureConfig  *config;
-  const FbDialogLayout *layout;
-  int                   image_id;          /* 0 without one */
-  int                   display_id;
-
-  FbEngineClient       *client;
-  FbEstimator          *estimator;
-  gboolean              is_waiting;        /* a job is to start as soon as the settings are checked */
-  gboolean              wants_another;     /* it, with a new seed whatever the form says */
-
-  FbJob                *job;               /* NULL while idle */
-  FbTarget             *job_target;
-  char                 *job_prompt;
-  int                   job_count;
-  GPtrArray            *job_results;       /* of FbResult, those that have come */
-
-  FbForm               *form;
-  FbPreviewArea        *preview;
-  GtkLabel             *caption;
-  GtkLabel             *estimate;
-  GtkProgressBar       *progress;
-  GtkWidget            *cancel;
-  GtkWidget            *take_seed;
-  FbHistory            *history;
-  GtkImage             *warning;           /* beside the estimate, when it is a refusal */
-  GtkInfoBar           *bar;
-  GtkImage             *bar_icon;
-  GtkLabel             *message;
-
-  GPtrArray            *layers;            /* inserted so far, with their seeds */
-  GStrvBuilder         *seeds;
-  GimpImage            *last_image;
-  gboolean              has_generated;
-};
 
 G_DEFINE_FINAL_TYPE (FbDialog, fb_dialog, GIMP_TYPE_PROCEDURE_DIALOG)
-
-/* --- messages ----------------------------------------------------------------------------------------------------------- */
-
-/* The progress bar's words; a screen reader knows the bar by its name only. */
-static void
-set_status (FbDialog *self, const char *text)
-{
-  gtk_progress_bar_set_text (self->progress, text);
-  atk_object_set_name (gtk_widget_get_accessible (GTK_WIDGET (self->progress)), *text != '\0' ? text : _("Progress"));
-}
-
-static void
-hide_message (FbDialog *self)
-{
-  gtk_widget_hide (GTK_WIDGET (self->bar));
-}
-
-/* @anyway, @new_image: whether these buttons are offered */
-static void
-show_message (FbDialog *self, GtkMessageType type, const char *text, gboolean anyway, gboolean new_image)
-{
-  gtk_info_bar_set_message_type (self->bar, type);
-  gtk_image_set_from_icon_name (self->bar_icon, type == GTK_MESSAGE_ERROR ? "dialog-error" : "dialog-warning",
-                                GTK_ICON_SIZE_LARGE_TOOLBAR);
-  gtk_label_set_text (self->message, text);
-  for (int i = 0; i < 2; i++)
-    {
-      int        response = i == 0 ? RESPONSE_ANYWAY : RESPONSE_NEW_IMAGE;
-      GtkWidget *area     = gtk_info_bar_get_action_area (self->bar);
-      GtkWidget *button   = g_object_get_data (G_OBJECT (area), i == 0 ? "anyway" : "new-image");
-
-      gtk_widget_set_visible (button, response == RESPONSE_ANYWAY ? anyway : new_image);
-    }
-  gtk_widget_show (GTK_WIDGET (self->bar));
-  atk_object_set_name (gtk_widget_get_accessible (GTK_WIDGET (self->bar)), text);
-}
 
 static void
 show_error (FbDialog *self, const GError *error)
 {
-  show_message (self, GTK_MESSAGE_ERROR, error->message, FALSE, FALSE);
+  fb_dialog_show_message (self, GTK_MESSAGE_ERROR, error->message, FALSE, FALSE);
 }
 
 /* --- what is possible now ----------------------------------------------------------------------------------------------- */
@@ -133,8 +40,8 @@ update_buttons (FbDialog *self)
   g_autofree char *prompt  = g_strstrip (text_of (self, "prompt"));
   gboolean         is_idle = self->job == NULL && !self->is_waiting;
 
-  gtk_dialog_set_response_sensitive (dialog, RESPONSE_GENERATE, is_idle && *prompt != '\0');
-  gtk_dialog_set_response_sensitive (dialog, RESPONSE_ANOTHER, is_idle && *prompt != '\0' && self->has_generated);
+  gtk_dialog_set_response_sensitive (dialog, FB_RESPONSE_GENERATE, is_idle && *prompt != '\0');
+  gtk_dialog_set_response_sensitive (dialog, FB_RESPONSE_ANOTHER, is_idle && *prompt != '\0' && self->has_generated);
   gtk_dialog_set_response_sensitive (dialog, GTK_RESPONSE_OK, fb_history_get_chosen (self->history) != NULL);
   gtk_widget_set_sensitive (self->cancel, !is_idle);
 }
@@ -184,7 +91,7 @@ on_config (FbDialog *self)
 {
   update_buttons (self);
   if (self->job == NULL)
-    hide_message (self);
+    fb_dialog_hide_message (self);
 }
 
 /* --- the picture shown -------------------------------------------------------------------------------------------------- */
@@ -229,7 +136,7 @@ on_progress (FbJob *job, const FbJobProgress *progress, FbDialog *self)
   g_autofree char *line = time != NULL ? g_strdup_printf (_("%s, %s left"), text, time) : g_strdup (text);
 
   gtk_progress_bar_set_fraction (self->progress, progress->fraction);
-  set_status (self, line);
+  fb_dialog_set_status (self, line);
   if (progress->preview != NULL)
     {
       gtk_label_set_text (self->caption, text);
@@ -274,9 +181,9 @@ on_finished (FbJob *job, FbDialog *self)
   const GError *error = fb_job_get_error (job);
 
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    set_status (self, _("Cancelled"));
+    fb_dialog_set_status (self, _("Cancelled"));
   else
-    set_status (self, error != NULL ? _("Failed") : _("Done"));
+    fb_dialog_set_status (self, error != NULL ? _("Failed") : _("Done"));
   gtk_progress_bar_set_fraction (self->progress, error != NULL ? 0.0 : 1.0);
   if (error != NULL && !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     show_error (self, error);
@@ -359,7 +266,7 @@ start_job (FbDialog *self)
   if (self->job == NULL)
     {
       show_error (self, error);
-      set_status (self, "");
+      fb_dialog_set_status (self, "");
       forget_job (self);
       update_buttons (self);
       return;
@@ -379,11 +286,11 @@ generate (FbDialog *self, gboolean wants_another)
   if (self->job != NULL || self->is_waiting)
     return;
 
-  hide_message (self);
+  fb_dialog_hide_message (self);
   self->is_waiting    = TRUE;
   self->wants_another = wants_another;
   gtk_progress_bar_set_fraction (self->progress, 0.0);
-  set_status (self, _("Starting"));
+  fb_dialog_set_status (self, _("Starting"));
   update_buttons (self);
   if (fb_estimator_is_current (self->estimator))
     start_job (self);
@@ -397,11 +304,11 @@ cancel_job (FbDialog *self)
   if (self->job == NULL)
     {
       self->is_waiting = FALSE;
-      set_status (self, _("Cancelled"));
+      fb_dialog_set_status (self, _("Cancelled"));
       update_buttons (self);
       return;
     }
-  set_status (self, _("Cancelling"));
+  fb_dialog_set_status (self, _("Cancelling"));
   gtk_widget_set_sensitive (self->cancel, FALSE);
   fb_job_cancel (self->job);
 }
@@ -435,7 +342,7 @@ insert (FbDialog *self, FbDestination destination, gboolean anyway)
     return;
   if (!anyway && !fb_target_check (entry->target, destination, &error))
     {
-      show_message (self, GTK_MESSAGE_QUESTION, error->message,
+      fb_dialog_show_message (self, GTK_MESSAGE_QUESTION, error->message,
                     g_error_matches (error, FB_TARGET_ERROR, FB_TARGET_ERROR_CHANGED), TRUE);
       return;
     }
@@ -444,14 +351,14 @@ insert (FbDialog *self, FbDestination destination, gboolean anyway)
   image = fb_target_insert (entry->target, destination, results, entry->prompt, TRUE, &layers, &error);
   if (image == NULL)
     {
-      show_message (self, GTK_MESSAGE_ERROR, error->message, FALSE, destination == FB_DESTINATION_NEW_LAYER);
+      fb_dialog_show_message (self, GTK_MESSAGE_ERROR, error->message, FALSE, destination == FB_DESTINATION_NEW_LAYER);
       return;
     }
   gimp_displays_flush ();
   remember (self, image, layers, entry->result->seed);
   name = gimp_item_get_name (g_ptr_array_index (layers, 0));
   text = g_strdup_printf (_("Inserted as the layer “%s”."), name);
-  set_status (self, text);
+  fb_dialog_set_status (self, text);
 }
 
 static void
@@ -470,8 +377,8 @@ on_response (GtkDialog *dialog, int response, FbDialog *self)
 {
   switch (response)
     {
-    case RESPONSE_GENERATE: generate (self, FALSE); break;
-    case RESPONSE_ANOTHER:  generate (self, TRUE);  break;
+    case FB_RESPONSE_GENERATE: generate (self, FALSE); break;
+    case FB_RESPONSE_ANOTHER:  generate (self, TRUE);  break;
     case GTK_RESPONSE_OK:   insert_as_set (self);   break;
     default:
       return;
@@ -482,10 +389,10 @@ on_response (GtkDialog *dialog, int response, FbDialog *self)
 static void
 on_bar_response (GtkInfoBar *bar, int response, FbDialog *self)
 {
-  hide_message (self);
-  if (response == RESPONSE_ANYWAY)
+  fb_dialog_hide_message (self);
+  if (response == FB_RESPONSE_ANYWAY)
     insert (self, FB_DESTINATION_NEW_LAYER, TRUE);
-  else if (response == RESPONSE_NEW_IMAGE)
+  else if (response == FB_RESPONSE_NEW_IMAGE)
     insert (self, FB_DESTINATION_NEW_IMAGE, TRUE);
 }
 
@@ -502,7 +409,7 @@ on_close (GtkDialog *dialog, FbDialog *self)
 static gboolean
 on_generate_key (GtkAccelGroup *group, GObject *window, guint key, GdkModifierType modifiers, FbDialog *self)
 {
-  GtkWidget *button = gtk_dialog_get_widget_for_response (GTK_DIALOG (self), RESPONSE_GENERATE);
+  GtkWidget *button = gtk_dialog_get_widget_for_response (GTK_DIALOG (self), FB_RESPONSE_GENERATE);
 
   if (gtk_widget_get_sensitive (button))
     generate (self, FALSE);
@@ -537,156 +444,11 @@ on_models (GObject *source, GAsyncResult *result, gpointer data)
     return;
   fb_form_set_models (self->form, models);
   if (g_variant_n_children (models) == 0)
-    show_message (self, GTK_MESSAGE_WARNING,
+    fb_dialog_show_message (self, GTK_MESSAGE_WARNING,
                   _("There is no model yet; choose a file with the button beside “Model”."), FALSE, FALSE);
 }
 
-/* --- the window --------------------------------------------------------------------------------------------------------- */
-
-static GtkWidget *
-bar_new (FbDialog *self)
-{
-  GtkWidget *bar    = gtk_info_bar_new ();
-  GtkWidget *label  = gtk_label_new (NULL);
-  GtkWidget *area   = gtk_info_bar_get_action_area (GTK_INFO_BAR (bar));
-  GtkWidget *anyway = gtk_info_bar_add_button (GTK_INFO_BAR (bar), _("Insert Anyway"), RESPONSE_ANYWAY);
-  GtkWidget *image  = gtk_info_bar_add_button (GTK_INFO_BAR (bar), _("New Image"), RESPONSE_NEW_IMAGE);
-
-  self->bar     = GTK_INFO_BAR (bar);
-  self->message = GTK_LABEL (label);
-  g_object_set_data (G_OBJECT (area), "anyway", anyway);
-  g_object_set_data (G_OBJECT (area), "new-image", image);
-  gtk_orientable_set_orientation (GTK_ORIENTABLE (area), GTK_ORIENTATION_HORIZONTAL);
-  gtk_label_set_line_wrap (GTK_LABEL (label), TRUE);
-  gtk_label_set_xalign (GTK_LABEL (label), 0.0);
-  gtk_label_set_selectable (GTK_LABEL (label), TRUE);        /* to be copied into a report */
-  self->bar_icon = GTK_IMAGE (gtk_image_new ());
-  gtk_container_add (GTK_CONTAINER (gtk_info_bar_get_content_area (GTK_INFO_BAR (bar))), GTK_WIDGET (self->bar_icon));
-  gtk_container_add (GTK_CONTAINER (gtk_info_bar_get_content_area (GTK_INFO_BAR (bar))), label);
-  atk_object_set_role (gtk_widget_get_accessible (GTK_WIDGET (self->bar_icon)), ATK_ROLE_ICON);
-  gtk_info_bar_set_show_close_button (GTK_INFO_BAR (bar), TRUE);
-  gtk_widget_show_all (bar);
-  gtk_widget_hide (bar);
-  gtk_widget_set_no_show_all (bar, TRUE);
-  g_signal_connect (bar, "response", G_CALLBACK (on_bar_response), self);
-
-  return bar;
-}
-
-static GtkWidget *
-caption_new (FbDialog *self)
-{
-  GtkWidget *box = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
-
-  self->caption   = GTK_LABEL (gtk_label_new (NULL));
-  self->take_seed = gtk_button_new_with_mnemonic (_("Fi_x Seed"));
-  gtk_label_set_xalign (self->caption, 0.0);
-  gtk_label_set_ellipsize (self->caption, PANGO_ELLIPSIZE_END);
-  gtk_widget_set_tooltip_text (self->take_seed, _("Take the seed of the picture shown into the settings"));
-  gtk_widget_set_no_show_all (self->take_seed, TRUE);
-  g_signal_connect_swapped (self->take_seed, "clicked", G_CALLBACK (take_seed), self);
-  gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->caption), TRUE, TRUE, 0);
-  gtk_box_pack_start (GTK_BOX (box), self->take_seed, FALSE, FALSE, 0);
-  gtk_widget_set_size_request (box, -1, 34);                /* the height with the button, so that nothing jumps */
-
-  return box;
-}
-
-static GtkWidget *
-progress_new (FbDialog *self)
-{
-  GtkWidget *box = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
-
-  self->progress = GTK_PROGRESS_BAR (gtk_progress_bar_new ());
-  self->cancel   = gtk_button_new_with_mnemonic (_("Ca_ncel"));
-  gtk_progress_bar_set_show_text (self->progress, TRUE);
-  set_status (self, "");
-  gtk_progress_bar_set_ellipsize (self->progress, PANGO_ELLIPSIZE_END);
-  gtk_widget_set_valign (GTK_WIDGET (self->progress), GTK_ALIGN_CENTER);
-  gtk_widget_set_tooltip_text (self->cancel, _("End the job; pictures already finished stay (Esc)"));
-  g_signal_connect_swapped (self->cancel, "clicked", G_CALLBACK (cancel_job), self);
-  gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->progress), TRUE, TRUE, 0);
-  gtk_box_pack_start (GTK_BOX (box), self->cancel, FALSE, FALSE, 0);
-
-  return box;
-}
-
-static GtkWidget *
-estimate_new (FbDialog *self)
-{
-  GtkWidget *box = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
-
-  self->warning  = GTK_IMAGE (gtk_image_new_from_icon_name ("dialog-warning", GTK_ICON_SIZE_MENU));
-  self->estimate = GTK_LABEL (gtk_label_new (_("Asking the engine…")));
-  atk_object_set_role (gtk_widget_get_accessible (GTK_WIDGET (self->warning)), ATK_ROLE_ICON);
-  gtk_widget_set_no_show_all (GTK_WIDGET (self->warning), TRUE);
-  gtk_label_set_xalign (self->estimate, 0.0);
-  gtk_label_set_line_wrap (self->estimate, TRUE);
-  gtk_label_set_max_width_chars (self->estimate, 40);
-  gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->warning), FALSE, FALSE, 0);
-  gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->estimate), TRUE, TRUE, 0);
-
-  return box;
-}
-
-static GtkWidget *
-right_side_new (FbDialog *self)
-{
-  GtkWidget *box = gtk_box_new (GTK_ORIENTATION_VERTICAL, 6);
-
-  self->preview  = FB_PREVIEW_AREA (fb_preview_area_new (_("Describe a picture on the left, then press Generate.")));
-  self->history  = FB_HISTORY (fb_history_new ());
-  atk_object_set_name (gtk_widget_get_accessible (GTK_WIDGET (self->preview)), _("Picture"));
-  gtk_widget_set_size_request (GTK_WIDGET (self->preview), 360, 300);
-  g_signal_connect_swapped (self->history, "chosen", G_CALLBACK (show_chosen), self);
-
-  gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->preview), TRUE, TRUE, 0);
-  gtk_box_pack_start (GTK_BOX (box), caption_new (self), FALSE, FALSE, 0);
-  gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->history), FALSE, FALSE, 0);
-  gtk_box_pack_start (GTK_BOX (box), progress_new (self), FALSE, FALSE, 0);
-  gtk_box_pack_start (GTK_BOX (box), estimate_new (self), FALSE, FALSE, 0);
-
-  return box;
-}
-
-static void
-fill_window (FbDialog *self)
-{
-  GtkDialog *dialog  = GTK_DIALOG (self);
-  GtkBox    *content = GTK_BOX (gtk_dialog_get_content_area (dialog));
-  GtkWidget *sides   = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 18);
-  GtkWidget *scroll  = gtk_scrolled_window_new (NULL, NULL);
-
-  self->form = FB_FORM (fb_form_new (self->config, self->layout->args, self->layout->rows));
-  gtk_scrolled_window_set_policy (GTK_SCROLLED_WINDOW (scroll), GTK_POLICY_NEVER, GTK_POLICY_AUTOMATIC);
-  gtk_scrolled_window_set_propagate_natural_height (GTK_SCROLLED_WINDOW (scroll), TRUE);
-  gtk_container_add (GTK_CONTAINER (scroll), GTK_WIDGET (self->form));
-  gtk_box_pack_start (GTK_BOX (sides), scroll, FALSE, FALSE, 0);
-  gtk_box_pack_start (GTK_BOX (sides), right_side_new (self), TRUE, TRUE, 0);
-  gtk_box_pack_start (content, bar_new (self), FALSE, FALSE, 0);
-  gtk_box_pack_start (content, sides, TRUE, TRUE, 0);
-  gtk_widget_show_all (sides);
-}
-
-/* Reset and Close are libgimp's; its OK is our Insert. */
-static void
-add_buttons (FbDialog *self)
-{
-  GtkDialog *dialog   = GTK_DIALOG (self);
-  GtkWidget *close    = gtk_dialog_get_widget_for_response (dialog, GTK_RESPONSE_CANCEL);
-  GtkWidget *another  = gtk_dialog_add_button (dialog, _("Anoth_er Seed"), RESPONSE_ANOTHER);
-  GtkWidget *generate = gtk_dialog_add_button (dialog, _("_Generate"), RESPONSE_GENERATE);
-  GtkWidget *area     = gtk_widget_get_parent (generate);
-
-  gimp_procedure_dialog_set_ok_label (GIMP_PROCEDURE_DIALOG (self), _("_Insert"));
-  gtk_button_set_label (GTK_BUTTON (close), _("_Close"));
-  gtk_widget_set_tooltip_text (another, _("Generate again with the same settings and a new seed"));
-  gtk_widget_set_tooltip_text (generate, _("Generate (Ctrl+Enter)"));
-  gtk_widget_set_tooltip_text (gtk_dialog_get_widget_for_response (dialog, GTK_RESPONSE_OK),
-                               _("Put the picture shown into GIMP"));
-  gtk_box_reorder_child (GTK_BOX (area), gtk_dialog_get_widget_for_response (dialog, GTK_RESPONSE_OK), -1);
-  gtk_dialog_set_default_response (dialog, RESPONSE_GENERATE);
-}
+/* --- the object ---------------------------------------------------------------------------------------------------------- */
 
 static void
 add_keys (FbDialog *self)
@@ -763,12 +525,14 @@ dialog_new (GimpProcedure *procedure, GimpProcedureConfig *config, const FbDialo
     self->display_id = fb_display_id ();
   self->estimator = fb_estimator_new (self->client, layout->kind, layout->args, config, measure, self);
 
-  gtk_window_set_default_size (GTK_WINDOW (self), 940, -1);
-  fill_window (self);
-  add_buttons (self);
+  fb_dialog_fill_window (self);
   add_keys (self);
   g_signal_connect (self, "response", G_CALLBACK (on_response), self);
   g_signal_connect (self, "close", G_CALLBACK (on_close), self);
+  g_signal_connect (self->bar, "response", G_CALLBACK (on_bar_response), self);
+  g_signal_connect_swapped (self->history, "chosen", G_CALLBACK (show_chosen), self);
+  g_signal_connect_swapped (self->take_seed, "clicked", G_CALLBACK (take_seed), self);
+  g_signal_connect_swapped (self->cancel, "clicked", G_CALLBACK (cancel_job), self);
   g_signal_connect_swapped (config, "notify", G_CALLBACK (on_config), self);
   g_signal_connect_swapped (self->estimator, "changed", G_CALLBACK (on_estimate), self);
   g_signal_connect_swapped (self, "focus-in-event", G_CALLBACK (fb_estimator_ask), self->estimator);

@@ -107,8 +107,8 @@ succeeded (void)
 static void
 check_refused (GimpPDBStatusType status, const char *word, const char *name)
 {
-  gboolean is_sentence = got.message != NULL && strstr (got.message, word) != NULL &&
-                         strchr (got.message, '\n') == NULL && g_str_has_suffix (got.message, ".");
+  gboolean is_sentence = got.message != NULL && strstr (got.message, word) != NULL && strchr (got.message, '\n') == NULL &&
+                         (g_str_has_suffix (got.message, ".") || g_str_has_suffix (got.message, "?"));
 
   if (got.message != NULL)
     fprintf (tap, "# %s\n", got.message);
