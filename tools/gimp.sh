@@ -47,7 +47,7 @@ tell_stages ()
 # demo [--task generate] [PROMPT] [--seed N] [--steps N] [--model NAME|PATH] [-o OUT.png]
 cmd_demo ()
 {
-  local task=generate prompt="a red apple" seed=-1 steps="" model="" out=demo.png log=$build_dir/demo.log arguments
+  local task=generate prompt="cat face, noto" seed=-1 steps="" model="" out=demo.png log=$build_dir/demo.log arguments
   while [ $# -gt 0 ]; do
     case "$1" in
       --task|--seed|--steps|--model|-o) [ $# -ge 2 ] || die "$1 needs a value"; ;;&
