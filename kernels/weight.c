@@ -51,12 +51,6 @@ fb_weight_kind (const FbWeight *w)
   return w->kind;
 }
 
-FbDtype
-fb_weight_dtype (const FbWeight *w)
-{
-  return w->dtype;
-}
-
 const int *
 fb_weight_shape (const FbWeight *w)
 {

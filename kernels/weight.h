@@ -32,7 +32,6 @@ void        fb_weight_unref (FbWeight *w);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbWeight, fb_weight_unref)
 
 FbWeightKind fb_weight_kind  (const FbWeight *w);
-FbDtype      fb_weight_dtype (const FbWeight *w);
 /* (transfer none): Cout, Cin (, kH, kW) */
 const int *  fb_weight_shape (const FbWeight *w);
 size_t       fb_weight_n_bytes (const FbWeight *w);

@@ -358,6 +358,14 @@ find_entry (FbCheckpoint *self, const char *name, int n_dims, const int *shape, 
 }
 
 gboolean
+fb_checkpoint_check (FbCheckpoint *self, const char *name, int n_dims, const int *shape, GError **error)
+{
+  const Entry *entry = find_entry (self, name, n_dims, shape, error);
+
+  return entry != NULL && fb_safetensors_check_dtype (entry->file, entry->info, TRUE, error);
+}
+
+gboolean
 fb_checkpoint_read_f32 (FbCheckpoint *self, const char *name, int n_dims, const int *shape, float *dst, GCancellable *cancellable,
                         GError **error)
 {

@@ -35,6 +35,9 @@ const char *         fb_checkpoint_component (const FbCheckpoint *self);
 /* (transfer none) (nullable): type and shape as in the file, so a 1×1 convolution may stand where a linear layer is meant. */
 const FbTensorInfo * fb_checkpoint_lookup (const FbCheckpoint *self, const char *name);
 
+/* Finds out from the header alone whether fb_checkpoint_read_f32() could read the tensor. Errors: MISSING_TENSOR, SHAPE, DTYPE. */
+gboolean fb_checkpoint_check (FbCheckpoint *self, const char *name, int n_dims, const int *shape, GError **error);
+
 /**
  * fb_checkpoint_read_f32:
  * @name: canonical

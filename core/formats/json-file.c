@@ -96,23 +96,6 @@ fb_json_get_string (JsonObject *object, const char *member, const char *fallback
   return node != NULL && json_node_get_value_type (node) == G_TYPE_STRING ? json_node_get_string (node) : fallback;
 }
 
-double
-fb_json_get_double (JsonObject *object, const char *member, double fallback)
-{
-  JsonNode *node = get_value (object, member);
-  GType     type = node != NULL ? json_node_get_value_type (node) : G_TYPE_NONE;
-
-  return type == G_TYPE_INT64 || type == G_TYPE_DOUBLE ? json_node_get_double (node) : fallback;
-}
-
-gboolean
-fb_json_get_bool (JsonObject *object, const char *member, gboolean fallback)
-{
-  JsonNode *node = get_value (object, member);
-
-  return node != NULL && json_node_get_value_type (node) == G_TYPE_BOOLEAN ? json_node_get_boolean (node) : fallback;
-}
-
 JsonObject *
 fb_json_get_object (JsonObject *object, const char *member)
 {

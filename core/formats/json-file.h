@@ -20,9 +20,7 @@ JsonObject * fb_json_parse_object (const char *json, gsize n, const char *path, 
 /* The same for a file of at most 64 MB. Errors: NOT_FOUND, IO, BAD_CONFIG. */
 JsonObject * fb_json_load_object (const char *path, GError **error);
 
-/* Members of the right type, else @fallback: a config may lack anything. (transfer none) */
+/* A member that is a string, else @fallback: a config may lack anything. (transfer none) */
 const char * fb_json_get_string (JsonObject *object, const char *member, const char *fallback);
-double       fb_json_get_double (JsonObject *object, const char *member, double fallback);
-gboolean     fb_json_get_bool   (JsonObject *object, const char *member, gboolean fallback);
 /* (nullable) */
 JsonObject * fb_json_get_object (JsonObject *object, const char *member);

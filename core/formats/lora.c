@@ -359,12 +359,6 @@ fb_lora_path (const FbLora *self)
   return self->path;
 }
 
-const char *
-fb_lora_metadata (const FbLora *self, const char *key)
-{
-  return fb_safetensors_metadata (self->file, key);
-}
-
 const char * const *
 fb_lora_files (const FbLora *self)
 {

@@ -43,8 +43,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbLora, fb_lora_unref)
 
 /* (transfer none) */
 const char * fb_lora_path     (const FbLora *self);
-/* (transfer none) (nullable): "ss_base_model_version", "ss_network_module" … */
-const char * fb_lora_metadata (const FbLora *self, const char *key);
 /* (transfer none): files that make it up, for hashing; %NULL-terminated */
 const char * const * fb_lora_files (const FbLora *self);
 

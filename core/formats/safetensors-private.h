@@ -27,3 +27,6 @@ guint64  fb_safetensors_header_length (const guint8 *start, gsize n_start, guint
 
 /* "“@path” cannot be used: …" */
 void     fb_safetensors_fail (GError **error, FbModelError code, const char *path, const char *format, ...) G_GNUC_PRINTF (4, 5);
+
+/* Whether the tensor can be read as floats; f64 only through f32. Errors: DTYPE. */
+gboolean fb_safetensors_check_dtype (const FbSafetensors *self, const FbTensorInfo *info, gboolean allow_f64, GError **error);

@@ -298,8 +298,8 @@ check_finite (const FbSafetensors *self, const FbTensorInfo *info, const void *d
   return FALSE;
 }
 
-static gboolean
-check_dtype (const FbSafetensors *self, const FbTensorInfo *info, gboolean allow_f64, GError **error)
+gboolean
+fb_safetensors_check_dtype (const FbSafetensors *self, const FbTensorInfo *info, gboolean allow_f64, GError **error)
 {
   if (info->readable && (info->dtype == FB_DTYPE_F32 || info->dtype == FB_DTYPE_F16 || info->dtype == FB_DTYPE_BF16 ||
                          (allow_f64 && info->dtype == FB_DTYPE_F64)))
@@ -319,7 +319,7 @@ fb_safetensors_read_f32 (FbSafetensors *self, const FbTensorInfo *info, guint64 
   g_autofree void *buffer   = NULL;
   size_t           size;
 
-  if (!check_dtype (self, info, TRUE, error))
+  if (!fb_safetensors_check_dtype (self, info, TRUE, error))
     return FALSE;
 
   size = fb_dtype_size (info->dtype);
@@ -345,7 +345,7 @@ fb_safetensors_read_f32 (FbSafetensors *self, const FbTensorInfo *info, guint64 
 gboolean
 fb_safetensors_read_finite (FbSafetensors *self, const FbTensorInfo *info, void *dst, GCancellable *cancellable, GError **error)
 {
-  return check_dtype (self, info, FALSE, error) &&
+  return fb_safetensors_check_dtype (self, info, FALSE, error) &&
          fb_safetensors_read (self, info, 0, info->n_bytes, dst, cancellable, error) &&
          check_finite (self, info, dst, info->dtype, fb_tensor_info_n_elements (info), error);
 }

@@ -1,64 +1,15 @@
 /* core/models/loader.c: fills a network's parameters from a checkpoint. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/models/loader.h"
 
-#include <glib/gi18n-lib.h>
-
-/* [a, b, 1, 1] and [a, b] are one shape: 1×1 convolutions and linear layers occur for each other */
-static gboolean
-shape_fits (const FbParam *param, const FbTensorInfo *info)
-{
-  for (int i = 0; i < MAX (param->n_dims, info->n_dims); i++)
-    if ((i < param->n_dims ? param->shape[i] : 1) != (i < info->n_dims ? info->shape[i] : 1))
-      return FALSE;
-
-  return TRUE;
-}
-
-static char *
-shape_string (const FbParam *param)
-{
-  GString *text = g_string_new ("[");
-
-  for (int i = 0; i < param->n_dims; i++)
-    g_string_append_printf (text, "%s%d", i > 0 ? ", " : "", param->shape[i]);
-  g_string_append_c (text, ']');
-
-  return g_string_free (text, FALSE);
-}
-
 gboolean
 fb_loader_check (const FbLoader *loader, GError **error)
 {
-  const char *path = fb_checkpoint_path (loader->checkpoint);
-
   for (guint i = 0; i < fb_params_n (loader->params); i++)
     {
-      const FbParam      *param = fb_params_get (loader->params, i);
-      const FbTensorInfo *info  = fb_checkpoint_lookup (loader->checkpoint, param->name);
+      const FbParam *param = fb_params_get (loader->params, i);
 
-      if (info == NULL)
-        {
-          g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_MISSING_TENSOR,
-                       _("“%s” cannot be used: its tensor “%s” is missing. Fetch the model again, or choose another one."), path, param->name);
-          return FALSE;
-        }
-      if (!shape_fits (param, info))
-        {
-          g_autofree char *theirs = fb_tensor_info_shape_string (info);
-          g_autofree char *ours   = shape_string (param);
-
-          g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_SHAPE,
-                       _("“%s” cannot be used: its tensor “%s” has the shape %s instead of %s. Choose a model of a supported family."),
-                       path, param->name, theirs, ours);
-          return FALSE;
-        }
-      if (!info->readable)
-        {
-          g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_DTYPE,
-                       _("“%s” cannot be used: its tensor “%s” is stored as %s, which is not supported. Choose an f16, bf16 or f32 file."),
-                       path, param->name, info->dtype_name);
-          return FALSE;
-        }
+      if (!fb_checkpoint_check (loader->checkpoint, param->name, param->n_dims, param->shape, error))
+        return FALSE;
     }
 
   return TRUE;

@@ -30,13 +30,8 @@ struct FbStore
   GHashTable *known;                        /* path -> Known */
 };
 
+/* of the folders, and of the keys in folders.conf */
 static const char * const kind_names[FB_STORE_N_KINDS] = { "models", "loras", "vae", "taesd" };
-
-const char *
-fb_store_kind_name (FbStoreKind kind)
-{
-  return kind_names[kind];
-}
 
 static void
 known_free (gpointer data)

@@ -14,9 +14,6 @@ typedef enum
   FB_STORE_N_KINDS,
 } FbStoreKind;
 
-/* "models", "loras", "vae", "taesd": the names of the folders, and of the keys in folders.conf (transfer none) */
-const char * fb_store_kind_name (FbStoreKind kind);
-
 /**
  * FbStoreEntry:
  * @name: the folder's or file's name without ".safetensors"; made different from the names before it where that is taken
