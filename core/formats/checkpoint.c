@@ -225,12 +225,6 @@ load_config (FbCheckpoint *self, const char *path, JsonObject **config, GError *
   return *config != NULL;
 }
 
-static int
-compare_names (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char * const *) a, *(const char * const *) b);
-}
-
 static void
 list_names (FbCheckpoint *self)
 {
@@ -240,7 +234,7 @@ list_names (FbCheckpoint *self)
   g_hash_table_iter_init (&iter, self->entries);
   while (g_hash_table_iter_next (&iter, &name, NULL))
     g_ptr_array_add (self->names, name);
-  g_ptr_array_sort (self->names, compare_names);
+  g_ptr_array_sort_values (self->names, (GCompareFunc) strcmp);
   g_ptr_array_add (self->names, NULL);
   g_ptr_array_add (self->files, NULL);
 }
@@ -417,7 +411,7 @@ fb_checkpoint_unclaimed (FbCheckpoint *self)
         g_ptr_array_add (names, g_strdup (entry->info->name));
     }
 
-  g_ptr_array_sort (names, compare_names);
+  g_ptr_array_sort_values (names, (GCompareFunc) strcmp);
   g_ptr_array_add (names, NULL);
   return (char **) g_ptr_array_free (names, FALSE);
 }

@@ -377,12 +377,6 @@ fb_lora_n_matched (const FbLora *self)
   return g_hash_table_size (self->matched);
 }
 
-static int
-compare_names (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char * const *) a, *(const char * const *) b);
-}
-
 char **
 fb_lora_unmatched (const FbLora *self)
 {
@@ -398,7 +392,7 @@ fb_lora_unmatched (const FbLora *self)
   for (guint i = 0; i < self->strays->len; i++)
     g_ptr_array_add (names, g_strdup (self->strays->pdata[i]));
 
-  g_ptr_array_sort (names, compare_names);
+  g_ptr_array_sort_values (names, (GCompareFunc) strcmp);
   g_ptr_array_add (names, NULL);
   return (char **) g_ptr_array_free (names, FALSE);
 }

@@ -135,12 +135,6 @@ fb_model_offer_taesd (FbModel *model, const char *path)
   return (!is_xl || model->family->additional_embedding) && fb_model_set_taesd (model, path, NULL);
 }
 
-static int
-compare_names (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char * const *) a, *(const char * const *) b);
-}
-
 /* Files in @folder that may be a TAESD's decoder, sorted: which one is taken must not depend on the file system */
 static GPtrArray *
 list_taesd_files (const char *folder)
@@ -152,7 +146,7 @@ list_taesd_files (const char *folder)
   while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
     if (g_str_has_prefix (name, "taesd") && g_str_has_suffix (name, ".safetensors") && strstr (name, "encoder") == NULL)
       g_ptr_array_add (paths, g_build_filename (folder, name, NULL));
-  g_ptr_array_sort (paths, compare_names);
+  g_ptr_array_sort_values (paths, (GCompareFunc) strcmp);
 
   return paths;
 }

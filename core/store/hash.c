@@ -129,12 +129,6 @@ fb_hash_file (const char *path, GCancellable *cancellable, GError **error)
   return digits;
 }
 
-static int
-compare_names (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char * const *) a, *(const char * const *) b);
-}
-
 char *
 fb_hash_files (const char * const *paths, GCancellable *cancellable, GError **error)
 {
@@ -153,7 +147,7 @@ fb_hash_files (const char * const *paths, GCancellable *cancellable, GError **er
   if (digits->len == 1)
     return g_strdup (digits->pdata[0]);
 
-  g_ptr_array_sort (digits, compare_names);
+  g_ptr_array_sort_values (digits, (GCompareFunc) strcmp);
   for (guint i = 0; i < digits->len; i++)
     {
       g_checksum_update (checksum, digits->pdata[i], N_DIGITS);

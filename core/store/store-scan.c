@@ -119,12 +119,6 @@ collect_paths (GPtrArray *paths, FbStoreKind kind, const char *folder, int depth
     }
 }
 
-static int
-compare_paths (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char * const *) a, *(const char * const *) b);
-}
-
 void
 fb_store_scan (GPtrArray *entries, FbStoreKind kind, const char *folder, gboolean is_embedded)
 {
@@ -136,7 +130,7 @@ fb_store_scan (GPtrArray *entries, FbStoreKind kind, const char *folder, gboolea
   else
     collect_paths (paths, kind, root, 1);
 
-  g_ptr_array_sort (paths, compare_paths);
+  g_ptr_array_sort_values (paths, (GCompareFunc) strcmp);
   for (guint i = 0; i < paths->len; i++)
     {
       FbStoreEntry *entry = g_new0 (FbStoreEntry, 1);
