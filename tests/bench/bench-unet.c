@@ -27,7 +27,7 @@ static const GOptionEntry options[] =
 {
   { "model",      0, 0, G_OPTION_ARG_FILENAME, &model_path,   "Checkpoint to measure, instead of the random one", "FOLDER" },
   { "threads",    0, 0, G_OPTION_ARG_INT,      &n_threads,    "Threads; 0 for all cores", "N" },
-  { "cancels",    0, 0, G_OPTION_ARG_INT,      &n_cancels,    "Random moments to cancel at", "N" },
+  { "cancels",    0, 0, G_OPTION_ARG_INT,      &n_cancels,    "Random moments to cancel at; 0 leaves that out", "N" },
   { "serve",      0, 0, G_OPTION_ARG_STRING,   &serve_dtype,  "Make one UNet step for every line read, and print its seconds", "f32|bf16" },
   { "memory",     0, 0, G_OPTION_ARG_STRING,   &memory_dtype, "Print the peak memory beyond the weights, in GB", "f32|bf16" },
   { "make-model", 0, 0, G_OPTION_ARG_NONE,     &make_model,   "Print the random checkpoint's path, making it if need be", NULL },
@@ -246,55 +246,22 @@ measure_memory (const char *self, const char *dtype)
   return g_ascii_strtod (output, NULL);
 }
 
-/* --- cancel ------------------------------------------------------------------------------------------------------------------ */
+/* --- the engine's own figures: its start, and cancelling this model's jobs through it ------------------------------------------ */
 
-typedef struct
+static void
+measure_engine (const char *self)
 {
-  FbModel      *model;
-  GCancellable *cancellable;
-  double        end;
-} CancelledJob;
+  g_autofree char *folder  = g_path_get_dirname (self);
+  g_autofree char *program = g_build_filename (folder, "bench-engine", NULL);
+  g_autofree char *cancels = g_strdup_printf ("%d", n_cancels);
+  const char      *argv[]  = { program, model_path, cancels, NULL };
+  GError          *error   = NULL;
+  int              status;
 
-static gpointer
-run_cancelled_job (gpointer data)
-{
-  CancelledJob         *job     = data;
-  g_autoptr(FbGenerate) request = four_steps (FB_DECODER_FULL);
-  g_autoptr(GError)     error   = NULL;
-
-  fb_model_unload (job->model);                              /* so that loading is among the moments */
-  fb_generate_run (request, job->model, ignore_progress, ignore_picture, NULL, job->cancellable, &error);
-  job->end = now_seconds ();
-
-  return NULL;
-}
-
-static double
-cancel_p95 (FbModel *model)
-{
-  g_autofree double *waits = g_new (double, n_cancels);
-  g_autoptr(GRand)   rand  = g_rand_new_with_seed (7);
-  CancelledJob       whole = { model, NULL, 0.0 };
-  double             start = now_seconds (), duration;
-
-  run_cancelled_job (&whole);
-  duration = whole.end - start;
-
-  for (int i = 0; i < n_cancels; i++)
-    {
-      g_autoptr(GCancellable) cancellable = g_cancellable_new ();
-      CancelledJob            job         = { model, cancellable, 0.0 };
-      GThread                *thread      = g_thread_new ("job", run_cancelled_job, &job);
-      double                  asked;
-
-      g_usleep (g_rand_double_range (rand, 0.0, duration) * 1e6);
-      asked = now_seconds ();
-      g_cancellable_cancel (cancellable);
-      g_thread_join (thread);
-      waits[i] = MAX (job.end - asked, 0.0);                 /* the job may have ended first */
-    }
-
-  return percentile (waits, n_cancels, 0.95);
+  g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL, NULL, NULL, &status, &error);
+  die_on (error);
+  g_spawn_check_wait_status (status, &error);
+  die_on (error);
 }
 
 /* ------------------------------------------------------------------------------------------------------------------------------ */
@@ -345,8 +312,6 @@ measure (FbDtype dtype)
     {
       printf ("BENCH vae_decode_bf16_over_roofline %.3f x\n", decode * roofline / DECODE_FLOP);
       printf ("BENCH four_steps_over_one %.3f x\n", median_four_steps (model) / median_step (model));
-      if (n_cancels > 0)
-        printf ("BENCH cancel_ms_p95 %.0f ms\n", cancel_p95 (model) * 1e3);
     }
   fflush (stdout);
 }
@@ -384,6 +349,8 @@ main (int argc, char *argv[])
         }
       else
         g_printerr ("bf16 is left out: this processor does not multiply it\n");
+      fflush (stdout);
+      measure_engine (argv[0]);
     }
 
   return 0;
