@@ -63,6 +63,9 @@ void         fb_device_set_cancel_flag (FbDevice *dev, const gint *flag);
 /* Makes the device fail with @code, unless it has failed already; for ops and for layers above that meet an error mid-way. */
 void         fb_device_fail (FbDevice *dev, FbDeviceError code, const char *format, ...) G_GNUC_PRINTF (3, 4);
 
+/* Most bytes of freed tensors that a device keeps for the next ones: a decoder's two largest and some */
+#define FB_DEVICE_MAX_SPARE ((size_t) 512 << 20)
+
 /* Bytes of tensors and weights alive on @dev, and the most there has been since the last reset. */
 size_t       fb_device_bytes_in_use (const FbDevice *dev);
 size_t       fb_device_bytes_peak   (const FbDevice *dev);

@@ -110,6 +110,14 @@ request_resolved (const FbGenerate *request, FbModel *model, GError **error)
   return fb_generate_resolve (copy, model, error) ? g_steal_pointer (&copy) : NULL;
 }
 
+/* What a job holds besides weights and a call's own tensors: those of earlier calls, which the device keeps for the next ones (measured: up
+ * to twice the largest call's), and the picture as the network and as the image have it */
+static guint64
+spare_bytes (const FbGenerate *r, guint64 activations)
+{
+  return MIN (2 * activations, FB_DEVICE_MAX_SPARE) + 3 * (guint64) r->width * r->height * 3 * sizeof (float);
+}
+
 gboolean
 fb_generate_estimate (const FbGenerate *request, FbModel *model, FbEstimate *estimate, GError **error)
 {
@@ -134,7 +142,7 @@ fb_generate_estimate (const FbGenerate *request, FbModel *model, FbEstimate *est
           activations = MAX (activations, fb_model_activation_bytes (model, part, n, r->height, r->width));
         }
     }
-  estimate->peak_bytes     += activations;
+  estimate->peak_bytes     += activations + spare_bytes (r, activations);
   estimate->available_bytes = fb_memory_available () + loaded;
   estimate->seconds         = fb_pace_known () ? seconds_from_start (r, model) : -1.0;
 

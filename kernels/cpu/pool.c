@@ -6,10 +6,10 @@
 #include <sys/mman.h>
 
 #include "kernels/cpu/pool.h"
+#include "kernels/device.h"
 
 #define HUGE_PAGE ((size_t) 2 << 20)
 #define SMALL     ((size_t) 1 << 20)       /* below, malloc does as well */
-#define KEEP      ((size_t) 512 << 20)     /* most bytes to keep free: a decoder's two largest tensors and some */
 
 typedef struct
 {
@@ -133,7 +133,7 @@ fb_pool_give (FbPool *pool, void *data, size_t n_bytes)
   block->size = size_class (n_bytes);
   g_queue_push_head (&pool->free, block);
   pool->free_bytes += block->size;
-  while (pool->free_bytes > KEEP)
+  while (pool->free_bytes > FB_DEVICE_MAX_SPARE)
     unmap_oldest (pool);
 }
 
