@@ -40,7 +40,8 @@ GVariant * fb_engine_client_get_capabilities_finish (FbEngineClient *self, GAsyn
  * fb_engine_client_list_models_async:
  *
  * Returns: (transfer full): aa{sv}, one for each model the store knows: "name" s, "path" s, "kind" s ("checkpoint", "lora", "vae", "taesd"),
- *   "family" s ("sd-1.5"), "title" s, "bytes" t, "loaded" b; keys that are not known are absent.
+ *   "family" s ("sd-1.5"), "title" s, "bytes" t, "loaded" b, "embedded" b (came with the program),
+ *   "problem" s (why it can't be used); keys that are not known are absent.
  */
 void       fb_engine_client_list_models_async  (FbEngineClient *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
 GVariant * fb_engine_client_list_models_finish (FbEngineClient *self, GAsyncResult *result, GError **error);
@@ -110,7 +111,7 @@ G_DECLARE_FINAL_TYPE (FbJob, fb_job, FB, JOB, GObject)
  * @request: a{sv}; a floating reference is taken.
  *   "generate": "model" s (a name in the store, or an absolute path), "vae" s and "taesd" s (the same, optional), "loras" a(sd) (name or path, strength),
  *     "dtype" s ("auto", "f32", "bf16"), and the keys of a generate request: "prompt" s, "negative-prompt" s, "sampler" s, "timestep-spacing" s,
- *     "n-steps" i, "guidance-scale" d, "seed" x, "count" i, "width" i, "height" i, "clip-skip" i, "strength" d, "preview" s ("none", "linear", "taesd");
+ *     "n-steps" i, "guidance-scale" d, "seed" x, "count" i, "width" i, "height" i, "clip-skip" i, "strength" d, "preview" s ("none", "linear", "taesd"), "decoder" s ("full", "taesd");
  *     absent ones take the model's own values. Picture "init": to start from.
  *   "load", "verify": "model" s, and for "load" also "vae", "taesd", "loras", "dtype". "unload": "model" s, absent for all.
  */
@@ -140,8 +141,10 @@ gint64         fb_job_get_seed       (FbJob *self, int index);
  *
  * What made picture @index; complete when the job has finished, because a large model's hash may come later than the first picture.
  *
- * Returns: (transfer full): a{sv}: the request's keys with everything resolved, and "model-path" s, "model-hash" s, "lora-hashes" as,
- *   "engine-version" s, "stage-seconds" a{sd}, "retried-in-f32" b where that happened
+ * Returns: (transfer full): a{sv}: the request's keys with everything resolved, for this picture alone ("count" 1, its own "seed"), so that it can be
+ *   used as a request; and "model-path" s, "family" s, "dtype" s, "model-hash" s (for a folder: of its files' hashes), "vae-hash" s,
+ *   "lora-hashes" as, "lora-reports" a(siias) (path, tensors that matched, tensors that didn't, first names of those), "engine-version" s,
+ *   "stage-seconds" a{sd}, "retried-in-f32" b where that happened
  */
 GVariant *     fb_job_get_metadata   (FbJob *self, int index);
 

@@ -6,6 +6,7 @@
 
 #include "core/formats/checkpoint.h"
 #include "core/formats/safetensors-writer.h"
+#include "core/image/png.h"
 #include "core/samplers/sampler.h"
 #include "core/tasks/task-error.h"
 #include "kernels/device.h"
@@ -381,6 +382,91 @@ a_cancel_takes_effect_at_once (Fixture *f, gconstpointer data)
   g_assert_cmpint (fb_job_get_n_pictures (next), ==, 1);
 }
 
+/* --- the commands ----------------------------------------------------------------------------------------------------- */
+
+/* (transfer full): what `flashbrush-engine ARGUMENTS…` prints; its exit status must be @status */
+static char *
+command (int status, const char * const *arguments, gboolean errors)
+{
+  g_autoptr(GPtrArray)   argv   = g_ptr_array_new ();
+  g_autoptr(GSubprocess) child  = NULL;
+  g_autoptr(GError)      error  = NULL;
+  char                  *out    = NULL;
+  g_autofree char       *err    = NULL;
+
+  g_ptr_array_add (argv, (gpointer) g_getenv ("FLASHBRUSH_ENGINE"));
+  for (gsize i = 0; i == 0 || arguments[i - 1] != NULL; i++)
+    g_ptr_array_add (argv, (gpointer) arguments[i]);
+  child = g_subprocess_newv ((const char * const *) argv->pdata, G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE, &error);
+  g_assert_no_error (error);
+  g_subprocess_communicate_utf8 (child, NULL, NULL, &out, &err, &error);
+  g_assert_no_error (error);
+  g_assert_true (g_subprocess_get_if_exited (child));
+  g_assert_cmpint (g_subprocess_get_exit_status (child), ==, status);
+  if (errors)
+    {
+      g_free (out);
+      return g_steal_pointer (&err);
+    }
+  return out;
+}
+
+static void
+the_command_makes_the_engines_picture (Fixture *f, gconstpointer data)
+{
+  g_autofree char    *path        = g_build_filename (f->folder, "out.png", NULL);
+  g_autofree char    *second      = g_build_filename (f->folder, "out-2.png", NULL);
+  const char         *arguments[] = { "generate", "a green leaf", "--seed", "7", "--count", "2", "--steps", "2", "-o", path, NULL };
+  g_autofree char    *printed     = command (0, arguments, FALSE);
+  g_autoptr(FbJob)    job         = run (f, "generate", "{'prompt': <'a green leaf'>, 'seed': <int64 8>, 'n-steps': <2>}");
+  g_autoptr(GError)   error       = NULL;
+  g_autoptr(FbImage)  image       = fb_image_load_png (second, &error);
+  FbImage            *picture     = fb_job_get_picture (job, 0);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (strstr (printed, "seed 8"));
+  g_assert_true (g_file_test (path, G_FILE_TEST_EXISTS));
+  g_assert_cmpint (image->width, ==, picture->width);
+  for (int i = 0; i < SIDE * SIDE * 3; i++)
+    g_assert_cmpfloat_with_epsilon (image->pixels[i], picture->pixels[i], 0.5 / 255.0 + 1e-6);
+}
+
+static void
+the_commands_explain_their_errors (Fixture *f, gconstpointer data)
+{
+  static const struct { const char *arguments[6]; int status; const char *text; } cases[] =
+  {
+    { { "generate", "x", "-m", "strter" },           1, "starter" },
+    { { "generate", "" },                            1, "prompt" },
+    { { "generate", "x", "--width", "100" },         1, "100" },
+    { { "generate", "x", "-o", "/nowhere/x.png" },   2, "/nowhere/x.png" },
+    { { "generate", "a", "b" },                      2, "quotes" },
+    { { "generate", "x", "--lora", "a=b" },          2, "a=b" },
+    { { "generate", "x", "--init", "/nowhere.png" }, 1, "/nowhere.png" },
+    { { "generate", "x", "--no-such-option" },       2, "--no-such-option" },
+    { { "paint" },                                   2, "paint" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *errors = command (cases[i].status, cases[i].arguments, TRUE);
+
+      if (strstr (errors, cases[i].text) == NULL)
+        g_error ("“%s” is not in “%s”", cases[i].text, errors);
+    }
+}
+
+static void
+the_command_models_lists_the_starter (Fixture *f, gconstpointer data)
+{
+  const char      *arguments[] = { "models", NULL };
+  g_autofree char *printed     = command (0, arguments, FALSE);
+
+  g_assert_true (g_str_has_prefix (printed, "starter\tcheckpoint\tsd-1.5\t"));
+}
+
+/* --- numbers that are none -------------------------------------------------------------------------------------------- */
+
 /* a LoRA of rank 1 for one attention layer, whose product with a strength of 1e38 no network survives */
 static char *
 write_lora (Fixture *f)
@@ -450,6 +536,9 @@ main (int argc, char **argv)
   fixture_test ("/core/engine/generate/verify-gives-the-hash-of-the-metadata", NULL, verify_gives_the_hash_of_the_metadata);
   fixture_test ("/core/engine/generate/bad-requests-are-named", NULL, bad_requests_are_named);
   fixture_test ("/core/engine/generate/a-cancel-takes-effect-at-once", NULL, a_cancel_takes_effect_at_once);
+  fixture_test ("/core/engine/generate/the-command-makes-the-engines-picture", NULL, the_command_makes_the_engines_picture);
+  fixture_test ("/core/engine/generate/the-commands-explain-their-errors", NULL, the_commands_explain_their_errors);
+  fixture_test ("/core/engine/generate/the-command-models-lists-the-starter", NULL, the_command_models_lists_the_starter);
   fixture_test ("/core/engine/generate/values-that-are-no-numbers-are-tried-again-in-f32", NULL, values_that_are_no_numbers_are_tried_again_in_f32);
   return g_test_run ();
 }
