@@ -288,6 +288,14 @@ test_trim_returns_memory (gconstpointer name)
   FbTensor           *t    = fb_tensor_new_1d (dev, FB_DTYPE_F32, size / 4);
   size_t              before;
 
+#ifdef __SANITIZE_ADDRESS__
+  if (strcmp (name, "reference") == 0)
+    {
+      fb_tensor_unref (t);
+      g_test_skip ("the address sanitizer keeps freed memory for a while");
+      return;
+    }
+#endif
   memset (t->data, 1, size);
   before = resident_bytes ();
   fb_tensor_unref (t);
