@@ -109,7 +109,9 @@ estimate_new (FbDialog *self)
   gtk_widget_set_no_show_all (GTK_WIDGET (self->warning), TRUE);
   gtk_label_set_xalign (self->estimate, 0.0);
   gtk_label_set_line_wrap (self->estimate, TRUE);
-  gtk_label_set_max_width_chars (self->estimate, 40);
+  gtk_label_set_max_width_chars (self->estimate, 56);
+  gtk_label_set_yalign (self->estimate, 0.0);
+  gtk_widget_set_size_request (GTK_WIDGET (self->estimate), -1, 36);      /* two lines, so that nothing jumps */
   gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->warning), FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->estimate), TRUE, TRUE, 0);
 

@@ -166,6 +166,23 @@ complete_parameters (FbDialog *self)
     }
 }
 
+/* how many of the LoRAs' tensors the model took */
+static void
+tell_loras (FbDialog *self)
+{
+  FbResult        *result = self->job_results->len > 0 ? g_ptr_array_index (self->job_results, 0) : NULL;
+  gboolean         all_matched;
+  g_autofree char *text   = result != NULL && result->parameters != NULL
+                            ? fb_job_lora_text (result->parameters, &all_matched) : NULL;
+
+  if (text == NULL || fb_job_get_error (self->job) != NULL)
+    return;
+  if (all_matched)
+    fb_dialog_set_status (self, text);
+  else
+    fb_dialog_show_message (self, GTK_MESSAGE_WARNING, text, FALSE, FALSE);
+}
+
 static void
 forget_job (FbDialog *self)
 {
@@ -190,6 +207,7 @@ on_finished (FbJob *job, FbDialog *self)
 
   g_signal_handlers_disconnect_by_data (job, self);
   complete_parameters (self);
+  tell_loras (self);
   forget_job (self);
   show_chosen (self);                  /* a cancelled preview makes way for the last result */
   update_buttons (self);

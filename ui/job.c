@@ -3,6 +3,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "ui/model-file.h"
 #include "ui/procedure.h"
 
 static GVariant *
@@ -55,6 +56,35 @@ fb_job_get_results (FbJob *job)
     }
 
   return results;
+}
+
+char *
+fb_job_lora_text (GVariant *parameters, gboolean *all_matched)
+{
+  g_autoptr(GVariant) reports = g_variant_lookup_value (parameters, "lora-reports", G_VARIANT_TYPE ("a(siias)"));
+  g_autoptr(GString)  text    = g_string_new (NULL);
+  GVariantIter        iter;
+  const char         *path;
+  int                 n_matched, n_unmatched;
+
+  *all_matched = TRUE;
+  if (reports == NULL || g_variant_n_children (reports) == 0)
+    return NULL;
+
+  g_variant_iter_init (&iter, reports);
+  while (g_variant_iter_next (&iter, "(&sii@as)", &path, &n_matched, &n_unmatched, NULL))
+    {
+      g_autofree char *label = fb_model_file_label (path);
+
+      if (text->len > 0)
+        g_string_append_c (text, ' ');
+      if (n_unmatched > 0)
+        *all_matched = FALSE;
+      /* Translators: a LoRA file's name, how many of its tensors the model has, and how many there are */
+      g_string_append_printf (text, _("LoRA “%s”: %d of %d tensors fit the model."), label, n_matched, n_matched + n_unmatched);
+    }
+
+  return g_string_free (g_steal_pointer (&text), FALSE);
 }
 
 GStrv

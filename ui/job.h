@@ -21,6 +21,15 @@ FbJob *     fb_job_prepare (FbEngineClient *client, const char *kind, GVariant *
 /* (transfer full) (element-type FbResult): the pictures that have arrived */
 GPtrArray * fb_job_get_results (FbJob *job);
 
+/**
+ * fb_job_lora_text:
+ * @parameters: a{sv} of a finished job
+ * @all_matched: (out): whether every tensor of every LoRA found its place
+ *
+ * Returns: (transfer full) (nullable): how the LoRAs met the model, in words; %NULL without LoRAs
+ */
+char *      fb_job_lora_text (GVariant *parameters, gboolean *all_matched);
+
 /* (transfer full): the seeds of @results as text, for scripts */
 GStrv       fb_results_get_seeds (GPtrArray *results);
 

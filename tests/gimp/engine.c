@@ -1,7 +1,7 @@
 /* tests/gimp/engine.c: an engine without models, for what GIMP's side does with one. SPDX-License-Identifier: LGPL-3.0-or-later
  *
  * Its model "test" is 128 × 128 and takes 4 steps. A picture depends on prompt and seed, and follows the input as far as
- * the strength leaves it. A prompt that starts with "slow" takes a second a step, one that starts with "fail" fails, and one
+ * the strength leaves it; a LoRA meets it but for two tensors. A prompt that starts with "slow" takes a second a step, one that starts with "fail" fails, and one
  * that starts with "crash" kills the engine, each after the first step. There are no models while the file $FB_TEST_NO_MODELS exists.
  */
 #include <math.h>
@@ -172,6 +172,14 @@ run_steps (FbTask *task, GVariant *request, int picture, int count, gint64 seed,
   return TRUE;
 }
 
+static gboolean
+has_loras (GVariant *request)
+{
+  g_autoptr(GVariant) loras = g_variant_lookup_value (request, "loras", G_VARIANT_TYPE ("a(sd)"));
+
+  return loras != NULL && g_variant_n_children (loras) > 0;
+}
+
 static GVariant *
 run (FbTask *task, GError **error)
 {
@@ -195,6 +203,8 @@ run (FbTask *task, GError **error)
     }
   g_variant_dict_remove (&dict, "seed");
   g_variant_dict_insert (&dict, "model-hash", "s", "0123456789abcdef");
+  if (has_loras (request))
+    g_variant_dict_insert_value (&dict, "lora-reports", g_variant_new_parsed ("[('/loras/ink.safetensors', 190, 2, ['a', 'b'])]"));
 
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }

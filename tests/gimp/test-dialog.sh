@@ -28,11 +28,12 @@ check ()
 driver () { "$FB_DRIVER" "$@"; }
 shot ()   { import -window root "$FB_SHOTS/$1.png"; }
 
-# batch SCHEME: runs Script-Fu in the GIMP that is open
+# batch SCHEME: runs Script-Fu in the GIMP that is open, which answers before it is done
 batch ()
 {
   gdbus call --session --timeout 30 --dest org.gimp.GIMP.UI --object-path /org/gimp/GIMP/UI \
     --method org.gimp.GIMP.UI.BatchRun plug-in-script-fu-eval "$1" >/dev/null
+  sleep 1
 }
 # digest: layers and SHA-256 of the image that is open
 digest ()
@@ -54,14 +55,16 @@ preview_changed ()
 close_all ()
 {
   batch '(do ((i 1 (+ i 1))) ((> i 9)) (if (= 1 (car (gimp-display-id-is-valid i))) (gimp-display-delete i)))'
-  sleep 1
 }
 
 has_reason () { driver tell 'Negative prompt' | grep -q 'guidance is 1'; }
+# remembers NAME TEXT: whether a text says just this
+remembers () { [ "$(driver tell "$1" | cut -f1)" = "$2" ]; }
 no_message () { ! xdotool search --name '^GIMP Message$' >/dev/null 2>&1; }
 layers_are () { [ "$(digest | cut -d' ' -f1)" = "$1" ]; }
 is_as_before () { [ -n "$before" ] && [ "$(digest)" = "$before" ]; }
-focus () { xdotool search --onlyvisible --name "$1" windowactivate --sync >/dev/null; }
+# a window that is just opening would take the focus back
+focus () { sleep 1; xdotool search --onlyvisible --name "$1" windowactivate --sync >/dev/null; }
 
 gimp --no-data --no-fonts --batch-interpreter=plug-in-script-fu-eval -b '
   (let* ((image (car (gimp-image-new 400 300 RGB)))
@@ -131,10 +134,29 @@ driver type 'Prompt' 'red apple'
 check works-again driver press 'Generate'
 check finishes-again driver says 'Done'
 
+focus '^Generate$'
+xdotool key alt+o; sleep 0.5; xdotool key Return                # the mnemonic opens the list, its first entry is “ink”
+check takes-a-lora-from-the-keyboard driver enabled 'Strength of ink'
+check takes-its-strength driver set 'Strength of ink' 0.5
+check generates-with-it driver press 'Generate'
+check counts-what-fits driver says '190 of 192 tensors'
+shot 9-lora
+
+batch '(gimp-image-remove-layer 1 2)'
+check inserts-after-the-layer-was-deleted driver press 'Insert'
+check says-that-it-was-deleted driver says 'deleted meanwhile'
+batch '(gimp-image-convert-grayscale 1)'
+check inserts-after-the-type-changed driver press 'Insert'
+check says-that-it-became-gray driver says 'became grayscale'
+shot 10-gray
+check offers-to-insert-anyway driver press 'Insert Anyway'
+check says-that-it-did driver says 'Inserted as the layer'
+check adds-it layers_are 1
+
 close_all
 check inserts-into-a-closed-image driver press 'Insert'
 check says-that-it-was-closed driver says 'closed meanwhile'
-shot 9-closed
+shot 11-closed
 check offers-a-new-image driver press 'New Image'
 check takes-it driver says 'Inserted as the layer'
 focus '^Generate$'
@@ -148,9 +170,14 @@ driver menu 'Generate...'
 check opens-without-an-image driver open
 check explains-itself-without-a-model driver says 'There is no model yet'
 check works-without-an-image driver says 'No image is open'
-shot 10-no-model
+shot 12-no-model
+check remembers-the-prompt remembers 'Prompt' 'red apple'
+check remembers-the-lora driver enabled 'Strength of ink'
+check offers-a-reset driver press 'Reset'
+check resets driver press 'Reset to Factory Defaults'
+check forgets-the-prompt remembers 'Prompt' ''
 focus '^Generate$'
-xdotool key Escape
+xdotool key Escape Escape
 check closes-again driver gone
 check warns-of-nothing sh -c '! grep -E "^\(flashbrush-generate:.*(CRITICAL|WARNING)" "$1" | grep -v "gimp_flush(): error: Broken pipe"' sh "$scratch/log"
 echo "1..$n"
