@@ -18,6 +18,7 @@ configure_and_build='
     echo "$*" >"$dir/.dev-options"
     echo "dev: building" >&2
   fi
+  ninja -C "$dir" build.ninja >"$dir/.dev-setup.log" 2>&1 || { cat "$dir/.dev-setup.log" >&2; exit 1; }
   if [ -t 2 ]; then ninja -C "$dir" >&2; else ninja -C "$dir" --quiet >&2; fi
 '
 

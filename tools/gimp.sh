@@ -88,7 +88,7 @@ cmd_demo ()
 reason_in ()
 {
   local reason
-  reason=$(sed -n 's/^Error: \(Procedure execution of [a-z0-9-]* failed: \)\?//p' "$1" | head -n 1)
+  reason=$(sed -n 's/^Error: \(Procedure execution of [a-z0-9-]* failed[^:]*: \)\?//p' "$1" | head -n 1)
   reason=${reason%% }
   echo "${reason:-Its log says why: $1}"
 }

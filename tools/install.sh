@@ -1,7 +1,7 @@
 # tools/install.sh: installing into the system's GIMP. SPDX-License-Identifier: LGPL-3.0-or-later
 # shellcheck shell=bash
 
-release_dir=$here/build-release                               # apart from build/: it is built for another prefix
+release_dir=$build_dir-release                               # apart from build/: it is built for another prefix
 
 # install [--prefix DIR]: for everyone below /usr/local with the plug-ins in GIMP's own folder, or all of it below DIR
 cmd_install ()

@@ -81,7 +81,7 @@ fb_place_engine (void)
 {
   const char *given = g_getenv ("FLASHBRUSH_ENGINE");
 
-  return g_canonicalize_filename (given != NULL && *given != '\0' ? given : FB_LIBEXECDIR "/flashbrush-engine", NULL);
+  return g_canonicalize_filename (given != NULL && *given != '\0' ? given : FB_BINDIR "/flashbrush-engine", NULL);
 }
 
 char *
