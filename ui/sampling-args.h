@@ -13,7 +13,17 @@
 #define FB_ARGS_MODEL \
   FB_ARG_MODEL ("model", N_("_Model"), N_("Name of a model, or path of a file or folder; empty for the default"), "checkpoint"), \
   FB_ARG_LORAS ("loras", N_("L_oRAs"), N_("LoRA files that change the model, each as NAME=STRENGTH")), \
-  FB_ARG_MODEL ("vae", N_("Autoencoder"), N_("Replaces the model's own autoencoder (VAE); empty for its own"), "vae")
+  FB_ARG_MODEL ("vae", N_("Autoencoder"), N_("Replaces the model's own autoencoder (VAE); empty for its own"), "vae"), \
+  FB_ARG_MODEL ("taesd", N_("Tiny decoder"), N_("TAESD for previews and drafts; empty for the one beside the model or among yours"), "taesd")
+
+static const FbArgChoice fb_spacing_choices[] G_GNUC_UNUSED =
+{
+  { "auto",     N_("The model's or sampler's own") },
+  { "trailing", N_("Trailing") },
+  { "leading",  N_("Leading") },
+  { "linspace", N_("Linear") },
+  { NULL }
+};
 
 #define FB_ARGS_SAMPLING \
   FB_ARG_AUTO_INT ("steps", "n-steps", N_("S_teps"), N_("Denoising steps; 0 for the model's own number"), 1000), \
@@ -21,6 +31,7 @@
                       N_("How strictly the prompt is followed; 1 is without guidance and twice as fast, 0 the model's own value"), \
                       100.0), \
   FB_ARG_SAMPLER ("sampler", N_("Sampler"), N_("Name of the sampler; empty for the model's own")), \
+  FB_ARG_CHOICE ("timestep-spacing", N_("Timesteps"), N_("How the steps are spread between noise and picture"), "auto", fb_spacing_choices), \
   FB_ARG_INT ("clip-skip", N_("CLIP skip"), N_("Last layers of the text encoder to leave out"), 0, 11, 0), \
   FB_ARG_SEED ("seed", N_("See_d"), N_("Number that the noise is drawn from; -1 draws a new one each time"))
 

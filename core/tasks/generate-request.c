@@ -285,6 +285,8 @@ fb_generate_resolve (FbGenerate *request, FbModel *model, GError **error)
   const int          unit = MAX (8, info->scale_factor);
 
   fill_string (&request->sampler, info->sampler);
+  if (g_str_equal (request->timestep_spacing, "auto"))
+    *request->timestep_spacing = '\0';
   fill_string (&request->timestep_spacing, info->timestep_spacing);
   if (request->n_steps == 0)
     request->n_steps = info->n_steps;

@@ -66,7 +66,7 @@ typedef void (* FbProgressFunc) (const FbProgress *progress, gpointer user_data)
  * @clip_skip: last layers of the text encoder to leave out: 0 … 11, and not all of them
  * @init: (nullable): picture to start from, scaled to @width × @height
  * @strength: with @init: 0 keeps the picture, 1 ignores it; continuous
- * @timestep_spacing: "", "trailing", "leading" or "linspace"; "" for the sampler's own
+ * @timestep_spacing: "trailing", "leading" or "linspace"; "" or "auto" for the model's or the sampler's own
  * @preview, @decoder: what shows the steps and what makes the picture
  */
 typedef struct

@@ -48,7 +48,7 @@ static const FbArg input_args[] =
 static const char * const generate_rows[] =
 {
   "prompt", "negative-prompt", "model", "loras", "steps|guidance-scale", "width|height", "seed|count", "strength",
-  "destination", ">", "sampler", "clip-skip", "vae", "preview", "decoder", NULL
+  "destination", ">", "sampler", "timestep-spacing", "clip-skip", "vae", "taesd", "preview", "decoder", NULL
 };
 
 static const FbDialogLayout layout = { "generate", N_("Generate"), generate_args, generate_rows };
