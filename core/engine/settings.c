@@ -72,7 +72,7 @@ parse_memory (const char *key, const char *text, guint64 *bytes, GError **error)
             return TRUE;
           }
     }
-  return refuse (error, key, text, _("a size such as 6GB, or a share such as 50% of the available memory"));
+  return refuse (error, key, text, /* xgettext:no-c-format */ _("a size such as 6GB, or a share such as 50% of the available memory"));
 }
 
 static gboolean

@@ -49,6 +49,13 @@ GIMP3_DIRECTORY=$scratch/gimp timeout 120 gimp-console --no-interface --no-data 
 grep -qx 7 "$scratch/said"
 result /dev/install/gimp-finds-plug-in-engine-and-model-there $?
 
+if locale -a | grep -qi '^de_DE\.utf-\?8$'; then
+  LC_ALL=de_DE.UTF-8 "$prefix/bin/flashbrush-engine" --help | grep -q Befehle
+  result /dev/install/translations-are-found $?
+else
+  n=$((n + 1)); echo "ok $n /dev/install/translations-are-found # SKIP this system has no German locale"
+fi
+
 ./dev uninstall >&2 && [ -z "$(find "$prefix" -type f -o -type l)" ]
 result /dev/uninstall/leaves-no-file $?
 
