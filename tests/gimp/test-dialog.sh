@@ -13,7 +13,7 @@ if [ -z "${FB_TEST_SESSION:-}" ]; then
     [ $FB_TEST_SESSION -eq 3 ] || grep '^not ok' "$said" | sed "s/^/# session $FB_TEST_SESSION: /"
   done
   cat "$said"; rm -f "$said"
-  exit $status
+  exit "$status"
 fi
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/profile.sh"
