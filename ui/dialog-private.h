@@ -33,6 +33,7 @@ struct _FbDialog
   FbEngineClient       *client;
   FbEstimator          *estimator;
   gboolean              is_waiting;        /* a job is to start as soon as the settings are checked */
+  gboolean              lacks_models;      /* the engine knows none; a message says so until a file is chosen */
   gboolean              wants_another;     /* it, with a new seed whatever the form says */
 
   FbJob                *job;               /* NULL while idle */

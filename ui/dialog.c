@@ -89,8 +89,11 @@ on_estimate (FbDialog *self)
 static void
 on_config (FbDialog *self)
 {
+  g_autofree char *model = NULL;
+
   update_buttons (self);
-  if (self->job == NULL)
+  g_object_get (self->config, "model", &model, NULL);
+  if (self->job == NULL && (!self->lacks_models || (model != NULL && *model != '\0')))
     fb_dialog_hide_message (self);
 }
 
@@ -461,7 +464,8 @@ on_models (GObject *source, GAsyncResult *result, gpointer data)
   if (self->form == NULL || models == NULL)
     return;
   fb_form_set_models (self->form, models);
-  if (g_variant_n_children (models) == 0)
+  self->lacks_models = g_variant_n_children (models) == 0;
+  if (self->lacks_models)
     fb_dialog_show_message (self, GTK_MESSAGE_WARNING,
                   _("There is no model yet; choose a file with the button beside “Model”."), FALSE, FALSE);
 }
