@@ -99,7 +99,7 @@ reason_in ()
 run_gimp='
   set -eu
   log=$1; shift
-  if [ -n "${WAYLAND_DISPLAY:-}" ] || [ -n "${DISPLAY:-}" ]; then exec dbus-run-session -- gimp --new-instance "$@" 2>"$log"; fi
+  if [ -n "${WAYLAND_DISPLAY:-}" ] || [ -n "${DISPLAY:-}" ]; then exec dbus-run-session -- gimp --new-instance "$@" >"$log" 2>&1; fi
 
   number=$(mktemp)
   Xvfb -displayfd 9 -screen 0 1600x1000x24 -nolisten tcp 9>"$number" 2>/dev/null & server=$!
@@ -110,7 +110,7 @@ run_gimp='
   openbox >"$log" 2>&1 &
   echo "dev: there is no display, so GIMP opens on one without a screen, $DISPLAY; a look at it:" >&2
   echo "dev:   DISPLAY=$DISPLAY ./dev shell import -window root screenshot.png" >&2
-  dbus-run-session -- gimp --new-instance "$@" 2>"$log"
+  dbus-run-session -- gimp --new-instance "$@" >"$log" 2>&1
 '
 
 # gimp [FILE...]: GIMP's window with our plug-ins in Filters > Flashbrush
