@@ -66,6 +66,7 @@ struct FbDevice
   const gint        *cancel_flag;
   size_t             bytes_in_use;
   size_t             bytes_peak;
+  guint64            n_tensors;      /* made so far */
 };
 
 struct FbWeight
