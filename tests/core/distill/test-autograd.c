@@ -1,4 +1,4 @@
-/* tests/core/test-autograd.c: gradients of whole networks against PyTorch's autograd. SPDX-License-Identifier: LGPL-3.0-or-later
+/* tests/core/distill/test-autograd.c: gradients of whole networks against PyTorch's autograd. SPDX-License-Identifier: LGPL-3.0-or-later
  * Inputs, outputs and gradients come from tests/golden/gradients/make.py; the networks are those of tests/golden/models. */
 #include <math.h>
 #include <string.h>
