@@ -471,6 +471,8 @@ main (int argc, char **argv)
   {
     { "reference", FB_DTYPE_F32  },
     { "reference", FB_DTYPE_BF16 },
+    { "cpu",       FB_DTYPE_F32  },
+    { "cpu",       FB_DTYPE_BF16 },
   };
 
   g_test_init (&argc, &argv, NULL);

@@ -290,6 +290,7 @@ test_published_size (gconstpointer device)
 int
 main (int argc, char **argv)
 {
+  static const char * const devices[] = { "reference", "cpu" };
   static const struct { const char *name; void (* run) (gconstpointer device); } tests[] =
   {
     { "lora-set/hangs-on-what-its-targets-name",  test_targets           },
@@ -303,12 +304,13 @@ main (int argc, char **argv)
 
   g_test_init (&argc, &argv, NULL);
 
-  for (gsize i = 0; i < G_N_ELEMENTS (tests); i++)
-    {
-      g_autofree char *path = g_strdup_printf ("/core/distill/%s", tests[i].name);
+  for (gsize d = 0; d < G_N_ELEMENTS (devices); d++)
+    for (gsize i = 0; i < G_N_ELEMENTS (tests); i++)
+      {
+        g_autofree char *path = g_strdup_printf ("/core/distill/%s/%s", tests[i].name, devices[d]);
 
-      g_test_add_data_func (path, "reference", tests[i].run);
-    }
+        g_test_add_data_func (path, devices[d], tests[i].run);
+      }
 
   return g_test_run ();
 }
