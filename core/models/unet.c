@@ -256,14 +256,16 @@ static FbTensor *
 time_embedding (FbContext *ctx, const FbUnet *m, const FbUnetConditions *conditions, int n)
 {
   const FbUnetConfig *c       = &m->config;
-  const int           shape[] = { c->time_id_width > 0 ? n : 1, c->block_channels[0] };
+  const gboolean      shared  = c->time_id_width == 0 && conditions->timesteps == NULL;
+  const int           shape[] = { shared ? 1 : n, c->block_channels[0] };
   g_autofree float   *rows    = g_new (float, (size_t) shape[0] * shape[1]);
   FbTensor           *temb;
 
   fb_nn_scope_begin (ctx);
 
   for (int i = 0; i < shape[0]; i++)
-    fb_unet_sinusoid (conditions->timestep, shape[1], c->flip_sin_to_cos, c->frequency_shift, rows + (size_t) i * shape[1]);
+    fb_unet_sinusoid (conditions->timesteps != NULL ? conditions->timesteps[i] : conditions->timestep, shape[1], c->flip_sin_to_cos,
+                      c->frequency_shift, rows + (size_t) i * shape[1]);
   temb = fb_nn_upload (ctx, fb_nn_dtype (ctx), rows, 2, shape);
   temb = fb_nn_linear (ctx, &m->time2, fb_nn_linear_act (ctx, &m->time1, temb, FB_ACT_SILU));
 

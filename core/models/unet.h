@@ -51,7 +51,8 @@ const FbUnetConfig * fb_unet_config (const FbUnet *m);
 
 /**
  * FbUnetConditions: what a step is conditioned on besides the latents
- * @timestep: 0 … 999, may lie between two
+ * @timestep: 0 … 999, may lie between two; of all pictures
+ * @timesteps: (nullable): [N], host: one for each picture instead
  * @context: [N, S, context_width]
  * @class_label: with n_class_labels
  * @pooled, @time_ids: with time_id_width: host f32, [N, pooled width] and [N, 6]
@@ -59,6 +60,7 @@ const FbUnetConfig * fb_unet_config (const FbUnet *m);
 typedef struct
 {
   float        timestep;
+  const float *timesteps;
   FbTensor    *context;
   int          class_label;
   const float *pooled;
