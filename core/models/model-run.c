@@ -127,7 +127,8 @@ fb_model_denoise (FbModel *model, const FbDenoise *request, float *out, GCancell
   FbTensor        *latents, *prediction;
   FbModelCall      call;
 
-  fb_params_set_odd_sizes (fb_unet_params (model->unet), fb_unet_halves_oddly (model->unet, request->height, request->width));
+  fb_params_set_odd_sizes (fb_unet_params (model->unet),
+                           model->plain_kernels || fb_unet_halves_oddly (model->unet, request->height, request->width));
   if (!fb_model_begin (&call, model, FB_MODEL_UNET, cancellable, error))
     return FALSE;
 

@@ -6,7 +6,9 @@
 #include "kernels/device.h"
 
 typedef struct FbClipTokenizer FbClipTokenizer;     /* core/text/clip-tokenizer.h */
+typedef struct FbContext       FbContext;           /* core/nn/nn.h */
 typedef struct FbSchedule      FbSchedule;          /* core/samplers/schedule.h */
+typedef struct FbUnet          FbUnet;              /* core/models/unet.h */
 
 /**
  * FbModel: a checkpoint (diffusers folder or single file) with tokenizer, text encoder, UNet, autoencoder and, if found, TAESD.
@@ -231,3 +233,12 @@ gboolean     fb_model_preview_linear (FbModel *model, const float *latents, int 
  */
 guint64      fb_model_weight_bytes     (FbModel *model, FbModelPart part);
 guint64      fb_model_activation_bytes (FbModel *model, FbModelPart part, int n, int height, int width);
+
+/**
+ * fb_model_unet, fb_model_context: (transfer none): the network itself and the context that the calls above compute in, for training: what is
+ *   enabled there (a LoRA branch) they see too. The context changes with fb_model_set_dtype().
+ * fb_model_set_plain_kernels: whether the UNet is loaded without folded kernels, which have no gradients; before fb_model_load()
+ */
+FbUnet *     fb_model_unet              (FbModel *model);
+FbContext *  fb_model_context           (FbModel *model);
+void         fb_model_set_plain_kernels (FbModel *model, gboolean plain);
