@@ -15,6 +15,14 @@ check_sizes (const FbTensor *out, const FbTensor *x, const int *kernel, const Fb
   g_assert (out->shape[2] == (x->shape[2] * p->upsample + p->pad_left + p->pad_right - kernel[3]) / p->stride + 1);
 }
 
+static void
+check_weight (FbDevice *dev, const FbWeight *weight, const FbConv2dParams *p)
+{
+  g_assert (weight->dev == dev && weight->kind != FB_WEIGHT_LINEAR);
+  if (weight->kind == FB_WEIGHT_CONV2D_UPSAMPLE)
+    g_assert (p->upsample == 2 && p->pad_top == 1 && p->pad_left == 1 && p->pad_bottom == 1 && p->pad_right == 1);
+}
+
 void
 fb_op_conv2d (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbWeight *weight, const FbTensor *bias,
               const FbTensor *residual, const FbConv2dParams *params, FbActivation act)
@@ -22,9 +30,7 @@ fb_op_conv2d (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbWeight *w
   const FbTensor       *tensors[] = { out, x, bias, residual };
   const FbConv2dParams *p         = params;
 
-  g_assert (weight->dev == dev && weight->kind != FB_WEIGHT_LINEAR);
-  if (weight->kind == FB_WEIGHT_CONV2D_UPSAMPLE)
-    g_assert (p->upsample == 2 && p->pad_top == 1 && p->pad_left == 1 && p->pad_bottom == 1 && p->pad_right == 1);
+  check_weight (dev, weight, p);
   check_sizes (out, x, weight->shape, p);
   g_assert (x->dtype == weight->dtype && (out->dtype == weight->dtype || out->dtype == FB_DTYPE_F32));
   if (bias != NULL)
@@ -46,7 +52,7 @@ fb_op_conv2d_backward_input (FbDevice *dev, FbTensor *dx, const FbTensor *dy, co
   const FbTensor       *tensors[] = { dx, dy, sum };
   const FbConv2dParams *p         = params;
 
-  g_assert (weight->dev == dev && weight->kind == FB_WEIGHT_CONV2D);
+  check_weight (dev, weight, p);
   check_sizes (dy, dx, weight->shape, p);
   g_assert (MAX (p->pad_top, p->pad_bottom) < weight->shape[2] && MAX (p->pad_left, p->pad_right) < weight->shape[3]);
   g_assert (dx->dtype == weight->dtype && dy->dtype == weight->dtype);

@@ -37,7 +37,7 @@ void fb_op_conv2d (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbWeig
  * fb_op_conv2d_backward_input:
  * @dx: [N, H, W, Cin], dtype of @weight; overwritten
  * @dy: [N, Ho, Wo, Cout], dtype of @weight: gradient of conv (x, weight); sizes as in fb_op_conv2d()
- * @weight: conv kernel [Cout, Cin, kH, kW]; of %FB_WEIGHT_CONV2D: one that may be folded has no backward
+ * @weight: conv kernel [Cout, Cin, kH, kW]
  * @params: those of the forward call; no padding is wider than the kernel less one
  * @sum: (nullable): shape and dtype of @dx, added: what other uses of x gave already; may be @dx itself
  *

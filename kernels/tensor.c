@@ -71,7 +71,7 @@ fb_tensor_view (FbTensor *t, int n_dims, const int *shape, size_t first_element)
 
   view->data = t->data != NULL ? (char *) t->data + skip : NULL;
   view->base = fb_tensor_ref (t->base != NULL ? t->base : t);
-  view->id   = t->id;
+  view->id   = view->n_bytes == t->n_bytes ? t->id : ++t->dev->n_tensors;
   return view;
 }
 

@@ -256,8 +256,7 @@ static FbTensor *
 time_embedding (FbContext *ctx, const FbUnet *m, const FbUnetConditions *conditions, int n)
 {
   const FbUnetConfig *c       = &m->config;
-  const gboolean      shared  = c->time_id_width == 0 && conditions->timesteps == NULL;
-  const int           shape[] = { shared ? 1 : n, c->block_channels[0] };
+  const int           shape[] = { c->time_id_width > 0 || conditions->timesteps != NULL ? n : 1, c->block_channels[0] };
   g_autofree float   *rows    = g_new (float, (size_t) shape[0] * shape[1]);
   FbTensor           *temb;
 

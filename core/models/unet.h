@@ -51,8 +51,8 @@ const FbUnetConfig * fb_unet_config (const FbUnet *m);
 
 /**
  * FbUnetConditions: what a step is conditioned on besides the latents
- * @timestep: 0 … 999, may lie between two; of all pictures
- * @timesteps: (nullable): [N], host: one for each picture instead
+ * @timestep: 0 … 999, may lie between two
+ * @timesteps: (nullable): [N], one per picture, instead of @timestep
  * @context: [N, S, context_width]
  * @class_label: with n_class_labels
  * @pooled, @time_ids: with time_id_width: host f32, [N, pooled width] and [N, 6]

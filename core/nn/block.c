@@ -53,7 +53,7 @@ run_again (FbTape *outer, const FbNode *node, Block *block)
     {
       inputs[i] = block->inputs[i];
       if (node->inputs[i].id != 0)
-        fb_tape_watch (block->tape, inputs[i]);
+        fb_tape_watch_variable (block->tape, &node->inputs[i]);
     }
 
   fb_nn_scope_begin (block->ctx);
@@ -81,16 +81,35 @@ block_backward (FbTape *tape, const FbNode *node, FbTensor *dy)
       }
 }
 
+/* Takes over @inner, to walk back later, or keeps @inputs, to run again. */
+static void
+keep (FbNode *node, FbTape *inner, gboolean keeps, FbTensor **inputs)
+{
+  Block *block = node->settings;
+
+  node->clear_settings = block_clear;
+  block->out = node->out;
+  if (keeps)
+    {
+      block->tape = inner;
+      return;
+    }
+
+  for (int i = 0; i < block->n_inputs; i++)
+    block->inputs[i] = inputs[i] != NULL ? fb_tensor_ref (inputs[i]) : NULL;
+  fb_tape_free (inner);
+}
+
 FbTensor *
 fb_nn_block (FbContext *ctx, FbBlockFunc forward, const void *layer, FbTensor **inputs, int n_inputs)
 {
-  Block    block = { .ctx = ctx, .forward = forward, .layer = layer, .n_inputs = n_inputs, .lora_enabled = ctx->lora_enabled };
-  gboolean keeps;
-  FbTape  *inner;
-  FbNode  *node;
-  FbTensor *out;
+  const Block block = { .ctx = ctx, .forward = forward, .layer = layer, .n_inputs = n_inputs, .lora_enabled = ctx->lora_enabled };
+  gboolean    keeps;
+  FbTape     *inner;
+  FbNode     *node = NULL;
+  FbTensor   *out;
 
-  g_assert (n_inputs <= FB_NODE_INPUTS);
+  g_assert (n_inputs >= 1 && n_inputs <= FB_NODE_INPUTS);
 
   if (ctx->tape == NULL)
     return forward (ctx, layer, inputs);
@@ -102,23 +121,12 @@ fb_nn_block (FbContext *ctx, FbBlockFunc forward, const void *layer, FbTensor **
       fb_tape_watch (inner, inputs[i]);
   out = run_on (inner, &block, inputs);
 
-  node = fb_tape_reaches (inner, out) ? fb_tape_record (ctx, block_backward, out, inputs, n_inputs, &block, sizeof block) : NULL;
-  if (node == NULL)
-    {
-      fb_tape_free (inner);
-      return out;
-    }
-
-  node->clear_settings = block_clear;
-  ((Block *) node->settings)->out = node->out;
-  if (keeps)
-    ((Block *) node->settings)->tape = inner;
+  if (fb_tape_reaches (inner, out))
+    node = fb_tape_record (ctx, block_backward, out, inputs, n_inputs, &block, sizeof block);
+  if (node != NULL)
+    keep (node, inner, keeps, inputs);
   else
-    {
-      for (int i = 0; i < n_inputs; i++)
-        ((Block *) node->settings)->inputs[i] = inputs[i] != NULL ? fb_tensor_ref (inputs[i]) : NULL;
-      fb_tape_free (inner);
-    }
+    fb_tape_free (inner);
 
   return out;
 }

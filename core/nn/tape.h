@@ -26,7 +26,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbTape, fb_tape_free)
 /* From here on no layer trains on this tape: gradients of watched tensors only, as for a loss that looks through a network. */
 void       fb_tape_freeze (FbTape *tape);
 
-/* Makes @x a leaf: fb_tape_gradient() will know its gradient. Views of a tensor are the tensor. */
+/* Makes @x a leaf: fb_tape_gradient() will know its gradient. A view of all of a tensor is the tensor. */
 void       fb_tape_watch (FbTape *tape, const FbTensor *x);
 
 /* Whether @x leads back to a watched tensor or to a layer that trains; where not, its backward has nothing to do. */

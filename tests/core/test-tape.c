@@ -711,6 +711,46 @@ test_cast (void)
   test_free (t);
 }
 
+/* Cancelled on the way: no crash, the device says so, and everything is given back. */
+static void
+test_cancelled (void)
+{
+  Test              *t    = test_new (&network_case, "reference", FB_DTYPE_F64);
+  g_autoptr(GError)  error = NULL;
+  gint               flag  = 0;
+  FbTape            *tape;
+  FbTensor          *y;
+
+  network_init (t);
+  for (int when = 0; when < 3; when++)
+    {
+      g_autoptr(FbTensor) dy = NULL;
+
+      fb_device_set_cancel_flag (t->dev, &flag);
+      flag = when == 0;
+      tape = fb_tape_new (t->dev, 0);
+      fb_tape_watch (tape, t->x[0]);
+      fb_nn_set_tape (t->ctx, tape);
+      y = network (t);
+      fb_nn_set_tape (t->ctx, NULL);
+      flag = when == 1;
+      dy = fb_tensor_new (t->dev, y->dtype, y->n_dims, y->shape);
+      if (when == 2)
+        zero (dy);
+      fb_tape_backward (tape, y, dy);
+      fb_tape_free (tape);
+      fb_nn_reset (t->ctx);
+      if (when < 2)
+        {
+          g_assert_false (fb_device_check (t->dev, &error));
+          g_assert_error (error, FB_DEVICE_ERROR, FB_DEVICE_ERROR_CANCELLED);
+          g_clear_error (&error);
+        }
+      fb_device_set_cancel_flag (t->dev, NULL);
+    }
+  test_free (t);
+}
+
 static const Case cases[] =
 {
   { "linear-with-residual",       linear_init,      linear_add      },
@@ -752,6 +792,7 @@ main (int argc, char **argv)
   g_test_add_func ("/core/nn/tape/keeps-nothing-that-is-not-wanted", test_nothing_wanted);
   g_test_add_func ("/core/nn/tape/frozen-trains-nothing", test_frozen);
   g_test_add_func ("/core/nn/tape/spans-contexts-of-two-types", test_cast);
+  g_test_add_func ("/core/nn/tape/stops-when-cancelled", test_cancelled);
 
   return g_test_run ();
 }

@@ -5,7 +5,8 @@ Usage: python make.py          (diffusers 0.42.1, peft 0.21.2, torch 2.15 on the
   unet.safetensors           the UNets of ../models with LoRA (rank 2, alpha 3) at weights that are not zero: 0.3 (A) or 0.2 (B) · sin of
                              formula() with the sum of the name's bytes; inputs, output y, its gradient dy, and what autograd makes of that:
                              <case>.d.<PATH>.lora_A.weight and so on, <case>.dx for the latents; <case>.features with .logits, .dlogits, .features.dx: the frozen network up to its mid block with a
-                             discriminator on it
+                             discriminator on it; X.bf16: ‖bf16 − f64‖ / ‖f64‖ of PyTorch's own run in bf16 (d.bf16: of all LoRA gradients as one vector; the
+                             discriminator stays in f64)
   discriminator.safetensors  heads of several sizes, their weights from the formula in formula(); of a gradient of n values every ceil(n / 512)th
 
 Computed in f64 with weights that are exact in f32, stored in f32, channels last. Tolerance for f32: 1e-3 of a tensor's norm, which leaves room
@@ -85,35 +86,57 @@ def unet_case(out, case, path, targets, n, h, w, timestep, tokens, **extra):
         p.requires_grad_(True)
 
     c = unet.config
-    x = single(torch.randn(n, c.in_channels, h, w)).requires_grad_(True)
+    x = single(torch.randn(n, c.in_channels, h, w))
     context = single(torch.randn(n, tokens, c.cross_attention_dim))
     labels = torch.full((n,), extra["class_label"]) if "class_label" in extra else None
     added = {k: single(extra[k]) for k in ("text_embeds", "time_ids") if k in extra}
     out |= {f"{case}.x": last(x), f"{case}.context": last(context), f"{case}.timestep": torch.tensor([float(timestep)])}
     out |= {f"{case}.{k}": v.float() for k, v in added.items()}
 
-    def run(x):
-        return unet(x, timestep, context, class_labels=labels, added_cond_kwargs=added or None).sample
+    def student(dtype):
+        """output, gradients of the latents and of what trains"""
+        model, given = unet.to(dtype), x.detach().to(dtype).requires_grad_(True)
+        y = model(given, timestep, context.to(dtype), class_labels=labels, added_cond_kwargs={k: v.to(dtype) for k, v in added.items()} or None).sample
+        return y, *torch.autograd.grad((y * dy.to(dtype)).sum(), [given, *trained.values()])
 
-    y = run(x)
-    dy = single(torch.randn(y.shape))
-    gradients = torch.autograd.grad((y * dy).sum(), [x, *trained.values()])
-    out |= {f"{case}.y": last(y), f"{case}.dy": last(dy), f"{case}.dx": last(gradients[0])}
-    for k, g in zip(trained, gradients[1:]):
+    def through_features(dtype):
+        """features, logits and the gradient of the latents"""
+        model, given, kept = unet.to(dtype), x.detach().to(dtype).requires_grad_(True), {}
+        hook = model.mid_block.register_forward_hook(lambda module, args, output: kept.update(features=output))
+        model(given, timestep, context.to(dtype), class_labels=labels, added_cond_kwargs={k: v.to(dtype) for k, v in added.items()} or None)
+        hook.remove()
+        logits = head(kept["features"].double())
+        return kept["features"], logits, *torch.autograd.grad((logits * dlogits).sum(), given)
+
+    def both(f):
+        """f in f64, and how far PyTorch's bf16 is from that, for each of its results"""
+        weights = {k: v.clone() for k, v in unet.state_dict().items()}
+        want = [t.detach().clone() for t in f(torch.float64)]
+        low = [t.detach().double() for t in f(torch.bfloat16)]
+        unet.to(torch.float64).load_state_dict(weights)
+        return want, low
+
+    def error(low, want):
+        return ((low - want).norm() / want.norm()).float().reshape(1)
+
+    def flat(tensors):
+        return torch.cat([t.flatten() for t in tensors])
+
+    dy = single(torch.randn(n, c.out_channels, h, w))
+    (y, dx, *gradients), (y_low, dx_low, *low) = both(student)
+    out |= {f"{case}.y": last(y), f"{case}.dy": last(dy), f"{case}.dx": last(dx), f"{case}.y.bf16": error(y_low, y),
+            f"{case}.dx.bf16": error(dx_low, dx), f"{case}.d.bf16": error(flat(low), flat(gradients))}
+    for k, g in zip(trained, gradients):
         out[f"{case}.d.{k}"] = last(g)
 
     unet.disable_adapters()
-    kept = {}
-    unet.mid_block.register_forward_hook(lambda module, args, output: kept.update(features=output))
-    run(x)
-    features = kept["features"]
-    head = Discriminator(features.shape[1], min(features.shape[2:]))
-    logits = head(features)
-    dlogits = single(torch.randn(n))
-    dx, = torch.autograd.grad((logits * dlogits).sum(), x)
-    out |= {f"{case}.features": last(features), f"{case}.features.logits": logits.detach().float(), f"{case}.features.dlogits": dlogits.float(),
-            f"{case}.features.dx": last(dx)}
-    print(case, "y", y.std().item(), "dx", gradients[0].norm().item(), "features", features.std().item(), "dx", dx.norm().item())
+    size = [max(1, -(-side // 2 ** (len(c.block_out_channels) - 1))) for side in (h, w)]
+    head, dlogits = Discriminator(c.block_out_channels[-1], min(size)), single(torch.randn(n))
+    (features, logits, dx), (features_low, _, dx_low) = both(through_features)
+    assert list(features.shape[2:]) == size
+    out |= {f"{case}.features": last(features), f"{case}.features.logits": logits.float(), f"{case}.features.dlogits": dlogits.float(),
+            f"{case}.features.dx": last(dx), f"{case}.features.bf16": error(features_low, features), f"{case}.features.dx.bf16": error(dx_low, dx)}
+    print(case, {k[len(case) + 1:]: round(v.item(), 4) for k, v in out.items() if k.startswith(case) and k.endswith("bf16")})
 
 
 def head_case(out, name, channels, side, h, w):
