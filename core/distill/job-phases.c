@@ -128,6 +128,13 @@ stretch (FbDistillJob *job)
     }
 }
 
+void
+fb_distill_job_set_steps (FbDistillJob *job, int steps)
+{
+  job->steps = steps;
+  stretch (job);
+}
+
 static gboolean
 read_modes (FbDistillJob *job, FbPhase *phase, JsonNode *node, const char *field, GError **error)
 {

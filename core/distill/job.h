@@ -111,6 +111,9 @@ const char * const * fb_distill_presets (void);
 /* (transfer full): a job with a preset's settings, without teacher and data; %NULL with FIELD and the nearest names */
 FbDistillJob * fb_distill_job_new_preset (const char *preset, GError **error);
 
+/* Changes the number of steps; the phases keep their shares. */
+void           fb_distill_job_set_steps (FbDistillJob *job, int steps);
+
 /* (transfer none): the preset that suits a family of models and its size in pixels */
 const char *   fb_distill_preset_for (const char *family, int size);
 

@@ -122,7 +122,7 @@ gboolean
 fb_model_denoise (FbModel *model, const FbDenoise *request, float *out, GCancellable *cancellable, GError **error)
 {
   const int        shape[]    = { request->n, request->height, request->width, model->info.unet_channels };
-  FbUnetConditions conditions = { .timestep = request->timestep, .class_label = request->class_label,
+  FbUnetConditions conditions = { .timestep = request->timestep, .timesteps = request->timesteps, .class_label = request->class_label,
                                   .pooled = request->pooled, .time_ids = request->time_ids };
   FbTensor        *latents, *prediction;
   FbModelCall      call;

@@ -153,7 +153,8 @@ gboolean     fb_model_encode_text (FbModel *model, const int *ids, int n_chunks,
  * @latents: [n, height, width, unet_channels], already scaled as the sampler says
  * @n: pictures in the batch; for guidance, both halves in one call
  * @height, @width: in latent pixels, ≥ 1
- * @timestep: 0 … 999, may lie between two
+ * @timestep: 0 … 999, may lie between two; of all pictures
+ * @timesteps: (nullable): [n], one for each picture instead
  * @context: [n, n_tokens, context_width]; kept on the device from call to call while its values stay the same
  * @class_label: the x4 upscaler's noise level; others ignore it
  * @pooled, @time_ids: (nullable): [n, pooled width] and [n, 6]; SDXL only
@@ -163,6 +164,7 @@ typedef struct
   const float *latents;
   int          n, height, width;
   float        timestep;
+  const float *timesteps;
   const float *context;
   int          n_tokens;
   int          class_label;
