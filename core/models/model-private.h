@@ -37,6 +37,7 @@ struct FbModel
   FbVaeEncoder    *encoder;
   FbVaeDecoder    *decoder;
   FbTaesdDecoder  *taesd;
+  FbTaesdEncoder  *taesd_encoder;                           /* NULL where the file lacks it */
 
   FbModelLoras    *loras;                                   /* NULL = none yet */
   FbLoraTarget     lora_targets[2];
