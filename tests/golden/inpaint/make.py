@@ -29,6 +29,9 @@ with torch.no_grad():
 nine.half()
 shutil.rmtree(os.path.join(here, "unet-9"), ignore_errors=True)
 nine.save_pretrained(os.path.join(here, "unet-9"))
+config = os.path.join(here, "unet-9", "config.json")
+settings = {k: v for k, v in json.load(open(config)).items() if k != "_name_or_path"}      # a path of this machine
+json.dump(settings, open(config, "w"), indent=2)
 nine.float().eval()
 
 W, H = 48, 40
