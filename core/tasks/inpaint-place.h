@@ -68,7 +68,8 @@ typedef struct
  */
 gboolean fb_inpaint_context  (const FbInpaintPlace *place, FbRect *context);
 
-/* what a negative strength stands for: 1, and 0.4 for FB_INPAINT_REFINE */
+/* what a negative strength stands for here: 1, and 0.4 for FB_INPAINT_REFINE; the job itself knows the model, and takes 0.4 for FB_INPAINT_REMOVE with
+ * an ordinary one, too, after the hole has been filled from its border */
 double   fb_inpaint_strength (FbInpaintUse use);
 
 /**

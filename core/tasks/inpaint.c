@@ -294,7 +294,8 @@ copy_rgb (const FbImage *image)
 static gboolean
 draw_piece (Run *run, const FbPiece *piece, FbTorchRandom *random, GError **error)
 {
-  const FbInpaint   *r      = run->request;
+  const FbInpaint   *r       = run->request;
+  const gboolean     goes_on = r->use == FB_INPAINT_REMOVE || r->use == FB_INPAINT_EXPAND;
   g_autoptr(FbImage) given  = fb_piece_take (piece, r->image);
   g_autoptr(FbImage) mask   = take_mask (run, piece);
   g_autofree float  *known  = g_new (float, (size_t) piece->width * piece->height);
@@ -307,14 +308,15 @@ draw_piece (Run *run, const FbPiece *piece, FbTorchRandom *random, GError **erro
     return no_memory (error, r->image);
 
   hole = fb_hole_new (mask->pixels, piece->width, piece->height);
-  fb_hole_fill (hole, r->fill, fb_inpaint_whole (r->generate->strength), r->use == FB_INPAINT_BACKGROUND, filled);
+  fb_hole_fill (hole, r->fill, fb_inpaint_whole (r->use, r->generate->strength), r->use == FB_INPAINT_BACKGROUND, filled);
   drawn = fb_inpaint_draw (&run->job, r, image, filled, mask->pixels, random, error);
   if (drawn == NULL)
     return FALSE;
   if (r->match_colours)
     {
       weigh (piece, mask, known);
-      fb_match_colours (drawn, image, known, hole);
+      fb_match_colours (drawn, image, known, goes_on ? NULL : hole);
+      fb_match_seam (drawn, image, known, goes_on ? NULL : hole);
     }
   if (run->preview != NULL)
     put (run, piece, drawn, run->preview);                      /* later pieces' previews show this one finished */
