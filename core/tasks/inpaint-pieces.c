@@ -317,7 +317,7 @@ fb_piece_take (const FbPiece *piece, const FbImage *image)
 }
 
 FbImage *
-fb_piece_give (const FbPiece *piece, const FbImage *picture, int width, int height)
+fb_piece_give (const FbPiece *piece, const FbImage *picture, int width, int height, FbRect wanted)
 {
   double             x = (double) picture->width / piece->width;
   double             y = (double) picture->height / piece->height;
@@ -331,5 +331,5 @@ fb_piece_give (const FbPiece *piece, const FbImage *picture, int width, int heig
   r.height = MIN (r.height, picture->height - r.y);
   part     = cut (picture, r);
 
-  return part != NULL ? fb_image_resize (part, width, height) : NULL;
+  return part != NULL ? fb_image_resize_part (part, width, height, wanted.x, wanted.y, wanted.width, wanted.height) : NULL;
 }

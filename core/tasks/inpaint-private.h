@@ -126,8 +126,8 @@ void       fb_piece_fit   (FbPiece *piece, int native, int resolution);
  * transparent beside them */
 FbImage *  fb_piece_take  (const FbPiece *piece, const FbImage *image);
 
-/* (transfer full): the crop's part of a picture of the network's shape, at @width × @height; %NULL when memory runs out */
-FbImage *  fb_piece_give  (const FbPiece *piece, const FbImage *picture, int width, int height);
+/* (transfer full): of the crop's part of a picture of the network's shape, at @width × @height, what lies in @part; %NULL when memory runs out */
+FbImage *  fb_piece_give  (const FbPiece *piece, const FbImage *picture, int width, int height, FbRect part);
 
 /* --- fill: core/tasks/inpaint-fill.c --------------------------------------------------------------------------------- */
 

@@ -90,10 +90,11 @@ canvas_new (int megapixels)
   return canvas;
 }
 
+/* large enough that its context does not depend on the canvas */
 static FbRect
 mask_of (const Canvas *canvas)
 {
-  return (FbRect) { canvas->width / 2 - 200, canvas->height / 2 - 150, 400, 300 };
+  return (FbRect) { canvas->width / 2 - 350, canvas->height / 2 - 250, 700, 500 };
 }
 
 /* (transfer full): the request for what lies in the middle of @canvas, read as far as its context goes */

@@ -300,7 +300,7 @@ test_a_crop_comes_back_as_it_went (void)
   g_autoptr(FbImage) image = (state = 5, random_picture (100, 80, 1.0f));
   FbPiece            piece = { .crop = { 10, 20, 64, 48 }, .width = 64, .height = 64, .inner = { 0, 8, 64, 48 } };
   g_autoptr(FbImage) taken = fb_piece_take (&piece, image);
-  g_autoptr(FbImage) given = fb_piece_give (&piece, taken, 64, 48);
+  g_autoptr(FbImage) given = fb_piece_give (&piece, taken, 64, 48, (FbRect) { 0, 0, 64, 48 });
 
   for (int y = 0; y < 48; y++)
     for (int i = 0; i < 64 * 3; i++)
