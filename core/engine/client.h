@@ -118,8 +118,8 @@ G_DECLARE_FINAL_TYPE (FbJob, fb_job, FB, JOB, GObject)
  *     "masked-latents", "differential"), "fill" s ("auto", "original", "neutral", "blur", "border", "noise"), "resolution" i, "feather" d, "grow" d,
  *     "blend" d, "match-colours" b, as core/tasks/inpaint.h explains them; "strength" is negative for the use's own. Pictures "image" (RGB or
  *     RGBA) and "mask" (1 channel), of the context's size, see fb_inpaint_context(). The job's pictures and previews are RGBA with the composite
- *     mask as alpha and cover the context. The mask is sent as painted: for "background" the engine inverts it. An estimate needs no
- *     pictures; its "width" and "height" are the model's own size.
+ *     mask as alpha and cover the context. The mask is sent as painted: for "background" the engine inverts it. Both may be sent at a lower scale, for a
+ *     draft: the result then comes in that size. An estimate needs no pictures; its "width" and "height" are the model's own size.
  *   "load", "verify": "model" s, and for "load" also "vae", "taesd", "loras", "dtype". "unload": "model" s, absent for all.
  */
 FbJob *        fb_job_new         (FbEngineClient *client, const char *kind, GVariant *request);

@@ -124,10 +124,10 @@ void       fb_piece_fit   (FbPiece *piece, int native, int resolution);
 
 /* (transfer full): @image's crop as the network's picture; %NULL when memory runs out. RGBA gives RGBA, its colours not darkened by what is
  * transparent beside them */
-FbImage *  fb_piece_take  (const FbPiece *piece, const FbImage *image);
+FbImage *  fb_piece_take  (const FbPiece *piece, FbImage *image);
 
 /* (transfer full): of the crop's part of a picture of the network's shape, at @width × @height, what lies in @part; %NULL when memory runs out */
-FbImage *  fb_piece_give  (const FbPiece *piece, const FbImage *picture, int width, int height, FbRect part);
+FbImage *  fb_piece_give  (const FbPiece *piece, FbImage *picture, int width, int height, FbRect part);
 
 /* --- fill: core/tasks/inpaint-fill.c --------------------------------------------------------------------------------- */
 

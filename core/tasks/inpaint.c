@@ -186,7 +186,7 @@ drawn_bounds (const Run *run, const FbImage *onto, FbRect area, double fx, doubl
 /* Draws @picture, of the network's shape, into @run's result or preview, @onto: only where its piece owns what the mask lets through.
  * FALSE when memory runs out. */
 static gboolean
-put (const Run *run, const FbPiece *piece, const FbImage *picture, FbImage *onto)
+put (const Run *run, const FbPiece *piece, FbImage *picture, FbImage *onto)
 {
   double             fx   = (double) onto->width / run->denoise->width, fy = (double) onto->height / run->denoise->height;
   FbRect             area = { (int) rint (piece->crop.x * fx), (int) rint (piece->crop.y * fy) };

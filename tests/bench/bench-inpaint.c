@@ -97,7 +97,8 @@ mask_of (const Canvas *canvas)
   return (FbRect) { canvas->width / 2 - 350, canvas->height / 2 - 250, 700, 500 };
 }
 
-/* (transfer full): the request for what lies in the middle of @canvas, read as far as its context goes */
+/* (transfer full): the request for what lies in the middle of @canvas, read as far as its context goes; for a draft of @resolution, only so many
+ * pixels of it as make sense for that */
 static FbInpaint *
 read_request (const Canvas *canvas, FbModel *model, int resolution, FbDecoder decoder, int n_steps)
 {
@@ -106,14 +107,18 @@ read_request (const Canvas *canvas, FbModel *model, int resolution, FbDecoder de
   FbInpaintPlace     place   = { .canvas_width = canvas->width, .canvas_height = canvas->height, .mask = mask_of (canvas),
                                  .strength = 1.0, .feather = 0.1, .native = (info->width + info->height) / 2 };
   FbRect             r;
+  int                skip;
 
   g_assert_true (fb_inpaint_context (&place, &r));
+  skip           = resolution > 0 ? MAX (1, MIN (r.width, r.height) / resolution) : 1;
+  r.width       /= skip;
+  r.height      /= skip;
   request->image = fb_image_new (r.width, r.height, 3);
   request->mask  = fb_image_new (r.width, r.height, 1);
   for (int y = 0; y < r.height; y++)
     for (int x = 0; x < r.width; x++)
       {
-        const int cx = r.x + x, cy = r.y + y;
+        const int cx = r.x + x * skip, cy = r.y + y * skip;
 
         for (int c = 0; c < 3; c++)
           request->image->pixels[((size_t) y * r.width + x) * 3 + c] = canvas->pixels[((size_t) cy * canvas->width + cx) * 3 + c] / 255.0f;
