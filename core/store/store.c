@@ -128,7 +128,8 @@ advice (FbStoreKind kind, const char *name, GPtrArray *entries)
 
   if (entries->len > MAX_LISTED)
     names[MAX_LISTED] = NULL;
-  listed = g_strjoinv ("”, “", (char **) names);
+  /* Translators: between the names of a list whose first opening and last closing quotation mark stand elsewhere */
+  listed = g_strjoinv (_("”, “"), (char **) names);
   return g_strdup_printf (entries->len > MAX_LISTED ? _(" Some that are known: “%s”.") : _(" Known are: “%s”."), listed);
 }
 
