@@ -17,7 +17,7 @@ if [ -z "${FB_TEST_SESSION:-}" ]; then
 fi
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/profile.sh"
-export FB_TEST_DIGEST="$scratch/digest" FB_TEST_NO_MODELS="$scratch/no-models"
+export FB_TEST_DIGEST="$scratch/digest" FB_TEST_GATE="$scratch/gate" FB_TEST_NO_MODELS="$scratch/no-models"
 mkdir -p "$FB_SHOTS"
 
 Xvfb -displayfd 3 -screen 0 1280x900x24 3>"$scratch/display" 2>/dev/null &
@@ -29,11 +29,14 @@ openbox >/dev/null 2>&1 &
 started="$started $!"
 
 n=0
-# check NAME CMD...: one test; CMD's own words go to the log
+# check NAME CMD...: one test; CMD's own words go to the log. The first that fails is the last: the others go on from where it got to.
 check ()
 {
   n=$((n + 1)); name=$1; shift
-  if "$@" >&2; then echo "ok $n /gimp/dialog/$name"; else echo "not ok $n /gimp/dialog/$name"; shot "failed-$n"; fi
+  if "$@" >&2; then echo "ok $n /gimp/dialog/$name"; return; fi
+  echo "not ok $n /gimp/dialog/$name"; echo "1..$n"
+  shot "failed-$n"
+  exit 1
 }
 driver () { "$FB_DRIVER" "$@"; }
 shot ()   { import -window root "$FB_SHOTS/$1.png"; }
@@ -105,12 +108,13 @@ check waits-for-a-prompt driver disabled 'Generate'
 shot 1-open
 
 focus '^Generate$'
-xdotool type --delay 20 'slow red apple'
+xdotool type --delay 20 'held red apple'
 check takes-the-prompt-from-the-keyboard driver enabled 'Generate'
 xdotool key ctrl+Return
 check starts-with-ctrl-enter driver says 'Step 2 of 4'
 sleep 0.2; shot 2-step-2
 check tells-the-time-left driver says 's left'
+touch "$FB_TEST_GATE"
 check counts-the-steps driver says 'Step 4 of 4'
 sleep 0.2; shot 3-step-4
 check shows-the-picture-forming preview_changed 2-step-2 3-step-4
