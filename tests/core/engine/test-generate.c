@@ -530,6 +530,29 @@ write_lora (Fixture *f)
 }
 
 static void
+the_metadata_names_the_loras (Fixture *f, gconstpointer data)
+{
+  g_autofree char     *lora     = write_lora (f);
+  g_autofree char     *request  = g_strdup_printf ("{'prompt': <'a cat'>, 'n-steps': <1>, 'loras': <[('%s', 0.01)]>}", lora);
+  g_autoptr(FbJob)     job      = run (f, "generate", request);
+  g_autoptr(GVariant)  metadata = fb_job_get_metadata (job, 0);
+  g_autoptr(GVariant)  reports  = g_variant_lookup_value (metadata, "lora-reports", G_VARIANT_TYPE ("a(siias)"));
+  g_auto(GStrv)        hashes   = NULL;
+  const char          *path     = NULL;
+  int                  n_matched, n_unmatched;
+
+  g_assert_true (g_variant_lookup (metadata, "lora-hashes", "^as", &hashes));
+  g_assert_cmpuint (g_strv_length (hashes), ==, 1);
+  g_assert_cmpuint (strlen (hashes[0]), ==, 64);
+  g_assert_nonnull (reports);
+  g_assert_cmpuint (g_variant_n_children (reports), ==, 1);
+  g_variant_get_child (reports, 0, "(&sii@as)", &path, &n_matched, &n_unmatched, NULL);
+  g_assert_cmpstr (path, ==, lora);
+  g_assert_cmpint (n_matched, ==, 1);
+  g_assert_cmpint (n_unmatched, ==, 0);
+}
+
+static void
 values_that_are_no_numbers_are_tried_again_in_f32 (Fixture *f, gconstpointer data)
 {
   g_autofree char *lora     = write_lora (f);
@@ -567,6 +590,7 @@ main (int argc, char **argv)
   fixture_test ("/core/engine/generate/the-commands-explain-their-errors", NULL, the_commands_explain_their_errors);
   fixture_test ("/core/engine/generate/the-command-draws-a-seed-and-tells-it", NULL, the_command_draws_a_seed_and_tells_it);
   fixture_test ("/core/engine/generate/the-command-models-lists-the-starter", NULL, the_command_models_lists_the_starter);
+  fixture_test ("/core/engine/generate/the-metadata-names-the-loras", NULL, the_metadata_names_the_loras);
   fixture_test ("/core/engine/generate/values-that-are-no-numbers-are-tried-again-in-f32", NULL, values_that_are_no_numbers_are_tried_again_in_f32);
   return g_test_run ();
 }
