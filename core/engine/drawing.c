@@ -153,7 +153,7 @@ attempt (Run *run, gboolean *retried, GError **error)
   return FALSE;
 }
 
-/* how the LoRAs met the model: path, tensors that matched, tensors that didn't, and the first names of those */
+/* how the LoRAs met the model: path, layers that matched, layers that didn't, and the first names of those */
 static GVariant *
 lora_reports (FbModel *model)
 {
