@@ -63,6 +63,12 @@ typedef struct
 #define FB_ARG_DOUBLE(name, label, blurb, min, max, value) { FB_ARG_KIND_DOUBLE,  name, label, blurb, min, max, value }
 #define FB_ARG_CHOICE(name, label, blurb, value, rows)     { FB_ARG_KIND_CHOICE,  name, label, blurb, .text = value, .choices = rows }
 
+/* for the plug-in only */
+#define FB_ARG_LOCAL_CHOICE(name, label, blurb, value, rows) \
+  { FB_ARG_KIND_CHOICE,  name, label, blurb, .text = value, .choices = rows, .is_local = TRUE }
+#define FB_ARG_LOCAL_STRING(name, label, blurb, value) \
+  { FB_ARG_KIND_STRING,  name, label, blurb, .text = value, .is_local = TRUE }
+
 /* numbers that are the model's own unless the user sets them */
 #define FB_ARG_AUTO_INT(name, key_, label, blurb, max) \
   { FB_ARG_KIND_INT, name, label, blurb, 0, max, 0, .key = key_, .zero_is_auto = TRUE }

@@ -9,18 +9,45 @@
 
 G_DEFINE_QUARK (fb-record-error-quark, fb_record_error)
 
+static void
+attach (GimpItem *item, const char *name, gconstpointer data, gsize size)
+{
+  GimpParasite *parasite = gimp_parasite_new (name, GIMP_PARASITE_PERSISTENT | GIMP_PARASITE_UNDOABLE, (guint32) size, data);
+
+  gimp_item_attach_parasite (item, parasite);
+  gimp_parasite_free (parasite);
+}
+
 void
 fb_record_write (GimpItem *item, GVariant *parameters)
 {
-  g_autofree char *text     = NULL;
-  gsize            size     = 0;
-  GimpParasite    *parasite = NULL;
+  gsize            size = 0;
+  g_autofree char *text = json_gvariant_serialize_data (parameters, &size);
 
-  text     = json_gvariant_serialize_data (parameters, &size);
-  parasite = gimp_parasite_new (FB_RECORD_PARASITE, GIMP_PARASITE_PERSISTENT | GIMP_PARASITE_UNDOABLE,
-                                (guint32) size, text);
-  gimp_item_attach_parasite (item, parasite);
-  gimp_parasite_free (parasite);
+  attach (item, FB_RECORD_PARASITE, text, size);
+}
+
+void
+fb_record_write_mask (GimpItem *item, GBytes *mask)
+{
+  gsize         size = 0;
+  gconstpointer data = g_bytes_get_data (mask, &size);
+
+  attach (item, FB_RECORD_MASK, data, size);
+}
+
+GBytes *
+fb_record_read_mask (GimpItem *item)
+{
+  GimpParasite  *parasite = gimp_item_get_parasite (item, FB_RECORD_MASK);
+  guint32        size     = 0;
+  gconstpointer  data     = parasite != NULL ? gimp_parasite_get_data (parasite, &size) : NULL;
+  GBytes        *mask     = data != NULL ? g_bytes_new (data, size) : NULL;
+
+  if (parasite != NULL)
+    gimp_parasite_free (parasite);
+
+  return mask;
 }
 
 /* text of a JSON string; NULL for everything else */
