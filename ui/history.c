@@ -51,6 +51,12 @@ on_toggled (GtkToggleButton *button, FbHistory *self)
 {
   /* themes hardly tell a pressed button from another */
   gtk_widget_set_opacity (gtk_bin_get_child (GTK_BIN (button)), gtk_toggle_button_get_active (button) ? 1.0 : 0.5);
+}
+
+/* also of the one that is chosen already: another picture may be shown meanwhile */
+static void
+on_clicked (GtkToggleButton *button, FbHistory *self)
+{
   if (gtk_toggle_button_get_active (button))
     g_signal_emit_by_name (self, "chosen");
 }
@@ -111,12 +117,16 @@ fb_history_add (FbHistory *self, FbResult *result, FbTarget *target, const char 
   gtk_widget_set_tooltip_text (button, name);
   atk_object_set_name (gtk_widget_get_accessible (button), name);
   g_signal_connect (button, "toggled", G_CALLBACK (on_toggled), self);
+  g_signal_connect (button, "clicked", G_CALLBACK (on_clicked), self);
   gtk_box_pack_start (GTK_BOX (self->box), button, FALSE, FALSE, 0);
   gtk_widget_show_all (button);
   g_queue_push_tail (&self->buttons, button);
 
   if (gtk_toggle_button_get_active (GTK_TOGGLE_BUTTON (button)))      /* the first of a group is active from the start */
-    on_toggled (GTK_TOGGLE_BUTTON (button), self);
+    {
+      on_toggled (GTK_TOGGLE_BUTTON (button), self);
+      on_clicked (GTK_TOGGLE_BUTTON (button), self);
+    }
   else
     gtk_toggle_button_set_active (GTK_TOGGLE_BUTTON (button), TRUE);
   g_idle_add (scroll_to_end, g_object_ref (self));

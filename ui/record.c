@@ -110,6 +110,9 @@ value_of (const FbArg *arg, JsonNode *node)
     case FB_ARG_KIND_DOUBLE:
       return is_number (node) && json_node_get_double (node) >= arg->minimum && json_node_get_double (node) <= arg->maximum
              ? g_variant_new_double (json_node_get_double (node)) : NULL;
+    case FB_ARG_KIND_BOOL:
+      return JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_BOOLEAN
+             ? g_variant_new_boolean (json_node_get_boolean (node)) : NULL;
     }
   g_assert_not_reached ();
 }

@@ -57,13 +57,6 @@ static const FbArgChoice route_choices[] =
   { NULL }
 };
 
-static const FbArgChoice match_choices[] =
-{
-  { "yes", N_("To the surroundings") },
-  { "no",  N_("As they come") },
-  { NULL }
-};
-
 static const FbArgChoice inpaint_destination_choices[] =
 {
   { "new-layer", N_("New layer with a mask") },
@@ -80,15 +73,15 @@ static const FbArg inpaint_args[] =
   FB_ARGS_MODEL,
   FB_ARGS_SAMPLING,
   FB_ARGS_COUNT,
-  FB_ARG_AUTO_DOUBLE ("strength", NULL, N_("Change b_y"),
-                      N_("How much of what is there is changed: 1 ignores it, near 0 keeps it; 0 takes what suits the use"), 1.0),
+  FB_ARG_OPTIONAL_DOUBLE ("strength", N_("Change b_y"),
+                          N_("How much of what is there is changed: 1 ignores it, near 0 keeps it; 0 takes what suits the use"), 1.0),
   FB_ARG_DOUBLE ("feather", N_("So_ft edge"),
                  N_("Width of the transition around the mask, as a part of the mask's size; 0 takes the mask as it is"), 0.0, 0.5, 0.1),
-  FB_ARG_AUTO_DOUBLE ("grow", NULL, N_("Grow"), N_("How far around the mask all is repainted, as a part of the mask's size; 0 follows the soft edge"), 0.5),
-  FB_ARG_AUTO_DOUBLE ("blend", NULL, N_("Blend"), N_("Width of the blend at the outer end, as a part of the mask's size; 0 follows the soft edge"), 0.5),
+  FB_ARG_OPTIONAL_DOUBLE ("grow", N_("Grow"), N_("How far around the mask all is repainted, as a part of the mask's size; 0 follows the soft edge"), 0.5),
+  FB_ARG_OPTIONAL_DOUBLE ("blend", N_("Blend"), N_("Width of the blend at the outer end, as a part of the mask's size; 0 follows the soft edge"), 0.5),
   FB_ARG_CHOICE ("fill", N_("Start from"), N_("What the masked part is filled with before it is repainted"), "auto", fill_choices),
   FB_ARG_CHOICE ("route", N_("Method"), N_("How the model is told what to keep"), "auto", route_choices),
-  FB_ARG_LOCAL_CHOICE ("colors", N_("Colors"), N_("Whether the result's colors are brought to those around the mask"), "yes", match_choices),
+  FB_ARG_BOOL ("match-colors", "match-colours", N_("Match colors"), N_("Bring the result's colors to those around the mask"), TRUE),
   FB_ARG_LOCAL_CHOICE ("source", N_("Look at"), N_("What the model sees of the image"), "layer", source_choices),
   FB_ARG_LOCAL_CHOICE ("context", N_("Surroundings"), N_("How much around the mask the model sees"), "auto", context_choices),
   FB_ARG_AUTO_INT ("resolution", NULL, N_("Resolution"), N_("Side of the square whose pixels the model works on; 0 for its own size"), 2048),

@@ -8,6 +8,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "plugins/inpaint/args.h"
+#include "plugins/inpaint/dialog.h"
 #include "plugins/inpaint/request.h"
 #include "ui/job.h"
 #include "ui/mask-source.h"
@@ -81,6 +82,20 @@ check_count (GVariant *request, FbDestination destination, GError **error)
   return FALSE;
 }
 
+/* the mask to begin with: the one that the arguments name, if it is there; else an empty one */
+static FbMask *
+first_mask (GimpImage *image, FbTarget *target, GimpProcedureConfig *config)
+{
+  g_autofree char *from = text_of (config, "mask-from");
+  g_autofree char *name = text_of (config, "mask-name");
+  GimpItem        *item = target->drawable_id > 0 ? gimp_item_get_by_id (target->drawable_id) : NULL;
+  GimpDrawable    *drawable = fb_mask_find (image, item != NULL && gimp_item_is_layer (item) ? GIMP_LAYER (item) : NULL,
+                                            fb_mask_from_name (from), name, NULL);
+
+  return drawable != NULL ? fb_mask_read_drawable (image, drawable)
+                          : fb_mask_new (gimp_image_get_width (image), gimp_image_get_height (image));
+}
+
 static GimpValueArray *
 inpaint_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawable **drawables,
              GimpProcedureConfig *config, gpointer run_data)
@@ -97,8 +112,11 @@ inpaint_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, G
   GError              *error            = NULL;
   FbJob               *job              = NULL;
 
+  if (run_mode == GIMP_RUN_INTERACTIVE)
+    return inpaint_dialog_run (procedure, procedure, config, inpaint_args, image, 0, first_mask (image, target, config));
+
   target->task = "inpaint";
-  request      = inpaint_request (inpaint_args, config, &error);
+  request      = fb_args_to_variant (inpaint_args, config, &error);
   if (request != NULL && check_count (request, destination, &error) && inpaint_use_source (target, source, &error) &&
       (mask = inpaint_find_mask (target, config, &error)) != NULL)
     job = job_for (request, context, target, mask, destination, &error);
@@ -191,6 +209,20 @@ variation_of (GVariant *recorded, gint64 seed)
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
+/* the dialog, as it was when the layer was made */
+static GimpValueArray *
+continue_in_dialog (GimpProcedure *procedure, GimpImage *image, GVariant *recorded, FbTarget *target, FbMask *mask)
+{
+  GimpPlugIn                     *plug_in = gimp_get_plug_in ();
+  g_autoptr(GimpProcedure)        inpaint = GIMP_PLUG_IN_GET_CLASS (plug_in)->create_procedure (plug_in, INPAINT);
+  g_autoptr(GimpProcedureConfig)  config  = gimp_procedure_create_config (inpaint);
+
+  fb_args_from_variant (inpaint_args, config, recorded);
+  g_object_set (config, "source", target->input_is_copy ? "visible" : "layer", NULL);
+
+  return inpaint_dialog_run (procedure, inpaint, config, inpaint_args, image, target->input_is_copy ? 0 : target->input_id, mask);
+}
+
 static GimpValueArray *
 continue_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawable **drawables,
               GimpProcedureConfig *config, gpointer run_data)
@@ -213,6 +245,12 @@ continue_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, 
   else if (fb_args_parse_seed (text, &seed, &error) && (recorded = read_record (GIMP_ITEM (layer), &origin, &error)) != NULL &&
            (mask = read_mask (image, layer, &error)) != NULL && (target = target_of (image, layer, origin, &error)) != NULL)
     {
+      if (run_mode == GIMP_RUN_INTERACTIVE)
+        {
+          values = continue_in_dialog (procedure, image, recorded, target, g_steal_pointer (&mask));
+          inpaint_forget_source (target);
+          return values;
+        }
       request = variation_of (recorded, seed);
       job     = job_for (request, "auto", target, mask, FB_DESTINATION_NEW_LAYER, &error);
     }

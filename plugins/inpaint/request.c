@@ -31,31 +31,6 @@ use_of (const char *name)
   return (FbInpaintUse) index_of (fb_inpaint_use_names, name);
 }
 
-/* --- the request --------------------------------------------------------------------------------------------------------- */
-
-GVariant *
-inpaint_request (const FbArg *args, GimpProcedureConfig *config, GError **error)
-{
-  static const char * const automatic[] = { "strength", "grow", "blend" };
-  g_autoptr(GVariant)       values      = fb_args_to_variant (args, config, error);
-  g_auto(GVariantDict)      dict        = G_VARIANT_DICT_INIT (values);
-  g_autofree char          *colours     = NULL;
-
-  if (values == NULL)
-    return NULL;
-  for (guint i = 0; i < G_N_ELEMENTS (automatic); i++)      /* 0 leaves it to the engine, to which 0 is a value */
-    {
-      double value = 0.0;
-
-      if (g_variant_dict_lookup (&dict, automatic[i], "d", &value) && value == 0.0)
-        g_variant_dict_remove (&dict, automatic[i]);
-    }
-  g_object_get (config, "colors", &colours, NULL);
-  g_variant_dict_insert (&dict, "match-colours", "b", g_strcmp0 (colours, "no") != 0);
-
-  return g_variant_ref_sink (g_variant_dict_end (&dict));
-}
-
 /* --- the mask ------------------------------------------------------------------------------------------------------------ */
 
 static GimpLayer *

@@ -9,14 +9,6 @@
 #define INPAINT_PIXELS_MAX (16 * 1024 * 1024)      /* sent at most; a larger context travels smaller */
 #define INPAINT_DRAFT_MAX  (512 * 512)
 
-/**
- * inpaint_request:
- * @args, @config: of the procedure
- *
- * Returns: (transfer full): the engine's request, a{sv}, with the keys of fb_job_new()'s "inpaint", or %NULL with @error
- */
-GVariant * inpaint_request (const FbArg *args, GimpProcedureConfig *config, GError **error);
-
 /* (transfer full): the mask that the arguments name; for "expand" without one, what is transparent */
 FbMask *   inpaint_find_mask (FbTarget *target, GimpProcedureConfig *config, GError **error);
 
