@@ -14,6 +14,7 @@
 static const struct { const char *name; int (* run) (int argc, char **argv); } commands[] =
 {
   { "generate", fb_command_generate },
+  { "inpaint",  fb_command_inpaint  },
   { "models",   fb_command_models   },
 };
 

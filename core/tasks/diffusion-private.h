@@ -107,10 +107,11 @@ typedef struct
 
 /**
  * fb_diffusion_denoise:
- * @random: gives first the start's noise, then that of the steps
+ * @noise: [h, w, C] the start's
+ * @random: gives that of the steps
  * @latents: (out): [h, w, C]
  */
-gboolean  fb_diffusion_denoise        (FbDiffusion *job, const FbKnown *known, FbTorchRandom *random, float *latents, GError **error);
+gboolean  fb_diffusion_denoise        (FbDiffusion *job, const FbKnown *known, const float *noise, FbTorchRandom *random, float *latents, GError **error);
 
 /* (transfer full): the picture of @latents, of the request's size */
 FbImage * fb_diffusion_decode         (FbDiffusion *job, const float *latents, GError **error);

@@ -274,12 +274,11 @@ make_sampler (FbDiffusion *job, const FbKnown *known, GError **error)
 }
 
 gboolean
-fb_diffusion_denoise (FbDiffusion *job, const FbKnown *known, FbTorchRandom *random, float *latents, GError **error)
+fb_diffusion_denoise (FbDiffusion *job, const FbKnown *known, const float *noise, FbTorchRandom *random, float *latents, GError **error)
 {
   const FbGenerate     *r       = job->request;
   g_autoptr(FbSampler)  sampler = make_sampler (job, known, error);
   size_t                n       = job->n_latents;
-  g_autofree float     *noise   = g_new (float, n);      /* the start's */
   g_autofree float     *fresh   = g_new (float, n);
   g_autofree float     *input   = g_new (float, n);
   g_autofree float     *output  = g_new (float, n);
@@ -294,7 +293,6 @@ fb_diffusion_denoise (FbDiffusion *job, const FbKnown *known, FbTorchRandom *ran
   n_steps = fb_sampler_n_steps (sampler);
   renews  = fb_sampler_find (r->sampler, NULL)->few_steps;     /* each step's noise is all new: what is put back shares it, and mixing loses no variance */
 
-  fb_latents_noise (random, noise, job->info->latent_channels, job->h, job->w);
   if (known->from_start)
     fb_sampler_add_noise (sampler, 0, known->start, noise, latents, n);
   else

@@ -72,6 +72,7 @@ make_picture (FbDiffusion *job, gint64 seed, GError **error)
 {
   const FbGenerate *r       = job->request;
   g_autofree float *latents = g_new (float, job->n_latents);
+  g_autofree float *noise   = g_new (float, job->n_latents);
   g_autofree float *init    = NULL;
   FbKnown           known   = { NULL };
   FbTorchRandom     random;
@@ -83,7 +84,8 @@ make_picture (FbDiffusion *job, gint64 seed, GError **error)
   if (r->init != NULL && (init = encode_init (job, &random, error)) == NULL)
     return NULL;
   known.start = init;
-  if (!fb_diffusion_denoise (job, &known, &random, latents, error))
+  fb_latents_noise (&random, noise, job->info->latent_channels, job->h, job->w);
+  if (!fb_diffusion_denoise (job, &known, noise, &random, latents, error))
     return NULL;
 
   return fb_diffusion_decode (job, latents, error);

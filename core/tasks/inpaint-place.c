@@ -18,7 +18,7 @@ fb_inpaint_strength (FbInpaintUse use)
 double
 fb_inpaint_whole (double strength)
 {
-  return CLAMP ((strength - 0.8) / 0.2, 0.0, 1.0);
+  return CLAMP (1.0 - 5.0 * (1.0 - strength), 0.0, 1.0);       /* exactly 1 at 1 */
 }
 
 /* the least widths of ramps are the latent pixel's, so that they stay what they are where a large picture is shrunk for the network */
@@ -131,7 +131,7 @@ fb_inpaint_context (const FbInpaintPlace *place, FbRect *context)
 
   if (place->context == FB_CONTEXT_AUTO && whole > 0.0)
     {
-      int uneven = abs (r.width - r.height);
+      int uneven = abs (r.width - r.height) / 2;
       int less;
 
       around = (int) (whole * MAX (longest / 16, (r.width + r.height) / 2 / 2));
