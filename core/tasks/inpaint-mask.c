@@ -151,10 +151,10 @@ ramp (float distance, float inner, float outer)
 {
   float t;
 
+  if (distance >= outer)                                        /* first: distances end there, even where both are the same */
+    return 0.0f;
   if (distance <= inner)
     return 1.0f;
-  if (distance >= outer)
-    return 0.0f;
   t = (outer - distance) / (outer - inner);
 
   return t * t * (3.0f - 2.0f * t);

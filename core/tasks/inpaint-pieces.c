@@ -95,6 +95,41 @@ flood (FbPieces *self, int cell, int owner, GArray *stack)
   return (FbRect) { left, top, right + 1 - left, bottom + 1 - top };
 }
 
+static void
+cells_init (FbPieces *self, const FbImage *mask)
+{
+  self->cells_x = (mask->width + FB_PIECE_CELL - 1) / FB_PIECE_CELL;
+  self->cells_y = (mask->height + FB_PIECE_CELL - 1) / FB_PIECE_CELL;
+  self->owners  = g_new (gint8, (size_t) self->cells_x * self->cells_y);
+  mark_cells (self, mask);
+}
+
+double
+fb_mask_diagonal (const FbImage *mask, const FbRect *bounds, int native, int *longest)
+{
+  g_autoptr(FbPieces) cells   = g_new0 (FbPieces, 1);
+  g_autoptr(GArray)   stack   = g_array_new (FALSE, FALSE, sizeof (int));
+  double              whole   = hypot (bounds->width, bounds->height);
+  double              island  = 0.0;
+  int                 n       = 0;
+
+  cells_init (cells, mask);
+  for (int i = 0; i < cells->cells_x * cells->cells_y; i++)
+    if (cells->owners[i] == -2)
+      {
+        FbRect r = flood (cells, i, 0, stack);
+
+        island = MAX (island, hypot (r.width, r.height) * FB_PIECE_CELL);
+        n++;
+      }
+
+  if (n == 1)
+    return whole;
+  island   = MIN (island, whole);
+  *longest = MIN (*longest, MAX (2 * native, (int) (4.0 * island)));
+  return island;
+}
+
 /* What a client would have cut for the pixels in @cells alone */
 static FbRect
 crop_of (FbRect cells, const FbImage *denoise, int native)
@@ -177,11 +212,8 @@ fb_pieces_new (const FbImage *denoise, int native, int resolution)
   g_autoptr(GArray)  stack = g_array_new (FALSE, FALSE, sizeof (int));
   FbRect             cells[MOST_ISLANDS];
 
-  self->cells_x = (denoise->width + FB_PIECE_CELL - 1) / FB_PIECE_CELL;
-  self->cells_y = (denoise->height + FB_PIECE_CELL - 1) / FB_PIECE_CELL;
-  self->owners  = g_new (gint8, (size_t) self->cells_x * self->cells_y);
-  self->pieces  = g_new0 (FbPiece, FB_MAX_PIECES);
-  mark_cells (self, denoise);
+  self->pieces = g_new0 (FbPiece, FB_MAX_PIECES);
+  cells_init (self, denoise);
 
   for (int i = 0; i < self->cells_x * self->cells_y && self->n < MOST_ISLANDS; i++)
     if (self->owners[i] == -2)

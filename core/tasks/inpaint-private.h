@@ -96,6 +96,10 @@ typedef struct
 #define FB_PIECE_CELL 16
 #define FB_MAX_PIECES 16
 
+/* Diagonal of the largest island's bounds, within a cell's size; that of @bounds, the whole mask's, where it is in one piece. @longest: (inout):
+ * longer side of the mask, made what one island's crop has at most */
+double     fb_mask_diagonal (const FbImage *mask, const FbRect *bounds, int native, int *longest);
+
 /**
  * fb_pieces_new:
  * @denoise: [h, w], not 0 everywhere

@@ -243,6 +243,8 @@ fb_inpaint_resolve (FbInpaint *request, FbModel *model, GError **error)
   if (request->resolution > 0 && request->resolution < 64)
     return refuse (error, _("“resolution” must be 0 for the model's own, or at least 64."));
 
+  if (*request->generate->prompt == '\0' && *request->generate->negative_prompt == '\0')
+    request->generate->guidance_scale = 1.0;                    /* both branches would be the same */
   if (request->route == FB_ROUTE_AUTO)
     request->route = is_inpaint_model (info) ? FB_ROUTE_INPAINT_MODEL : FB_ROUTE_DIFFERENTIAL;
   if (request->fill == FB_FILL_AUTO)

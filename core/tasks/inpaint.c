@@ -59,12 +59,15 @@ run_prepare (Run *run, int native, GError **error)
   g_autoptr(FbImage)  mask   = fb_inpaint_mask (r);
   FbRamps             ramps;
   FbRect              bounds;
+  double              diagonal;
+  int                 longest;
 
   if (mask == NULL || !fb_mask_bounds (mask, &bounds))
     return no_memory (error, r->image);                         /* an empty mask has been refused */
 
-  fb_ramps_init (&ramps, hypot (bounds.width, bounds.height), fb_inpaint_unit (MAX (mask->width, mask->height), 2 * native, native),
-                 r->generate->strength, &wishes);
+  longest  = MAX (mask->width, mask->height);
+  diagonal = fb_mask_diagonal (mask, &bounds, native, &longest);
+  fb_ramps_init (&ramps, diagonal, fb_inpaint_unit (longest, 2 * native, native), r->generate->strength, &wishes);
   fb_mask_grow (mask, &ramps, &run->denoise, &run->composite);
   if (run->denoise == NULL || run->composite == NULL)
     return no_memory (error, r->image);
