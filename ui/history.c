@@ -1,6 +1,8 @@
 /* ui/history.c: the results so far, as a strip of thumbnails. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "ui/history.h"
 
+#include <string.h>
+
 #include <atk/atk.h>
 #include <glib/gi18n-lib.h>
 
@@ -61,10 +63,37 @@ on_clicked (GtkToggleButton *button, FbHistory *self)
     g_signal_emit_by_name (self, "chosen");
 }
 
-/* (transfer floating): @image in a square */
-static GtkWidget *
-thumbnail_new (FbImage *image)
+/* (transfer full): of a picture with alpha, what is seen of it, and nothing of what would be around */
+static FbImage *
+visible_part (FbImage *image)
 {
+  int      x0 = image->width, y0 = image->height, x1 = -1, y1 = -1;
+  FbImage *part;
+
+  for (int y = 0; image->n_channels == 4 && y < image->height; y++)
+    for (int x = 0; x < image->width; x++)
+      if (image->pixels[4 * ((gsize) y * image->width + x) + 3] > 0.0f)
+        {
+          x0 = MIN (x0, x);
+          x1 = MAX (x1, x);
+          y0 = MIN (y0, y);
+          y1 = y;
+        }
+  part = x1 >= 0 ? fb_image_new (x1 - x0 + 1, y1 - y0 + 1, 4) : NULL;
+  if (part == NULL)
+    return fb_image_ref (image);
+  for (int y = y0; y <= y1; y++)
+    memcpy (part->pixels + 4 * (gsize) (y - y0) * part->width, image->pixels + 4 * ((gsize) y * image->width + x0),
+            4 * (gsize) part->width * sizeof (float));
+
+  return part;
+}
+
+/* (transfer floating): @whole in a square */
+static GtkWidget *
+thumbnail_new (FbImage *whole)
+{
+  g_autoptr(FbImage) image   = visible_part (whole);
   double             scale   = (double) THUMBNAIL / MAX (image->width, image->height);
   g_autoptr(FbImage) small   = fb_image_resize (image, MAX (1, (int) (image->width * scale)), MAX (1, (int) (image->height * scale)));
   cairo_surface_t   *surface = fb_image_to_surface (small != NULL ? small : image);

@@ -117,6 +117,13 @@ value_of (const FbArg *arg, JsonNode *node)
   g_assert_not_reached ();
 }
 
+/* the engine writes a negative number where it was left the choice */
+static gboolean
+is_left_open (const FbArg *arg, JsonNode *node)
+{
+  return arg->omits_zero && node != NULL && is_number (node) && json_node_get_double (node) < 0.0;
+}
+
 static GVariant *
 values_of (JsonObject *object, const FbArg *args, GError **error)
 {
@@ -127,6 +134,8 @@ values_of (JsonObject *object, const FbArg *args, GError **error)
       JsonNode *node  = json_object_get_member (object, fb_arg_key (arg));
       GVariant *value = node != NULL ? value_of (arg, node) : NULL;
 
+      if (value == NULL && is_left_open (arg, node))
+        continue;
       if (node != NULL && value == NULL)
         {
           g_set_error (error, FB_RECORD_ERROR, FB_RECORD_ERROR_DAMAGED, _("“%s” has a value it cannot have."), fb_arg_key (arg));

@@ -234,7 +234,23 @@ is_live (InpaintDialog *self)
   return gtk_toggle_button_get_active (GTK_TOGGLE_BUTTON (self->live_switch));
 }
 
-/* one picture with a fixed seed, and for a draft, few pixels and the quickest decoder */
+/* few pixels, and the tiny autoencoder where the model has one */
+static void
+make_draft (InpaintDialog *self, GVariantDict *request)
+{
+  FbEstimator *estimator = FB_DIALOG (self)->estimator;
+  GVariant    *resolved  = fb_estimator_get_resolved (estimator);
+  const char  *taesd     = "";
+  int          width     = 0;
+  int          height    = 0;
+
+  fb_estimator_get_model_size (estimator, &width, &height);
+  g_variant_dict_insert (request, "resolution", "i", width > 0 ? MIN (DRAFT_SIDE, width) : DRAFT_SIDE);
+  if (resolved != NULL && g_variant_lookup (resolved, "taesd", "&s", &taesd) && *taesd != '\0')
+    g_variant_dict_insert (request, "decoder", "s", "taesd");
+}
+
+/* one picture with a fixed seed */
 static GVariant *
 live_request (InpaintDialog *self, gboolean is_draft, GError **error)
 {
@@ -248,10 +264,7 @@ live_request (InpaintDialog *self, gboolean is_draft, GError **error)
   if (g_str_equal (seed, "-1"))
     g_variant_dict_insert (&dict, "seed", "x", self->live_seed);
   if (is_draft)
-    {
-      g_variant_dict_insert (&dict, "resolution", "i", DRAFT_SIDE);
-      g_variant_dict_insert (&dict, "decoder", "s", "taesd");
-    }
+    make_draft (self, &dict);
 
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
@@ -385,11 +398,11 @@ inserted (FbDialog *dialog)
   InpaintDialog   *self        = SELF (dialog);
   g_autofree char *destination = text_of (self, "destination");
 
-  fb_canvas_set_result (self->canvas, NULL, NULL);
-  fb_canvas_set_context (self->canvas, NULL);
+  fb_canvas_fill (self->canvas, 0);              /* so that it is seen; Undo brings the mask back */
   if (fb_destination_from_name (destination) == FB_DESTINATION_NEW_LAYER)
     g_object_set (dialog->config, "source", "visible", NULL);
   refresh_or_say (self);
+  fb_canvas_set_source (self->canvas, fb_dialog_get_image (dialog), gimp_drawable_get_by_id (self->source->input_id));
 }
 
 /* --- the object ---------------------------------------------------------------------------------------------------------- */

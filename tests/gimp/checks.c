@@ -530,6 +530,8 @@ run_checks (GimpProcedure *procedure, GimpProcedureConfig *config, gpointer run_
       check_failures ();
       check_inpaint ();
     }
+  else
+    check_inpaint_model ();
 
   fprintf (tap, "1..%d\n", n_checks);
   fclose (tap);

@@ -40,3 +40,5 @@ gboolean    is_at         (GimpLayer *layer, int x, int y, int width, int height
 
 /* tests/gimp/checks-inpaint.c */
 void        check_inpaint (void);
+/* with any engine */
+void        check_inpaint_model (void);

@@ -3,7 +3,7 @@
  * flashbrush-driver COMMAND [NAME [TEXT]], for the window of the application "flashbrush"; waits up to 20 s for what it needs.
  *   open                 until its window is there
  *   gone                 until it is not
- *   menu NAME            an entry of GIMP's own menus
+ *   menu NAME            an entry of GIMP's own menus, when it can be used
  *   press NAME           a button
  *   type NAME TEXT       into a text
  *   set NAME NUMBER      a number or a slider
@@ -195,7 +195,7 @@ try_menu (const char *name, const char *text)
   g_autoptr(AtspiAccessible) item   = gimp != NULL && walk (gimp, is_menu_item, &search) ? search.found : NULL;
   g_autoptr(AtspiAction)     action = item != NULL ? atspi_accessible_get_action_iface (item) : NULL;
 
-  return action != NULL && atspi_action_do_action (action, 0, NULL);
+  return action != NULL && has_state (item, ATSPI_STATE_SENSITIVE) && atspi_action_do_action (action, 0, NULL);
 }
 
 static gboolean
