@@ -393,20 +393,22 @@ parse_options (int *argc, char ***argv, gboolean *by_client, char **build, GErro
 int
 fb_server_main (int argc, char **argv, const FbTrade *trade)
 {
-  FbServer           *self      = g_new0 (FbServer, 1);
+  FbServer           *self;
   gboolean            by_client = FALSE;
+  g_autofree char    *build     = NULL;
   g_autoptr(GError)   error     = NULL;
   int                 status    = EXIT_SUCCESS;
 
-  self->trade   = trade;
-  self->lock_fd = -1;
-  if (!parse_options (&argc, &argv, &by_client, &self->build, &error))
+  if (!parse_options (&argc, &argv, &by_client, &build, &error))
     {
       fprintf (stderr, "flashbrush-engine: %s\n", error->message);
       return 2;
     }
-  if (self->build == NULL)
-    self->build = fb_place_build ("/proc/self/exe");
+
+  self          = g_new0 (FbServer, 1);
+  self->trade   = trade;
+  self->lock_fd = -1;
+  self->build   = build != NULL ? g_steal_pointer (&build) : fb_place_build ("/proc/self/exe");
   if (by_client)
     {
       setsid ();                                   /* a Ctrl+C at GIMP's terminal is not meant for us */
