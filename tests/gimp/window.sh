@@ -3,18 +3,19 @@
 # Reads $suite, the tests' name. X server, window manager, accessibility bus and GIMP answer when they like, and on a busy machine one of them at times
 # too late. So a session in which a check failed is told as a comment and the next one decides; a fault of ours fails in all three.
 if [ -z "${FB_TEST_SESSION:-}" ]; then
-  said=$(mktemp)
+  FB_TEST_SAID=$(mktemp)
   XDG_RUNTIME_DIR=$(mktemp -d)                                  # or sessions that run beside each other share an accessibility bus
-  export XDG_RUNTIME_DIR
+  export XDG_RUNTIME_DIR FB_TEST_SAID
   for FB_TEST_SESSION in 1 2 3; do
     export FB_TEST_SESSION
-    dbus-run-session -- "$0" "$@" >"$said"; status=$?
-    if [ $status -eq 0 ] && ! grep -q '^not ok' "$said"; then break; fi
-    [ $FB_TEST_SESSION -eq 3 ] || grep '^not ok' "$said" | sed "s/^/# session $FB_TEST_SESSION: /"
+    dbus-run-session -- "$0" "$@" >&2; status=$?                # its daemons talk, too
+    if [ $status -eq 0 ] && ! grep -q '^not ok' "$FB_TEST_SAID"; then break; fi
+    [ $FB_TEST_SESSION -eq 3 ] || grep '^not ok' "$FB_TEST_SAID" | sed "s/^/# session $FB_TEST_SESSION: /"
   done
-  cat "$said"; rm -rf "$said" "$XDG_RUNTIME_DIR"
+  cat "$FB_TEST_SAID"; rm -rf "$FB_TEST_SAID" "$XDG_RUNTIME_DIR"
   exit "$status"
 fi
+exec >"$FB_TEST_SAID"
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/profile.sh"
 export FB_TEST_DIGEST="$scratch/digest" FB_TEST_NO_MODELS="$scratch/no-models"
