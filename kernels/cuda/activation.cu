@@ -20,6 +20,23 @@ fb_cuda_activation (FbDevice *dev, FbTensor *out, const FbTensor *x, FbActivatio
                FB_LAUNCH (dev, activation_kernel<T>, fb_cuda_n_blocks (dev, n, BLOCK), BLOCK, (T *) out->data, (const T *) x->data, n, act));
 }
 
+template <typename T> __global__ void
+activation_backward_kernel (T *dx, const T *dy, const T *x, size_t n, FbActivation act)
+{
+  for (size_t i = blockIdx.x * (size_t) blockDim.x + threadIdx.x; i < n; i += (size_t) gridDim.x * blockDim.x)
+    dx[i] = narrow<T> (widen (dy[i]) * slope (widen (x[i]), act));
+}
+
+extern "C" void
+fb_cuda_activation_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x, FbActivation act)
+{
+  size_t n = fb_tensor_n_elements (x);
+
+  FB_BY_DTYPE (x->dtype, T,
+               FB_LAUNCH (dev, activation_backward_kernel<T>, fb_cuda_n_blocks (dev, n, BLOCK), BLOCK, (T *) dx->data, (const T *) dy->data,
+                          (const T *) x->data, n, act));
+}
+
 /* @n: elements of @out, in rows of @C */
 template <typename T> __global__ void
 geglu_kernel (T *__restrict__ out, const T *__restrict__ x, size_t n, size_t C)
@@ -40,6 +57,30 @@ fb_cuda_geglu (FbDevice *dev, FbTensor *out, const FbTensor *x)
 
   FB_BY_DTYPE (x->dtype, T,
                FB_LAUNCH (dev, geglu_kernel<T>, fb_cuda_n_blocks (dev, n, BLOCK), BLOCK, (T *) out->data, (const T *) x->data, n, C));
+}
+
+template <typename T> __global__ void
+geglu_backward_kernel (T *__restrict__ dx, const T *__restrict__ dy, const T *__restrict__ x, size_t n, size_t C)
+{
+  for (size_t i = blockIdx.x * (size_t) blockDim.x + threadIdx.x; i < n; i += (size_t) gridDim.x * blockDim.x)
+    {
+      size_t at    = i / C * 2 * C + i % C;
+      float  value = widen (x[at]), gate = widen (x[at + C]), g = widen (dy[i]);
+
+      dx[at]     = narrow<T> (g * activate (gate, FB_ACT_GELU));
+      dx[at + C] = narrow<T> (g * value * slope (gate, FB_ACT_GELU));
+    }
+}
+
+extern "C" void
+fb_cuda_geglu_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x)
+{
+  size_t n = fb_tensor_n_elements (dy);
+  size_t C = dy->shape[dy->n_dims - 1];
+
+  FB_BY_DTYPE (x->dtype, T,
+               FB_LAUNCH (dev, geglu_backward_kernel<T>, fb_cuda_n_blocks (dev, n, BLOCK), BLOCK, (T *) dx->data, (const T *) dy->data,
+                          (const T *) x->data, n, C));
 }
 
 /* @C: channels; @n_per_image: elements that share a row of @bias, all of them where it has one row */

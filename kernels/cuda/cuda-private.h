@@ -109,4 +109,21 @@ void     fb_cuda_layer_norm (FbDevice *dev, FbTensor *out, const FbTensor *x, co
 void     fb_cuda_add        (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
 void     fb_cuda_concat     (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
 
+void     fb_cuda_activation_backward    (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x, FbActivation act);
+void     fb_cuda_geglu_backward         (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x);
+void     fb_cuda_conv2d_backward_input  (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbWeight *weight, const FbConv2dParams *params,
+                                         const FbTensor *sum);
+void     fb_cuda_conv2d_backward_weight (FbDevice *dev, FbTensor *dw, const FbTensor *dy, const FbTensor *x, const FbConv2dParams *params);
+void     fb_cuda_linear_backward_input  (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbWeight *weight, const FbTensor *sum);
+void     fb_cuda_linear_backward_weight (FbDevice *dev, FbTensor *dw, const FbTensor *dy, const FbTensor *x);
+void     fb_cuda_bias_backward          (FbDevice *dev, FbTensor *db, const FbTensor *dy);
+void     fb_cuda_attention_backward     (FbDevice *dev, FbTensor *dq, FbTensor *dk, FbTensor *dv, const FbTensor *dout, const FbTensor *q,
+                                         const FbTensor *k, const FbTensor *v, const FbTensor *out, int n_heads, float scale, gboolean causal);
+void     fb_cuda_group_norm_backward    (FbDevice *dev, FbTensor *dx, FbTensor *dweight, FbTensor *dbias, const FbTensor *dy, const FbTensor *x,
+                                         const FbTensor *weight, const FbTensor *bias, int n_groups, float eps, FbActivation act);
+void     fb_cuda_layer_norm_backward    (FbDevice *dev, FbTensor *dx, FbTensor *dweight, FbTensor *dbias, const FbTensor *dy, const FbTensor *x,
+                                         const FbTensor *weight, const FbTensor *bias, float eps);
+void     fb_cuda_concat_backward        (FbDevice *dev, FbTensor *da, FbTensor *db, const FbTensor *dout);
+void     fb_cuda_upsample_backward      (FbDevice *dev, FbTensor *dx, const FbTensor *dout);
+
 G_END_DECLS

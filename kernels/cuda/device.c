@@ -381,6 +381,19 @@ static const FbDeviceOps cuda_ops =
   .concat      = fb_cuda_concat,
   .upsample    = fb_cuda_upsample,
   .cast        = fb_cuda_cast,
+
+  .activation_backward    = fb_cuda_activation_backward,
+  .geglu_backward         = fb_cuda_geglu_backward,
+  .conv2d_backward_input  = fb_cuda_conv2d_backward_input,
+  .conv2d_backward_weight = fb_cuda_conv2d_backward_weight,
+  .linear_backward_input  = fb_cuda_linear_backward_input,
+  .linear_backward_weight = fb_cuda_linear_backward_weight,
+  .bias_backward          = fb_cuda_bias_backward,
+  .attention_backward     = fb_cuda_attention_backward,
+  .group_norm_backward    = fb_cuda_group_norm_backward,
+  .layer_norm_backward    = fb_cuda_layer_norm_backward,
+  .concat_backward        = fb_cuda_concat_backward,
+  .upsample_backward      = fb_cuda_upsample_backward,
 };
 
 /* What kernels/module.c looks for */

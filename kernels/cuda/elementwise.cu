@@ -46,6 +46,34 @@ fb_cuda_concat (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor 
                           (const T *) b->data, n, Ca, Cb));
 }
 
+/* Channels @first … of each row of @width, as rows of @C */
+template <typename T> __global__ void
+cut_kernel (T *__restrict__ out, const T *__restrict__ x, size_t n, size_t C, size_t width, size_t first)
+{
+  for (size_t i = blockIdx.x * (size_t) blockDim.x + threadIdx.x; i < n; i += (size_t) gridDim.x * blockDim.x)
+    out[i] = x[i / C * width + first + i % C];
+}
+
+static void
+cut (FbDevice *dev, FbTensor *out, const FbTensor *x, size_t first)
+{
+  size_t n     = fb_tensor_n_elements (out);
+  size_t C     = out->shape[out->n_dims - 1];
+  size_t width = x->shape[x->n_dims - 1];
+
+  FB_BY_DTYPE (x->dtype, T,
+               FB_LAUNCH (dev, cut_kernel<T>, fb_cuda_n_blocks (dev, n, BLOCK), BLOCK, (T *) out->data, (const T *) x->data, n, C, width, first));
+}
+
+extern "C" void
+fb_cuda_concat_backward (FbDevice *dev, FbTensor *da, FbTensor *db, const FbTensor *dout)
+{
+  if (da != NULL)
+    cut (dev, da, dout, 0);
+  if (db != NULL)
+    cut (dev, db, dout, (size_t) (dout->shape[dout->n_dims - 1] - db->shape[db->n_dims - 1]));
+}
+
 template <typename T> __global__ void
 upsample_kernel (T *__restrict__ out, const T *__restrict__ x, size_t n, int H, int W, int Ho, int Wo, int C)
 {
@@ -68,6 +96,34 @@ fb_cuda_upsample (FbDevice *dev, FbTensor *out, const FbTensor *x)
   FB_BY_DTYPE (x->dtype, T,
                FB_LAUNCH (dev, upsample_kernel<T>, fb_cuda_n_blocks (dev, n, BLOCK), BLOCK, (T *) out->data, (const T *) x->data, n,
                           x->shape[1], x->shape[2], out->shape[1], out->shape[2], x->shape[3]));
+}
+
+template <typename T> __global__ void
+upsample_backward_kernel (T *__restrict__ dx, const T *__restrict__ dout, size_t n, int H, int W, int Ho, int Wo, int C)
+{
+  for (size_t i = blockIdx.x * (size_t) blockDim.x + threadIdx.x; i < n; i += (size_t) gridDim.x * blockDim.x)
+    {
+      size_t c     = i % C;
+      int    u     = (int) (i / C % W) * 2;
+      int    y     = (int) (i / C / W % H) * 2;
+      size_t image = i / C / W / H;
+      float  sum   = 0.0f;
+
+      for (int row = y; row < y + 2 && row < Ho; row++)
+        for (int column = u; column < u + 2 && column < Wo; column++)
+          sum += widen (dout[((image * Ho + row) * Wo + column) * C + c]);
+      dx[i] = narrow<T> (sum);
+    }
+}
+
+extern "C" void
+fb_cuda_upsample_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dout)
+{
+  size_t n = fb_tensor_n_elements (dx);
+
+  FB_BY_DTYPE (dx->dtype, T,
+               FB_LAUNCH (dev, upsample_backward_kernel<T>, fb_cuda_n_blocks (dev, n, BLOCK), BLOCK, (T *) dx->data, (const T *) dout->data, n,
+                          dx->shape[1], dx->shape[2], dout->shape[1], dout->shape[2], dx->shape[3]));
 }
 
 /* All 16 pairs; from f64 at once, since a second rounding on the way could differ from the reference */

@@ -206,3 +206,188 @@ fb_cuda_group_norm (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbTen
                FB_LAUNCH (dev, normalise_kernel<T>, grid, BLOCK, (T *) out->data, (const T *) x->data, moments, w, b, l, eps, act));
   fb_device_free (dev, moments, n_bytes);
 }
+
+/* --- backward ------------------------------------------------------------------------------------------------------------ */
+
+/* Of one channel: Σ g and Σ g · x̂, g being dy times the activation's slope */
+typedef struct
+{
+  float g, gx;
+} Sums;
+
+/* What both backward kernels need of an element */
+__device__ inline void
+gradient_of (float *g, float *normal, float x, float dy, float high, float low, float factor, float w, float b, FbActivation act)
+{
+  *normal = (x - high - low) * factor;
+  *g      = act == FB_ACT_NONE ? dy : dy * slope (*normal * w + b, act);
+}
+
+/* grid: chunks, strips, images. @sums: [images, chunks, C] */
+template <typename T> __global__ void
+sums_kernel (Sums *sums, const T *__restrict__ dy, const T *__restrict__ x, const Moments *__restrict__ moments,
+             const float *__restrict__ weight, const float *__restrict__ bias, Layout l, float eps, FbActivation act)
+{
+  __shared__ float high[BLOCK], low[BLOCK], factor[BLOCK];
+  __shared__ Sums  per_thread[BLOCK];
+  size_t first = blockIdx.x * l.chunk;
+  size_t end   = first + l.chunk < l.P ? first + l.chunk : l.P;
+  int    line  = l.width <= BLOCK ? threadIdx.x / l.width : 0;
+  int    lane  = l.width <= BLOCK ? threadIdx.x % l.width : threadIdx.x;
+  Sums  *out   = sums + ((size_t) blockIdx.z * l.n_chunks + blockIdx.x) * l.C + blockIdx.y * l.width;
+
+  for (int group = threadIdx.x / 32; group < l.strip; group += BLOCK / 32)
+    join_chunks (&high[group], &low[group], &factor[group],
+                 moments + ((size_t) blockIdx.z * l.n_groups + blockIdx.y * l.strip + group) * l.n_chunks, l, eps);
+  __syncthreads ();
+
+  for (int c0 = 0; c0 < l.width; c0 += BLOCK)                                     /* one round, but for a group wider than the block */
+    {
+      int  c    = c0 + lane;
+      Sums mine = { 0.0f, 0.0f };
+
+      if (line < l.n_lines && c < l.width)
+        {
+          int    channel = blockIdx.y * l.width + c, group = c / l.D;
+          float  w       = weight != NULL ? weight[channel] : 1.0f;
+          float  b       = bias != NULL ? bias[channel] : 0.0f;
+          size_t column  = (size_t) blockIdx.z * l.P * l.C + channel;
+
+          for (size_t p = first + line; p < end; p += l.n_lines)
+            {
+              float g, normal;
+
+              gradient_of (&g, &normal, widen (x[column + p * l.C]), widen (dy[column + p * l.C]), high[group], low[group], factor[group],
+                           w, b, act);
+              mine.g  += g;
+              mine.gx += g * normal;
+            }
+        }
+      per_thread[threadIdx.x] = mine;
+      __syncthreads ();
+      if (line == 0 && c < l.width)
+        {
+          for (int other = 1; other < l.n_lines; other++)
+            {
+              mine.g  += per_thread[other * l.width + lane].g;
+              mine.gx += per_thread[other * l.width + lane].gx;
+            }
+          out[c] = mine;
+        }
+      __syncthreads ();
+    }
+}
+
+/* One thread per channel: over chunks, left in chunk 0 of each image, then over images */
+__global__ void
+join_sums_kernel (float *dweight, float *dbias, Sums *sums, int n_images, int n_chunks, int C)
+{
+  int  c   = blockIdx.x * blockDim.x + threadIdx.x;
+  Sums all = { 0.0f, 0.0f };
+
+  if (c >= C)
+    return;
+
+  for (int n = 0; n < n_images; n++)
+    {
+      Sums *image = sums + (size_t) n * n_chunks * C + c;
+      Sums  one   = image[0];
+
+      for (int i = 1; i < n_chunks; i++)
+        {
+          one.g  += image[(size_t) i * C].g;
+          one.gx += image[(size_t) i * C].gx;
+        }
+      image[0] = one;
+      all.g   += one.g;
+      all.gx  += one.gx;
+    }
+  if (dweight != NULL)
+    dweight[c] += all.gx;
+  if (dbias != NULL)
+    dbias[c] += all.g;
+}
+
+/* grid: chunks, strips, images; @dx may be @dy */
+template <typename T> __global__ void
+group_norm_backward_kernel (T *dx, const T *dy, const T *__restrict__ x, const Moments *__restrict__ moments, const Sums *__restrict__ sums,
+                            const float *__restrict__ weight, const float *__restrict__ bias, Layout l, float eps, FbActivation act)
+{
+  __shared__ float high[BLOCK], low[BLOCK], factor[BLOCK], mean[BLOCK], mean_x[BLOCK];
+  size_t first = blockIdx.x * l.chunk;
+  size_t end   = first + l.chunk < l.P ? first + l.chunk : l.P;
+  int    line  = l.width <= BLOCK ? threadIdx.x / l.width : 0;
+  int    lane  = l.width <= BLOCK ? threadIdx.x % l.width : threadIdx.x;
+
+  for (int group = threadIdx.x / 32; group < l.strip; group += BLOCK / 32)
+    {
+      float total = 0.0f, total_x = 0.0f;
+
+      join_chunks (&high[group], &low[group], &factor[group],
+                   moments + ((size_t) blockIdx.z * l.n_groups + blockIdx.y * l.strip + group) * l.n_chunks, l, eps);
+      for (int i = threadIdx.x % 32; i < l.D; i += 32)
+        {
+          int   channel = blockIdx.y * l.width + group * l.D + i;
+          Sums  one     = sums[(size_t) blockIdx.z * l.n_chunks * l.C + channel];
+          float w       = weight != NULL ? weight[channel] : 1.0f;
+
+          total   += one.g * w;
+          total_x += one.gx * w;
+        }
+      total   = warp_sum (total);
+      total_x = warp_sum (total_x);
+      if (threadIdx.x % 32 == 0)
+        {
+          mean[group]   = total / ((float) l.P * l.D);
+          mean_x[group] = total_x / ((float) l.P * l.D);
+        }
+    }
+  __syncthreads ();
+
+  if (line < l.n_lines)
+    for (int c = lane; c < l.width; c += BLOCK)
+      {
+        int    channel = blockIdx.y * l.width + c, group = c / l.D;
+        float  w       = weight != NULL ? weight[channel] : 1.0f;
+        float  b       = bias != NULL ? bias[channel] : 0.0f;
+        size_t column  = (size_t) blockIdx.z * l.P * l.C + channel;
+
+        for (size_t p = first + line; p < end; p += l.n_lines)
+          {
+            float g, normal;
+
+            gradient_of (&g, &normal, widen (x[column + p * l.C]), widen (dy[column + p * l.C]), high[group], low[group], factor[group],
+                         w, b, act);
+            dx[column + p * l.C] = narrow<T> ((g * w - mean[group] - normal * mean_x[group]) * factor[group]);
+          }
+      }
+}
+
+extern "C" void
+fb_cuda_group_norm_backward (FbDevice *dev, FbTensor *dx, FbTensor *dweight, FbTensor *dbias, const FbTensor *dy, const FbTensor *x,
+                             const FbTensor *weight, const FbTensor *bias, int n_groups, float eps, FbActivation act)
+{
+  Layout       l            = make_layout (x, n_groups);
+  int          N            = x->shape[0];
+  size_t       moment_bytes = (size_t) N * n_groups * l.n_chunks * sizeof (Moments);
+  size_t       sum_bytes    = (size_t) N * l.n_chunks * l.C * sizeof (Sums);
+  Moments     *moments      = (Moments *) fb_device_alloc (dev, moment_bytes);
+  Sums        *sums         = (Sums *) fb_device_alloc (dev, sum_bytes);
+  dim3         grid (l.n_chunks, n_groups / l.strip, N);
+  const float *w            = weight != NULL ? (const float *) weight->data : NULL;
+  const float *b            = bias != NULL ? (const float *) bias->data : NULL;
+  float       *dw           = dweight != NULL ? (float *) dweight->data : NULL;
+  float       *db           = dbias != NULL ? (float *) dbias->data : NULL;
+
+  if (dev->failure == NULL)
+    FB_BY_DTYPE (x->dtype, T,
+                 const T *in  = (const T *) x->data;
+                 const T *out = (const T *) dy->data;
+
+                 FB_LAUNCH (dev, moments_kernel<T>, grid, BLOCK, moments, in, l);
+                 FB_LAUNCH (dev, sums_kernel<T>, grid, BLOCK, sums, out, in, moments, w, b, l, eps, act);
+                 FB_LAUNCH (dev, join_sums_kernel, (unsigned) (l.C + 127) / 128, 128, dw, db, sums, N, l.n_chunks, l.C);
+                 FB_LAUNCH (dev, group_norm_backward_kernel<T>, grid, BLOCK, (T *) dx->data, out, in, moments, sums, w, b, l, eps, act))
+  fb_device_free (dev, sums, sum_bytes);
+  fb_device_free (dev, moments, moment_bytes);
+}

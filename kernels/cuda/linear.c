@@ -46,3 +46,49 @@ fb_cuda_linear (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbWeight 
   if (!whole)
     fb_cuda_finish (dev, out, sum->data, bias, residual, act, TRUE);
 }
+
+void
+fb_cuda_linear_backward_input (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbWeight *weight, const FbTensor *sum)
+{
+  int           Cout = weight->shape[0], Cin = weight->shape[1];
+  FbCudaProduct p    =
+  {
+    .dtype      = weight->dtype,
+    .out_dtype  = dx->dtype,
+    .n_rows     = (int) (fb_tensor_n_elements (dx) / Cin),
+    .n_columns  = Cin,
+    .depth      = Cout,
+    .n_products = 1,
+    .scale      = 1.0f,
+    .left       = { .data = dy->data, .step = Cout },
+    .right      = { .data = weight->packed, .step = Cin },
+    .out        = dx->data,
+    .out_step   = Cin,
+    .addend     = sum != NULL ? sum->data : NULL,
+  };
+
+  fb_cuda_product (dev, &p);
+}
+
+void
+fb_cuda_linear_backward_weight (FbDevice *dev, FbTensor *dw, const FbTensor *dy, const FbTensor *x)
+{
+  int           Cout = dw->shape[0], Cin = dw->shape[1];
+  FbCudaProduct p    =
+  {
+    .dtype      = x->dtype,
+    .out_dtype  = FB_DTYPE_F32,
+    .n_rows     = Cout,
+    .n_columns  = Cin,
+    .depth      = (int) (fb_tensor_n_elements (x) / Cin),
+    .n_products = 1,
+    .scale      = 1.0f,
+    .left       = { .data = dy->data, .step = Cout, .transposed = TRUE },
+    .right      = { .data = x->data, .step = Cin },
+    .out        = dw->data,
+    .out_step   = Cin,
+    .addend     = dw->data,
+  };
+
+  fb_cuda_product (dev, &p);
+}
