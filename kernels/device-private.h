@@ -25,6 +25,7 @@ typedef struct
   void     (* close)      (FbDevice *dev);
   FbDtype  (* best_dtype) (const FbDevice *dev);
   gboolean (* supports)   (const FbDevice *dev, FbDtype dtype);
+  char *   (* describe)   (const FbDevice *dev);                         /* libraries and instruction set; NULL: nothing that matters */
   void     (* finish)     (FbDevice *dev);                               /* waits for all work; NULL: work is done when an op returns */
 
   void *   (* alloc)      (FbDevice *dev, size_t n_bytes);              /* NULL when memory runs out */
@@ -84,6 +85,7 @@ struct FbDevice
   const gint        *cancel_flag;
   size_t             bytes_in_use;
   size_t             bytes_peak;
+  guint64            n_tensors;      /* made so far */
 };
 
 struct FbWeight

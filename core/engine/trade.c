@@ -9,6 +9,7 @@
 static const FbJobKind kinds[] =
 {
   { "generate", fb_kind_generate_estimate, fb_kind_generate_run },
+  { "inpaint",  fb_kind_inpaint_estimate,  fb_kind_inpaint_run  },
   { "load",     NULL,                      fb_kind_load_run     },
   { "unload",   NULL,                      fb_kind_unload_run   },
   { "verify",   NULL,                      fb_kind_verify_run   },

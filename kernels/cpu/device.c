@@ -42,6 +42,15 @@ cpu_open (FbDevice *dev, GError **error)
   return TRUE;
 }
 
+static char *
+cpu_describe (const FbDevice *dev)
+{
+  const dnnl_version_t *version = dnnl_version ();
+
+  return g_strdup_printf ("oneDNN %d.%d.%d, instruction set %x", version->major, version->minor, version->patch,
+                          (guint) dnnl_get_effective_cpu_isa ());
+}
+
 static void
 drop_working_memory (FbDevice *dev)
 {
@@ -171,6 +180,7 @@ const FbDeviceOps fb_cpu_ops =
   .close       = cpu_close,
   .best_dtype  = cpu_best_dtype,
   .supports    = cpu_supports,
+  .describe    = cpu_describe,
   .alloc       = cpu_alloc,
   .free        = cpu_free,
   .trim        = cpu_trim,
