@@ -31,7 +31,7 @@ gboolean fb_engine_client_connect_finish (FbEngineClient *self, GAsyncResult *re
 /**
  * fb_engine_client_get_capabilities_async:
  *
- * Returns: (transfer full): a{sv}: "version" s, "device" s (its name), "dtype" s ("f32" or "bf16"), "threads" i, "kinds" as, "stages" as,
+ * Returns: (transfer full): a{sv}: "version" s, "device" s (its name), "dtype" s ("f32", "bf16" or "f16"), "threads" i, "kinds" as, "stages" as,
  *   "samplers" aa{sv} (each "name" s, "label" s untranslated, "steps" i, "guidance" d), "memory-budget" t, "available-bytes" t.
  */
 void       fb_engine_client_get_capabilities_async  (FbEngineClient *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
@@ -111,7 +111,7 @@ G_DECLARE_FINAL_TYPE (FbJob, fb_job, FB, JOB, GObject)
  * @kind: "generate", "inpaint", "load", "unload", "verify"
  * @request: a{sv}; a floating reference is taken.
  *   "generate": "model" s (a name in the store, or an absolute path), "vae" s and "taesd" s (the same, optional), "loras" a(sd) (name or path, strength),
- *     "dtype" s ("auto", "f32", "bf16"), and the keys of a generate request: "prompt" s, "negative-prompt" s, "sampler" s, "timestep-spacing" s,
+ *     "dtype" s ("auto", "f32", "bf16", "f16"), and the keys of a generate request: "prompt" s, "negative-prompt" s, "sampler" s, "timestep-spacing" s,
  *     "n-steps" i, "guidance-scale" d, "seed" x, "count" i, "width" i, "height" i, "clip-skip" i, "strength" d, "preview" s ("none", "linear", "taesd"), "decoder" s ("full", "taesd");
  *     absent ones take the model's own values. Picture "init": to start from.
  *   "inpaint": those keys without "width" and "height", and "use" s ("fill", "remove", "background", "expand", "refine"), "route" s ("auto", "inpaint-model",

@@ -66,7 +66,7 @@ fb_job_options_add (FbJobOptions *o, GOptionContext *context)
     { "vae",       0, 0, G_OPTION_ARG_FILENAME, &o->vae, N_("Autoencoder instead of the model's own"), N_("NAME") },
     { "taesd",     0, 0, G_OPTION_ARG_FILENAME, &o->taesd, N_("TAESD for drafts"), N_("NAME") },
     { "decoder",   0, 0, G_OPTION_ARG_FILENAME, &o->decoder, N_("full or taesd"), N_("NAME") },
-    { "dtype",     0, 0, G_OPTION_ARG_FILENAME, &o->dtype, N_("auto, f32 or bf16"), N_("NAME") },
+    { "dtype",     0, 0, G_OPTION_ARG_FILENAME, &o->dtype, N_("auto, f32, bf16 or f16"), N_("NAME") },
     { "threads",   0, 0, G_OPTION_ARG_INT, &o->threads, N_("Threads; one per core without it"), N_("N") },
     { "quiet",     'q', 0, G_OPTION_ARG_NONE, &o->quiet, N_("Print nothing but errors"), NULL },
     G_OPTION_ENTRY_NULL

@@ -30,7 +30,7 @@ set_up (Fixture *f, gconstpointer data)
   g_autofree char  *expected = g_test_build_filename (G_TEST_DIST, "golden", "models", "single", "expected.safetensors", NULL);
 
   f->path = g_test_build_filename (G_TEST_DIST, "golden", "models", "single", "model.safetensors", NULL);
-  f->dev = fb_device_new ("cpu", 0, &error);
+  f->dev = fb_device_new_chosen (0, &error);
   g_assert_no_error (error);
   f->model = fb_model_open (f->path, NULL, NULL, f->dev, FB_DTYPE_F32, &error);
   g_assert_no_error (error);
