@@ -20,7 +20,7 @@ typedef struct
   GDestroyNotify  free_desk;
 } FbWorkshop;
 
-/* A job while it is being done; all functions are called on the worker thread. */
+/* A job while it is being done; all functions are called on the thread that does it. */
 typedef struct FbTask FbTask;
 
 FbWorkshop *   fb_task_workshop    (FbTask *self);
@@ -50,12 +50,14 @@ void           fb_task_add_picture (FbTask *self, FbImage *picture, gint64 seed,
  * @name: as in fb_job_new()
  * @estimate: (nullable): checks @request and says what it costs; on the clerk's thread
  * @run: (transfer full): a{sv}, metadata common to all pictures; %NULL with @error set
+ * @beside: done by a thread of its own, one after another, and not after the jobs that compute; @run then uses neither bench nor residents
  */
 typedef struct
 {
   const char *name;
   gboolean   (* estimate) (FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GCancellable *cancellable, GError **error);
   GVariant * (* run)      (FbTask *task, GError **error);
+  gboolean    beside;
 } FbJobKind;
 
 /**

@@ -37,7 +37,7 @@ gboolean
 fb_kind_generate_estimate (FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GCancellable *cancellable, GError **error)
 {
   FbDesk                *desk    = fb_desk_get (workshop, error);
-  g_autoptr(FbModelUse)  use     = desk != NULL ? fb_model_use_new (request, desk->store, desk->cpu, workshop->settings, error) : NULL;
+  g_autoptr(FbModelUse)  use     = desk != NULL ? fb_model_use_new ("generate", request, desk->store, desk->cpu, workshop->settings, error) : NULL;
   FbModel               *model   = use != NULL ? fb_desk_open_model (desk, use, error) : NULL;
   g_autoptr(FbGenerate)  wanted  = model != NULL ? fb_generate_from_variant (request, error) : NULL;
   FbEstimate             result  = { .seconds = -1.0 };
@@ -197,7 +197,7 @@ fb_kind_generate_run (FbTask *task, GError **error)
   FbWorkshop            *workshop = fb_task_workshop (task);
   GVariant              *request  = fb_task_request (task);
   FbBench               *bench    = fb_bench_get (workshop, error);
-  g_autoptr(FbModelUse)  use      = bench != NULL ? fb_model_use_new (request, bench->store, bench->dev, workshop->settings, error) : NULL;
+  g_autoptr(FbModelUse)  use      = bench != NULL ? fb_model_use_new ("generate", request, bench->store, bench->dev, workshop->settings, error) : NULL;
   g_autoptr(FbGenerate)  wanted   = use != NULL ? fb_generate_from_variant (request, error) : NULL;
   Run                    run      = { .task = task, .use = use, .wanted = wanted, .stage_start = g_get_monotonic_time () };
   gboolean               retried  = FALSE;
