@@ -3,6 +3,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "ui/handover.h"
 #include "ui/job.h"
 #include "ui/procedure.h"
 
@@ -591,6 +592,7 @@ fb_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, const FbDi
   gimp_ui_init ("flashbrush");
   /* we look at what fails ourselves; libgimp's own writing of the settings on an image that was closed would open a window */
   gimp_plug_in_set_pdb_error_handler (gimp_get_plug_in (), GIMP_PDB_ERROR_HANDLER_PLUGIN);
+  fb_handover_take (layout->kind, layout->args, config);
   self = g_object_ref (dialog_new (procedure, config, layout, image));
   gtk_widget_grab_focus (fb_form_get_widget (self->form, "prompt"));
   gimp_procedure_dialog_run (GIMP_PROCEDURE_DIALOG (self));

@@ -33,5 +33,8 @@ void       fb_record_write (GimpItem *item, GVariant *parameters);
  */
 GVariant * fb_record_read  (GimpItem *item, const FbArg *args, GError **error);
 
-/* The same from JSON text of @size bytes, without GIMP: for the tests. */
+/* The same from JSON text of @size bytes. */
 GVariant * fb_record_parse (const char *text, gsize size, const FbArg *args, GError **error);
+
+/* The same from a text that need not have a prompt. */
+GVariant * fb_record_parse_some (const char *text, gsize size, const FbArg *args, GError **error);

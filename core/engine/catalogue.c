@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/engine/bench.h"
+#include "core/models/family.h"
 #include "core/store/about.h"
 #include "core/store/hash.h"
 
@@ -40,15 +41,29 @@ add_text (GVariantDict *dict, const char *key, const char *text)
     g_variant_dict_insert (dict, key, "s", text);
 }
 
+/* (transfer none) (nullable) */
+static const char *
+label_of (const char *family)
+{
+  int             n    = 0;
+  const FbFamily *list = fb_family_list (&n);
+
+  for (int i = 0; family != NULL && i < n; i++)
+    if (strcmp (list[i].name, family) == 0)
+      return list[i].label;
+  return NULL;
+}
+
 static void
 add_about (GVariantDict *dict, const FbAbout *about)
 {
-  add_text (dict, "title",     about->title);
-  add_text (dict, "family",    about->family);
-  add_text (dict, "base",      about->base);
-  add_text (dict, "precision", about->precision);
-  add_text (dict, "licence",   about->licence);
-  add_text (dict, "trigger",   about->trigger);
+  add_text (dict, "title",        about->title);
+  add_text (dict, "family",       about->family);
+  add_text (dict, "family-label", label_of (about->family));
+  add_text (dict, "base",         about->base);
+  add_text (dict, "precision",    about->precision);
+  add_text (dict, "licence",      about->licence);
+  add_text (dict, "trigger",      about->trigger);
   if (about->problem != NULL)
     add_text (dict, "problem", about->problem->message);
   if (about->sampler != NULL)
