@@ -124,6 +124,17 @@ G_DECLARE_FINAL_TYPE (FbJob, fb_job, FB, JOB, GObject)
  *   "set-default": "task" s, "model" s (absent: the first there is).
  *   "verify": "model" s, "kind" s; gives "hash" s, "kind" s, and of a LoRA "fits" as (names of the models that have all its layers).
  *   "import", "set-default" and "verify" don't wait for jobs that compute.
+ *   Distillation; these neither wait nor last, the work is done in the background and outlives the client:
+ *   "distill-presets" gives "presets" aa{sv}: "name" s, "label" s (untranslated), "size" i, "steps" i.
+ *   "distill-start": "pictures" s (a folder), "name" s, and, where the preset shall not decide, "preset" s, "teacher" s, "size" i, "steps" i; gives what
+ *     "distill-list" has of the new job.
+ *   "distill-list" gives "jobs" aa{sv}, those that run or wait first: "job" s (path of its file, which names it), "name" s, "teacher" s, "state" s
+ *     ("waiting", "preparing", "running", "paused", "stopped", "done", "failed"), "problem" s, "step" i, "n-steps" i (pictures while preparing),
+ *     "seconds-left" d (negative: unknown), "peak-bytes" t, "output" s (the LoRA's path) and "lora" s (its name among the LoRAs) once there is one.
+ *   "distill-pause", "distill-resume", "distill-stop" (writes the LoRA as it is): "job" s; give what "distill-list" has of it.
+ *   "distill-watch": "job" s, "from" i (the last step that is known), "sample" i (step of the last sample that is known, −1 for none); gives "rows"
+ *     a(idddd): step, losses of distillation, matching, adversary and discriminator; and as its picture a newer sample, the teacher's beside the
+ *     student's, whose seed is its step.
  */
 FbJob *        fb_job_new         (FbEngineClient *client, const char *kind, GVariant *request);
 

@@ -1,12 +1,12 @@
 /* plugins/models/models-page.c: what is installed, and everything one can do with it. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "plugins/models/models-page.h"
 
-#include <atk/atk.h>
 #include <glib/gi18n-lib.h>
 #include <string.h>
 
 #include "plugins/models/model-details.h"
 #include "plugins/models/model-text.h"
+#include "ui/list.h"
 #include "ui/model-file.h"
 
 #define FB_TYPE_MODELS_PAGE (fb_models_page_get_type ())
@@ -27,34 +27,13 @@ G_DEFINE_FINAL_TYPE (FbModelsPage, fb_models_page, GTK_TYPE_BOX)
 
 /* --- the list ----------------------------------------------------------------------------------------------------------------- */
 
-static GVariant *
-model_of (GtkListBoxRow *row)
-{
-  return g_object_get_data (G_OBJECT (row), "model");
-}
-
 static GtkWidget *
 row_new (GVariant *model)
 {
-  GtkWidget       *row     = gtk_list_box_row_new ();
-  GtkWidget       *box     = gtk_box_new (GTK_ORIENTATION_VERTICAL, 2);
-  GtkWidget       *title   = gtk_label_new (fb_model_title (model));
+  GtkWidget       *row     = fb_list_row_new ();
   g_autofree char *summary = fb_model_summary (model);
-  GtkWidget       *below   = gtk_label_new (summary);
-  g_autofree char *name    = g_strdup_printf ("%s, %s", fb_model_title (model), summary);
 
-  gtk_label_set_xalign (GTK_LABEL (title), 0.0);
-  gtk_label_set_xalign (GTK_LABEL (below), 0.0);
-  gtk_label_set_ellipsize (GTK_LABEL (title), PANGO_ELLIPSIZE_MIDDLE);
-  gtk_label_set_ellipsize (GTK_LABEL (below), PANGO_ELLIPSIZE_END);
-  gtk_style_context_add_class (gtk_widget_get_style_context (below), GTK_STYLE_CLASS_DIM_LABEL);
-  gtk_container_set_border_width (GTK_CONTAINER (box), 6);
-  gtk_container_add (GTK_CONTAINER (box), title);
-  gtk_container_add (GTK_CONTAINER (box), below);
-  gtk_container_add (GTK_CONTAINER (row), box);
-  atk_object_set_name (gtk_widget_get_accessible (row), name);
-  g_object_set_data_full (G_OBJECT (row), "model", g_variant_ref (model), (GDestroyNotify) g_variant_unref);
-  gtk_widget_show_all (row);
+  fb_list_row_set (row, fb_model_title (model), summary, model);
 
   return row;
 }
@@ -63,10 +42,10 @@ row_new (GVariant *model)
 static void
 set_heading (GtkListBoxRow *row, GtkListBoxRow *before, gpointer unused)
 {
-  const char *kind    = fb_model_string (model_of (row), "kind");
+  const char *kind    = fb_model_string (fb_list_row_get (row), "kind");
   GtkWidget  *heading = NULL;
 
-  if (before == NULL || !g_str_equal (fb_model_string (model_of (before), "kind"), kind))
+  if (before == NULL || !g_str_equal (fb_model_string (fb_list_row_get (before), "kind"), kind))
     {
       heading = gtk_label_new (fb_model_section (kind));
       gtk_label_set_xalign (GTK_LABEL (heading), 0.0);
@@ -84,18 +63,7 @@ show_details (FbModelsPage *self)
   GtkListBoxRow *row = gtk_list_box_get_selected_row (self->list);
 
   if (self->models != NULL)
-    fb_model_details_show (self->details, row != NULL ? model_of (row) : NULL, self->loaded, self->capabilities);
-}
-
-/* The list's mnemonic goes to the row that is chosen; the arrows then start from there. */
-static gboolean
-on_mnemonic (GtkWidget *list, gboolean cycling, gpointer unused)
-{
-  GtkListBoxRow *row = gtk_list_box_get_selected_row (GTK_LIST_BOX (list));
-
-  gtk_widget_grab_focus (row != NULL ? GTK_WIDGET (row) : list);
-
-  return TRUE;
+    fb_model_details_show (self->details, row != NULL ? fb_list_row_get (row) : NULL, self->loaded, self->capabilities);
 }
 
 static void
@@ -104,7 +72,7 @@ on_selected (GtkListBox *list, GtkListBoxRow *row, FbModelsPage *self)
   if (row == NULL)                       /* while the list is filled anew */
     return;
   g_free (self->chosen);
-  self->chosen = g_strdup (fb_model_string (model_of (row), "path"));
+  self->chosen = g_strdup (fb_model_string (fb_list_row_get (row), "path"));
   show_details (self);
 }
 
@@ -129,7 +97,7 @@ fill (FbModelsPage *self)
       if (chosen == NULL || g_strcmp0 (fb_model_string (model, "path"), wanted) == 0)
         chosen = GTK_LIST_BOX_ROW (row);
     }
-  if (self->wanted != NULL && chosen != NULL && g_strcmp0 (fb_model_string (model_of (chosen), "path"), self->wanted) == 0)
+  if (self->wanted != NULL && chosen != NULL && g_strcmp0 (fb_model_string (fb_list_row_get (chosen), "path"), self->wanted) == 0)
     g_clear_pointer (&self->wanted, g_free);
   if (chosen != NULL)
     gtk_list_box_select_row (self->list, chosen);
@@ -257,11 +225,8 @@ left_new (FbModelsPage *self)
   GtkWidget *folder = gtk_button_new_with_mnemonic (_("Add F_older…"));
   GtkWidget *hint   = gtk_label_new (_("Or drop files and folders here. They are used where they lie."));
 
-  self->list = GTK_LIST_BOX (gtk_list_box_new ());
-  gtk_list_box_set_selection_mode (self->list, GTK_SELECTION_BROWSE);
+  self->list = GTK_LIST_BOX (fb_list_new (GTK_LABEL (label), _("Installed")));
   gtk_list_box_set_header_func (self->list, set_heading, NULL, NULL);
-  atk_object_set_name (gtk_widget_get_accessible (GTK_WIDGET (self->list)), _("Installed"));
-  gtk_label_set_mnemonic_widget (GTK_LABEL (label), GTK_WIDGET (self->list));
   gtk_label_set_xalign (GTK_LABEL (label), 0.0);
   gtk_label_set_xalign (GTK_LABEL (hint), 0.0);
   gtk_label_set_line_wrap (GTK_LABEL (hint), TRUE);
@@ -281,7 +246,6 @@ left_new (FbModelsPage *self)
   gtk_widget_set_size_request (box, 300, -1);
 
   g_signal_connect (self->list, "row-selected", G_CALLBACK (on_selected), self);
-  g_signal_connect (self->list, "mnemonic-activate", G_CALLBACK (on_mnemonic), NULL);
   g_signal_connect_swapped (file, "clicked", G_CALLBACK (on_import_file), self);
   g_signal_connect_swapped (folder, "clicked", G_CALLBACK (on_import_folder), self);
 

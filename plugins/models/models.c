@@ -53,16 +53,29 @@ struct _ModelsPlugIn
 
 G_DEFINE_FINAL_TYPE (ModelsPlugIn, models_plug_in, GIMP_TYPE_PLUG_IN)
 
+static const FbProcedureRow * const tables[] = { fb_model_procedures, fb_distill_procedures };
+
 static GList *
 query_procedures (GimpPlugIn *plug_in)
 {
-  return g_list_prepend (fb_model_procedures_list (), g_strdup (PANEL));
+  GList *names = g_list_append (NULL, g_strdup (PANEL));
+
+  for (gsize i = 0; i < G_N_ELEMENTS (tables); i++)
+    for (const FbProcedureRow *row = tables[i]; row->name != NULL; row++)
+      names = g_list_append (names, g_strdup (row->name));
+
+  return names;
 }
 
 static GimpProcedure *
 create_procedure (GimpPlugIn *plug_in, const char *name)
 {
-  return g_str_equal (name, PANEL) ? panel_new (plug_in) : fb_model_procedures_create (plug_in, name);
+  for (gsize i = 0; i < G_N_ELEMENTS (tables); i++)
+    for (const FbProcedureRow *row = tables[i]; row->name != NULL; row++)
+      if (g_str_equal (row->name, name))
+        return fb_procedure_row_create (row, plug_in);
+
+  return g_str_equal (name, PANEL) ? panel_new (plug_in) : NULL;
 }
 
 static gboolean

@@ -5,6 +5,7 @@
 #include <glib/gi18n-lib.h>
 #include <libgimp/gimpui.h>
 
+#include "plugins/models/distill-page.h"
 #include "plugins/models/models-page.h"
 #include "ui/handover.h"
 #include "ui/message-bar.h"
@@ -396,6 +397,7 @@ fb_panel_init (FbPanel *self)
   gtk_box_pack_start (GTK_BOX (box), foot_new (self), FALSE, FALSE, 0);
   gtk_container_add (GTK_CONTAINER (self), box);
   add_page (GTK_NOTEBOOK (notebook), fb_models_page_new (self), _("Models"));
+  add_page (GTK_NOTEBOOK (notebook), fb_distill_page_new (self), _("Distillation"));
   gtk_widget_show_all (box);
 
   gtk_window_set_title (GTK_WINDOW (self), _("Models and Distillation"));

@@ -1,10 +1,10 @@
-/* plugins/models/procedures.h: the models' procedures, complete without a window. SPDX-License-Identifier: LGPL-3.0-or-later */
+/* plugins/models/procedures.h: what works without a window. SPDX-License-Identifier: LGPL-3.0-or-later */
 #pragma once
 
-#include <libgimp/gimp.h>
+#include "plugins/models/procedure-table.h"
 
-/* (transfer full): their names, for GimpPlugIn's query */
-GList *         fb_model_procedures_list   (void);
+/* plugins/models/model-procedures.c: plug-in-flashbrush-models-*; ends with a row without name */
+extern const FbProcedureRow fb_model_procedures[];
 
-/* (transfer full) (nullable): the procedure called @name; NULL for one that is not among them */
-GimpProcedure * fb_model_procedures_create (GimpPlugIn *plug_in, const char *name);
+/* plugins/models/distill-procedures.c: plug-in-flashbrush-distill and those beside it; ends with a row without name */
+extern const FbProcedureRow fb_distill_procedures[];

@@ -1,50 +1,15 @@
 #!/bin/sh
 # test-models-window.sh: the panel in GIMP's window, by keyboard and screen reader alone. SPDX-License-Identifier: LGPL-3.0-or-later
-# Keeps pictures of the screen in $FB_SHOTS. Sessions as in test-dialog.sh: a fault of ours fails in all three.
-if [ -z "${FB_TEST_SESSION:-}" ]; then
-  said=$(mktemp)
-  XDG_RUNTIME_DIR=$(mktemp -d)        # the accessibility bus has its socket there: sessions side by side would take it from each other
-  export XDG_RUNTIME_DIR
-  for FB_TEST_SESSION in 1 2 3; do
-    export FB_TEST_SESSION
-    dbus-run-session -- "$0" "$@" >"$said"; status=$?
-    if [ $status -eq 0 ] && ! grep -q '^not ok' "$said"; then break; fi
-    [ $FB_TEST_SESSION -eq 3 ] || grep '^not ok' "$said" | sed "s/^/# session $FB_TEST_SESSION: /"
-  done
-  cat "$said"; rm -rf "$said" "$XDG_RUNTIME_DIR"
-  exit "$status"
-fi
+# Keeps pictures of the screen in $FB_SHOTS.
 # shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/profile.sh"
-mkdir -p "$FB_SHOTS" "$scratch/downloads"
-
-Xvfb -displayfd 3 -screen 0 1280x900x24 3>"$scratch/display" 2>/dev/null &
-started="$started $!"
-for _ in $(seq 100); do [ -s "$scratch/display" ] && break; sleep 0.1; done
-DISPLAY=":$(cat "$scratch/display")"
-export DISPLAY
-openbox >/dev/null 2>&1 &
-started="$started $!"
-
-n=0
-check ()
-{
-  n=$((n + 1)); name=$1; shift
-  if "$@" >&2; then echo "ok $n /gimp/models-window/$name"; else echo "not ok $n /gimp/models-window/$name"; shot "failed-models-$n"; fi
-}
-driver () { "$FB_DRIVER" "$@"; }
-shot ()   { import -window root "$FB_SHOTS/models-$1.png"; }
-focus ()  { sleep 1; xdotool search --onlyvisible --name "$1" windowactivate --sync >/dev/null; }
-# choose_file TITLE PATH: in the file chooser that is open, by keyboard: "/" begins to type a place, once the chooser has answered
-choose_file () { focus "$1"; xdotool key slash; sleep 1; xdotool type --delay 30 "${2#/}"; sleep 1; xdotool key Return; }
-
-for _ in 1 2 3; do
-  gdbus call --session --timeout 20 --dest org.a11y.Bus --object-path /org/a11y/bus --method org.a11y.Bus.GetAddress >/dev/null 2>&1 && break
-done
-
+suite=models-window
+. "$(dirname "$0")/window.sh"
+mkdir "$scratch/downloads"
 "$FB_MAKE_LORA" "$scratch/downloads/ink.safetensors" 192 modelspec.title "Ink" modelspec.trigger_phrase "ink wash" \
   modelspec.license CC0-1.0 flashbrush.sampler flash flashbrush.steps 4
 echo 'just words' >"$scratch/downloads/notes.safetensors"
+# choose_file TITLE PATH: in the file chooser that is open, by keyboard: "/" begins to type a place, once the chooser has answered
+choose_file () { focus "$1"; xdotool key slash; sleep 1; xdotool type --delay 30 "${2#/}"; sleep 1; xdotool key Return; }
 
 gimp --no-data --no-fonts >"$scratch/log" 2>&1 &
 started="$started $!"
@@ -58,7 +23,7 @@ check tells-the-licence driver says 'MIT and Apache-2.0'
 check shows-the-memory driver says 'Models in memory: 0 bytes'
 check every-control-has-a-name driver unnamed
 check what-came-along-cannot-be-removed driver disabled 'Remove…'
-shot 1-open
+shot models-1-open
 
 focus '^Models and Distillation$'
 xdotool key alt+v
@@ -66,7 +31,7 @@ check verifies-with-a-mnemonic driver says 'Verifying “Starter (emoji, 128×12
 xdotool key alt+l
 check loads-with-a-mnemonic driver enabled 'Unload'
 check tells-that-it-is-in-memory driver says 'in memory'
-shot 2-loaded
+shot models-2-loaded
 check unloads driver press 'Unload'
 check tells-that-it-is-not driver says 'Models in memory: 0 bytes'
 
@@ -79,12 +44,12 @@ check shows-what-it-brought-in driver says 'ink wash'
 check tells-that-it-is-for-few-steps driver says '4 steps, guidance 1'
 check verifies-it driver press 'Verify'
 check tells-which-model-it-fits driver says 'starter'
-shot 3-lora
+shot models-3-lora
 
 check asks-for-another-file driver press 'Add File…'
 choose_file '^Choose a Model or LoRA$' "$scratch/downloads/notes.safetensors"
 check refuses-what-is-no-model driver says 'notes.safetensors”'
-shot 4-refused
+shot models-4-refused
 
 focus '^Models and Distillation$'
 xdotool key alt+i; sleep 0.5; xdotool key Up
@@ -94,14 +59,14 @@ check goes-down-the-list-with-the-keyboard driver says "$scratch/downloads/ink.s
 
 check opens-generate-with-it driver press 'Use in Generate…'
 check takes-the-lora-along driver enabled 'Strength of ink'
-shot 5-generate
+shot models-5-generate
 focus '^Generate$'
 xdotool key Escape
 check comes-back driver enabled 'Add File…'
 
 check asks-before-it-removes driver press 'Remove…'
 check says-that-files-stay driver says 'Its files stay where they are'
-shot 6-remove
+shot models-6-remove
 check forgets driver press 'Forget'
 check is-not-listed-any-more driver says 'Removing “Ink”: done'
 check leaves-the-file test -e "$scratch/downloads/ink.safetensors"

@@ -1,149 +1,12 @@
-/* plugins/models/procedures.c: the models' procedures, complete without a window. SPDX-License-Identifier: LGPL-3.0-or-later */
+/* plugins/models/model-procedures.c: the models' procedures, complete without a window. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "plugins/models/procedures.h"
 
 #include <glib/gi18n-lib.h>
 
 #include "plugins/models/ask.h"
-#include "ui/procedure.h"
-
-/* an argument or a return value */
-typedef struct
-{
-  char        type;      /* s string, S list of strings, k kind of model, b boolean, i whole number, d number, D list of numbers */
-  const char *name;
-  const char *label;
-  const char *blurb;
-  const char *text;      /* default of an argument s or k */
-} Value;
-
-enum { MAX_VALUES = 20 };
-
-/**
- * Row:
- * @run: fills @values, whose number 0 is the status, and returns %TRUE, or sets @error
- */
-typedef struct
-{
-  const char *name;
-  const char *blurb;
-  const char *help;
-  gboolean   (* run) (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray *values, GError **error);
-  Value       args[4];
-  Value       returns[MAX_VALUES];
-} Row;
 
 #define ARG_MODEL   { 's', "model", N_("_Model"), N_("Name of a model, LoRA, VAE or TAESD, or path of its file or folder"), "" }
 #define ARG_KIND    { 'k', "kind", N_("_Kind"), N_("What is meant where names are equal"), "any" }
-
-/* --- arguments and values ------------------------------------------------------------------------------------------------- */
-
-static GimpChoice *
-kinds_new (void)
-{
-  GimpChoice *choice = gimp_choice_new ();
-
-  gimp_choice_add (choice, "any",        0, _("Any"), NULL);
-  gimp_choice_add (choice, "checkpoint", 1, _("Model"), NULL);
-  gimp_choice_add (choice, "lora",       2, _("LoRA"), NULL);
-  gimp_choice_add (choice, "vae",        3, _("Autoencoder"), NULL);
-  gimp_choice_add (choice, "taesd",      4, _("Tiny decoder"), NULL);
-
-  return choice;
-}
-
-static void
-add_argument (GimpProcedure *procedure, const Value *arg)
-{
-  switch (arg->type)
-    {
-    case 'k':
-      gimp_procedure_add_choice_argument (procedure, arg->name, _(arg->label), _(arg->blurb), kinds_new (), arg->text, G_PARAM_READWRITE);
-      break;
-    case 'b':
-      gimp_procedure_add_boolean_argument (procedure, arg->name, _(arg->label), _(arg->blurb), FALSE, G_PARAM_READWRITE);
-      break;
-    default:
-      gimp_procedure_add_string_argument (procedure, arg->name, _(arg->label), _(arg->blurb), arg->text, G_PARAM_READWRITE);
-      break;
-    }
-}
-
-static void
-add_return_value (GimpProcedure *procedure, const Value *value)
-{
-  const char *label = _(value->label), *blurb = _(value->blurb);
-
-  switch (value->type)
-    {
-    case 's':
-      gimp_procedure_add_string_return_value (procedure, value->name, label, blurb, "", G_PARAM_READWRITE);
-      break;
-    case 'S':
-      gimp_procedure_add_string_array_return_value (procedure, value->name, label, blurb, G_PARAM_READWRITE);
-      break;
-    case 'b':
-      gimp_procedure_add_boolean_return_value (procedure, value->name, label, blurb, FALSE, G_PARAM_READWRITE);
-      break;
-    case 'i':
-      gimp_procedure_add_int_return_value (procedure, value->name, label, blurb, 0, G_MAXINT, 0, G_PARAM_READWRITE);
-      break;
-    case 'd':
-      gimp_procedure_add_double_return_value (procedure, value->name, label, blurb, 0.0, G_MAXDOUBLE, 0.0, G_PARAM_READWRITE);
-      break;
-    case 'D':
-      gimp_procedure_add_double_array_return_value (procedure, value->name, label, blurb, G_PARAM_READWRITE);
-      break;
-    default:
-      g_assert_not_reached ();
-    }
-}
-
-/* (transfer full): never NULL; "any" is "" */
-static char *
-text_of (GimpProcedureConfig *config, const char *name)
-{
-  char *text = NULL;
-
-  g_object_get (config, name, &text, NULL);
-  if (text == NULL || !g_utf8_validate (text, -1, NULL) || g_str_equal (text, "any"))
-    {
-      g_free (text);
-      text = g_strdup ("");
-    }
-
-  return text;
-}
-
-/* a{sv} of the arguments called so, those that are empty left out; ends with NULL */
-static GVariant * G_GNUC_NULL_TERMINATED
-request_of (GimpProcedureConfig *config, const char *first, ...)
-{
-  GVariantDict dict;
-  va_list      names;
-
-  g_variant_dict_init (&dict, NULL);
-  va_start (names, first);
-  for (const char *name = first; name != NULL; name = va_arg (names, const char *))
-    {
-      g_autofree char *text = text_of (config, name);
-
-      if (*text != '\0')
-        g_variant_dict_insert (&dict, name, "s", text);
-    }
-  va_end (names);
-
-  return g_variant_dict_end (&dict);
-}
-
-static const char *
-string_in (GVariant *dict, const char *key)
-{
-  const char *text = "";
-
-  g_variant_lookup (dict, key, "&s", &text);
-
-  return text;
-}
 
 static void
 set_string (GimpValueArray *values, int index, const char *text)
@@ -162,49 +25,22 @@ set_strings (GimpValueArray *values, int index, GVariant *dict, const char *key)
 
 /* --- list, describe ----------------------------------------------------------------------------------------------------------- */
 
-/* one column of the list */
-static void
-set_column (GimpValueArray *values, int index, GPtrArray *models, const char *key)
-{
-  g_autoptr(GStrvBuilder) builder = g_strv_builder_new ();
-  g_auto(GStrv)           column  = NULL;
-
-  for (guint i = 0; i < models->len; i++)
-    g_strv_builder_add (builder, string_in (models->pdata[i], key));
-  column = g_strv_builder_end (builder);
-  GIMP_VALUES_SET_STRV (values, index, column);
-}
-
 static gboolean
 list_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray *values, GError **error)
 {
   static const char * const columns[] = { "name", "kind", "family", "title", "path", "problem" };
   g_autoptr(GVariant)       models    = fb_ask_models (client, error);
-  g_autoptr(GPtrArray)      chosen    = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
-  g_autofree char          *kind      = text_of (config, "kind");
-  g_autofree double        *sizes     = NULL;
+  g_autoptr(GPtrArray)      rows      = models != NULL ? fb_rows_of (models) : NULL;
+  g_autofree char          *kind      = fb_config_text (config, "kind");
 
-  if (models == NULL)
+  if (rows == NULL)
     return FALSE;
-  for (gsize i = 0; i < g_variant_n_children (models); i++)
-    {
-      g_autoptr(GVariant) model = g_variant_get_child_value (models, i);
-
-      if (*kind == '\0' || g_str_equal (string_in (model, "kind"), kind))
-        g_ptr_array_add (chosen, g_steal_pointer (&model));
-    }
-
+  for (guint i = rows->len; i > 0; i--)
+    if (*kind != '\0' && !g_str_equal (fb_string_in (rows->pdata[i - 1], "kind"), kind))
+      g_ptr_array_remove_index (rows, i - 1);
   for (gsize i = 0; i < G_N_ELEMENTS (columns); i++)
-    set_column (values, 1 + (int) i, chosen, columns[i]);
-  sizes = g_new0 (double, chosen->len + 1);
-  for (guint i = 0; i < chosen->len; i++)
-    {
-      guint64 bytes = 0;
-
-      g_variant_lookup (chosen->pdata[i], "bytes", "t", &bytes);
-      sizes[i] = (double) bytes;
-    }
-  GIMP_VALUES_SET_DOUBLE_ARRAY (values, 1 + (int) G_N_ELEMENTS (columns), sizes, chosen->len);
+    fb_values_set_texts (values, 1 + (int) i, rows, columns[i]);
+  fb_values_set_numbers (values, 1 + (int) G_N_ELEMENTS (columns), rows, "bytes");
 
   return TRUE;
 }
@@ -219,7 +55,7 @@ bytes_loaded (GVariant *loaded, const char *path)
     {
       g_autoptr(GVariant) model = g_variant_get_child_value (loaded, i);
 
-      if (g_str_equal (string_in (model, "path"), path))
+      if (g_str_equal (fb_string_in (model, "path"), path))
         g_variant_lookup (model, "bytes", "t", &bytes);
     }
 
@@ -231,8 +67,8 @@ describe_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArra
 {
   static const char * const texts[] = { "name", "kind", "title", "family", "base", "precision", "licence", "hash", "trigger", "path", "target",
                                         "problem", "sampler" };
-  g_autofree char     *name   = text_of (config, "model");
-  g_autofree char     *kind   = text_of (config, "kind");
+  g_autofree char     *name   = fb_config_text (config, "model");
+  g_autofree char     *kind   = fb_config_text (config, "kind");
   g_autoptr(GVariant)  models = fb_ask_models (client, error);
   g_autoptr(GVariant)  loaded = models != NULL ? fb_ask_loaded (client, error) : NULL;
   g_autoptr(GVariant)  model  = loaded != NULL ? fb_ask_find (models, kind, name, error) : NULL;
@@ -244,14 +80,14 @@ describe_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArra
   if (model == NULL)
     return FALSE;
   for (gsize i = 0; i < G_N_ELEMENTS (texts); i++)
-    set_string (values, 1 + (int) i, string_in (model, texts[i]));
+    set_string (values, 1 + (int) i, fb_string_in (model, texts[i]));
   g_variant_lookup (model, "n-steps", "i", &steps);
   g_variant_lookup (model, "guidance-scale", "d", &scale);
   g_variant_lookup (model, "bytes", "t", &bytes);
   GIMP_VALUES_SET_INT (values, n, steps);
   GIMP_VALUES_SET_DOUBLE (values, n + 1, scale);
   GIMP_VALUES_SET_DOUBLE (values, n + 2, (double) bytes);
-  GIMP_VALUES_SET_DOUBLE (values, n + 3, (double) bytes_loaded (loaded, string_in (model, "path")));
+  GIMP_VALUES_SET_DOUBLE (values, n + 3, (double) bytes_loaded (loaded, fb_string_in (model, "path")));
   set_strings (values, n + 4, model, "default-for");
 
   return TRUE;
@@ -262,7 +98,7 @@ describe_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArra
 static gboolean
 import_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray *values, GError **error)
 {
-  g_autoptr(GVariant)  request = g_variant_ref_sink (request_of (config, "path", "kind", NULL));
+  g_autoptr(GVariant)  request = g_variant_ref_sink (fb_config_request (config, "path", "kind", NULL));
   GVariantDict         dict;
   g_autoptr(GVariant)  result  = NULL;
   gboolean             copy    = FALSE;
@@ -274,9 +110,9 @@ import_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray 
   result = fb_ask_job (client, "import", g_variant_dict_end (&dict), error);
   if (result == NULL)
     return FALSE;
-  set_string (values, 1, string_in (result, "name"));
-  set_string (values, 2, string_in (result, "kind"));
-  set_string (values, 3, string_in (result, "family"));
+  set_string (values, 1, fb_string_in (result, "name"));
+  set_string (values, 2, fb_string_in (result, "kind"));
+  set_string (values, 3, fb_string_in (result, "family"));
   g_variant_lookup (result, "n-found", "i", &n);
   GIMP_VALUES_SET_INT (values, 4, n);
 
@@ -286,7 +122,7 @@ import_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray 
 static gboolean
 load_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray *values, GError **error)
 {
-  g_autoptr(GVariant) result = fb_ask_job (client, "load", request_of (config, "model", "dtype", NULL), error);
+  g_autoptr(GVariant) result = fb_ask_job (client, "load", fb_config_request (config, "model", "dtype", NULL), error);
   g_autoptr(GVariant) loaded = result != NULL ? fb_ask_loaded (client, error) : NULL;
   g_autoptr(GVariant) newest = NULL;
   guint64             bytes  = 0;
@@ -305,7 +141,7 @@ load_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray *v
 static gboolean
 unload_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray *values, GError **error)
 {
-  g_autoptr(GVariant) result = fb_ask_job (client, "unload", request_of (config, "model", NULL), error);
+  g_autoptr(GVariant) result = fb_ask_job (client, "unload", fb_config_request (config, "model", NULL), error);
   int                 n      = 0;
 
   if (result == NULL)
@@ -319,11 +155,11 @@ unload_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray 
 static gboolean
 verify_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray *values, GError **error)
 {
-  g_autoptr(GVariant) result = fb_ask_job (client, "verify", request_of (config, "model", "kind", NULL), error);
+  g_autoptr(GVariant) result = fb_ask_job (client, "verify", fb_config_request (config, "model", "kind", NULL), error);
 
   if (result == NULL)
     return FALSE;
-  set_string (values, 1, string_in (result, "hash"));
+  set_string (values, 1, fb_string_in (result, "hash"));
   set_strings (values, 2, result, "fits");
 
   return TRUE;
@@ -332,7 +168,7 @@ verify_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray 
 static gboolean
 remove_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray *values, GError **error)
 {
-  g_autoptr(GVariant) result  = fb_ask_job (client, "remove", request_of (config, "model", "kind", NULL), error);
+  g_autoptr(GVariant) result  = fb_ask_job (client, "remove", fb_config_request (config, "model", "kind", NULL), error);
   gboolean            deleted = FALSE;
 
   if (result == NULL)
@@ -346,7 +182,7 @@ remove_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray 
 static gboolean
 set_default_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray *values, GError **error)
 {
-  g_autoptr(GVariant) result = fb_ask_job (client, "set-default", request_of (config, "task", "model", NULL), error);
+  g_autoptr(GVariant) result = fb_ask_job (client, "set-default", fb_config_request (config, "task", "model", NULL), error);
 
   return result != NULL;
 }
@@ -354,31 +190,17 @@ set_default_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueA
 static gboolean
 memory_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray *values, GError **error)
 {
-  g_autoptr(GVariant)      loaded       = fb_ask_loaded (client, error);
-  g_autoptr(GVariant)      capabilities = loaded != NULL ? fb_ask_capabilities (client, error) : NULL;
-  g_autoptr(GStrvBuilder)  builder      = g_strv_builder_new ();
-  g_auto(GStrv)            paths        = NULL;
-  g_autofree double       *sizes        = NULL;
-  gsize                    n            = loaded != NULL ? g_variant_n_children (loaded) : 0;
-  guint64                  budget       = 0, available = 0;
+  g_autoptr(GVariant)  loaded       = fb_ask_loaded (client, error);
+  g_autoptr(GVariant)  capabilities = loaded != NULL ? fb_ask_capabilities (client, error) : NULL;
+  g_autoptr(GPtrArray) rows         = capabilities != NULL ? fb_rows_of (loaded) : NULL;
+  guint64              budget       = 0, available = 0;
 
-  if (capabilities == NULL)
+  if (rows == NULL)
     return FALSE;
-  sizes = g_new0 (double, n + 1);
-  for (gsize i = 0; i < n; i++)
-    {
-      g_autoptr(GVariant) model = g_variant_get_child_value (loaded, i);
-      guint64             bytes = 0;
-
-      g_strv_builder_add (builder, string_in (model, "path"));
-      g_variant_lookup (model, "bytes", "t", &bytes);
-      sizes[i] = (double) bytes;
-    }
-  paths = g_strv_builder_end (builder);
   g_variant_lookup (capabilities, "memory-budget", "t", &budget);
   g_variant_lookup (capabilities, "available-bytes", "t", &available);
-  GIMP_VALUES_SET_STRV (values, 1, paths);
-  GIMP_VALUES_SET_DOUBLE_ARRAY (values, 2, sizes, n);
+  fb_values_set_texts (values, 1, rows, "path");
+  fb_values_set_numbers (values, 2, rows, "bytes");
   GIMP_VALUES_SET_DOUBLE (values, 3, (double) budget);
   GIMP_VALUES_SET_DOUBLE (values, 4, (double) available);
 
@@ -387,7 +209,7 @@ memory_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray 
 
 /* --- the table ------------------------------------------------------------------------------------------------------------------ */
 
-static const Row rows[] =
+const FbProcedureRow fb_model_procedures[] =
 {
   {
     "plug-in-flashbrush-models-list", N_("List models, LoRAs, autoencoders and tiny decoders"),
@@ -485,54 +307,5 @@ static const Row rows[] =
       { 'd', "available", N_("Available"), N_("Bytes that the system can give") },
     }
   },
+  { NULL }
 };
-
-static GimpValueArray *
-run (GimpProcedure *procedure, GimpProcedureConfig *config, gpointer run_data)
-{
-  const Row                 *row    = run_data;
-  g_autoptr(FbEngineClient)  client = fb_engine_client_new ();
-  GimpValueArray            *values = gimp_procedure_new_return_values (procedure, GIMP_PDB_SUCCESS, NULL);
-  GError                    *error  = NULL;
-
-  if (row->run (client, config, values, &error))
-    return values;
-  gimp_value_array_unref (values);
-  fb_procedure_blame_caller (error);
-
-  return fb_procedure_fail (procedure, error);
-}
-
-GList *
-fb_model_procedures_list (void)
-{
-  GList *names = NULL;
-
-  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
-    names = g_list_append (names, g_strdup (rows[i].name));
-
-  return names;
-}
-
-GimpProcedure *
-fb_model_procedures_create (GimpPlugIn *plug_in, const char *name)
-{
-  const Row     *row = NULL;
-  GimpProcedure *procedure;
-
-  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++)
-    if (g_str_equal (rows[i].name, name))
-      row = &rows[i];
-  if (row == NULL)
-    return NULL;
-
-  procedure = gimp_procedure_new (plug_in, name, GIMP_PDB_PROC_TYPE_PLUGIN, run, (gpointer) row, NULL);
-  gimp_procedure_set_documentation (procedure, _(row->blurb), _(row->help), NULL);
-  gimp_procedure_set_attribution (procedure, "The Flashbrush authors", "The Flashbrush authors", "2025");
-  for (const Value *arg = row->args; arg->type != 0; arg++)
-    add_argument (procedure, arg);
-  for (const Value *value = row->returns; value->type != 0; value++)
-    add_return_value (procedure, value);
-
-  return procedure;
-}
