@@ -75,28 +75,55 @@ add_about (GVariantDict *dict, const FbAbout *about)
     }
 }
 
-/* the tasks that take @entry when no model is named */
-static GVariant *
-tasks_of (FbStore *store, const FbStoreEntry *entry)
+/* what all entries are told with: found out once per list */
+typedef struct
 {
-  GVariantBuilder tasks;
+  FbStore      *store;
+  FbResidents  *residents;
+  FbHashes     *hashes;
+  char        **defaults;           /* paths of the tasks' default models, in the order of fb_store_tasks() */
+} List;
 
-  g_variant_builder_init (&tasks, G_VARIANT_TYPE_STRING_ARRAY);
-  for (const char * const *task = fb_store_tasks (); *task != NULL; task++)
+static char **
+default_paths (FbStore *store)
+{
+  const char * const *tasks = fb_store_tasks ();
+  gsize               n     = g_strv_length ((char **) tasks);
+  char              **paths = g_new0 (char *, n + 1);
+
+  for (gsize i = 0; i < n; i++)
     {
-      g_autofree char *path = fb_store_resolve_for (store, *task, "", NULL);
-
-      if (g_strcmp0 (path, entry->path) == 0)
-        g_variant_builder_add (&tasks, "s", *task);
+      paths[i] = fb_store_resolve_for (store, tasks[i], "", NULL);
+      if (paths[i] == NULL)                                /* there is no model at all */
+        paths[i] = g_strdup ("");
     }
-  return g_variant_builder_end (&tasks);
+  return paths;
+}
+
+static void
+add_tasks (GVariantDict *dict, const List *list, const FbStoreEntry *entry, const FbAbout *about)
+{
+  const char * const *tasks = fb_store_tasks ();
+  GVariantBuilder     suit, taken;
+
+  g_variant_builder_init (&suit, G_VARIANT_TYPE_STRING_ARRAY);
+  g_variant_builder_init (&taken, G_VARIANT_TYPE_STRING_ARRAY);
+  for (gsize i = 0; tasks[i] != NULL; i++)
+    if (fb_store_task_suits (tasks[i], about->family))
+      {
+        g_variant_builder_add (&suit, "s", tasks[i]);
+        if (strcmp (list->defaults[i], entry->path) == 0)
+          g_variant_builder_add (&taken, "s", tasks[i]);
+      }
+  g_variant_dict_insert_value (dict, "tasks", g_variant_builder_end (&suit));
+  g_variant_dict_insert_value (dict, "default-for", g_variant_builder_end (&taken));
 }
 
 static GVariant *
-describe (FbStore *store, const FbStoreEntry *entry, FbHashes *hashes, FbResidents *residents)
+describe (const List *list, const FbStoreEntry *entry)
 {
-  g_auto(GStrv)    files = fb_about_files (entry->kind, entry->path);
-  g_autofree char *hash  = fb_hashes_lookup (hashes, (const char * const *) files);
+  const FbAbout   *about = fb_store_about (list->store, entry->kind, entry->path);
+  g_autofree char *hash  = fb_hashes_lookup (list->hashes, (const char * const *) about->files);
   GVariantDict     dict;
 
   g_variant_dict_init (&dict, NULL);
@@ -108,11 +135,11 @@ describe (FbStore *store, const FbStoreEntry *entry, FbHashes *hashes, FbResiden
   g_variant_dict_insert (&dict, "own",      "b", entry->is_own && entry->target == NULL);
   add_text (&dict, "target", entry->target);
   add_text (&dict, "hash", hash);
-  add_about (&dict, fb_store_about (store, entry->kind, entry->path));
+  add_about (&dict, about);
   if (entry->kind == FB_STORE_MODELS)
     {
-      g_variant_dict_insert (&dict, "loaded", "b", fb_residents_has (residents, entry->path));
-      g_variant_dict_insert_value (&dict, "default-for", tasks_of (store, entry));
+      g_variant_dict_insert (&dict, "loaded", "b", fb_residents_has (list->residents, entry->path));
+      add_tasks (&dict, list, entry, about);
     }
   if (entry->is_missing)
     {
@@ -126,8 +153,9 @@ describe (FbStore *store, const FbStoreEntry *entry, FbHashes *hashes, FbResiden
 GVariant *
 fb_catalogue_list (FbWorkshop *workshop, GCancellable *cancellable, GError **error)
 {
-  FbDesk               *desk   = fb_desk_get (workshop, error);
-  g_autoptr(FbHashes)   hashes = fb_hashes_load ();
+  FbDesk               *desk     = fb_desk_get (workshop, error);
+  g_autoptr(FbHashes)   hashes   = fb_hashes_load ();
+  g_auto(GStrv)         defaults = desk != NULL ? default_paths (desk->store) : NULL;
   GVariantBuilder       builder;
 
   if (desk == NULL)
@@ -135,10 +163,11 @@ fb_catalogue_list (FbWorkshop *workshop, GCancellable *cancellable, GError **err
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("aa{sv}"));
   for (int kind = 0; kind < FB_STORE_N_KINDS; kind++)
     {
+      const List           list    = { desk->store, workshop->residents, hashes, defaults };
       g_autoptr(GPtrArray) entries = fb_store_list (desk->store, kind);
 
       for (guint i = 0; i < entries->len; i++)
-        g_variant_builder_add_value (&builder, describe (desk->store, entries->pdata[i], hashes, workshop->residents));
+        g_variant_builder_add_value (&builder, describe (&list, entries->pdata[i]));
     }
   return g_variant_ref_sink (g_variant_builder_end (&builder));
 }

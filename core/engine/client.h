@@ -41,7 +41,8 @@ GVariant * fb_engine_client_get_capabilities_finish (FbEngineClient *self, GAsyn
  * fb_engine_client_list_models_async:
  *
  * Returns: (transfer full): aa{sv}, one for each model the store knows: "name" s, "path" s, "kind" s ("checkpoint", "lora", "vae", "taesd"),
- *   "family" s ("sd-1.5"; of a LoRA, what it fits), "family-label" s (for people), "title" s, "bytes" t, "loaded" b, "default-for" as (the tasks that take it when no model is named),
+ *   "family" s ("sd-1.5"; of a LoRA, what it fits), "family-label" s (for people), "title" s, "bytes" t, "loaded" b, "tasks" as (of a model: what it can
+ *   do), "default-for" as (the tasks that take it when no model is named),
  *   "embedded" b (came with the program), "own" b (a file in Flashbrush's folder, which removing deletes), "target" s (where it lies, when "path" is
  *   a link), "precision" s (in the file: "F16"), "licence" s, "hash" s (when it has been computed since the file changed last), "base" s (what a LoRA
  *   says it was made for), "trigger" s (words that call a LoRA up), "sampler" s, "n-steps" i, "guidance-scale" d, "few-steps" b (what suits it),

@@ -37,6 +37,7 @@ fb_about_free (FbAbout *about)
   g_free (about->licence);
   g_free (about->trigger);
   g_free (about->sampler);
+  g_strfreev (about->files);
   g_clear_error (&about->problem);
   g_free (about);
 }
@@ -258,6 +259,7 @@ fb_about_read (FbStoreKind kind, const char *path)
     read_lora (about, path);
   else
     read_checkpoint (about, kind, path);
+  about->files = fb_about_files (kind, path);
   return about;
 }
 

@@ -14,6 +14,7 @@
  * @sampler, @n_steps, @guidance_scale: (nullable), 0, 0: what suits it: flashbrush.json, the header's "flashbrush.sampler", "flashbrush.steps" and
  *   "flashbrush.guidance_scale", a known name (LCM, Flash), or, for models, the family's
  * @few_steps: whether that is a sampler for few steps
+ * @files: the weights' and configurations' files, for hashing; %NULL-terminated, never empty
  * @problem: (nullable): why it cannot be used
  */
 typedef struct FbAbout
@@ -28,6 +29,7 @@ typedef struct FbAbout
   int         n_steps;
   double      guidance_scale;
   gboolean    few_steps;
+  char      **files;
   GError     *problem;
 } FbAbout;
 

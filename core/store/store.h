@@ -81,7 +81,10 @@ const char * const * fb_store_tasks (void);
 /* (transfer none) (nullable): the name or path that was set for @task */
 const char * fb_store_default (FbStore *self, const char *task);
 
-/* @name: "" for none. Errors: NOT_FOUND for a task or a model that nobody knows, IO. */
+/* Whether models of @family (nullable: not known) can do @task: those made for inpainting paint nothing from words alone, and so on. */
+gboolean     fb_store_task_suits (const char *task, const char *family);
+
+/* @name: "" for none. Errors: NOT_FOUND for a task or a model that nobody knows, UNSUPPORTED for a model that can't do the task, IO. */
 gboolean     fb_store_set_default (FbStore *self, const char *task, const char *name, GError **error);
 
 /* As fb_store_resolve() for models, but "" is the default for @task, or, where none is set or it has gone, the first model. */

@@ -224,19 +224,26 @@ on_task (GtkMenuItem *item, FbModelDetails *self)
                g_variant_new_parsed ("{'task': <%s>, 'model': <%s>}", task, fb_model_string (self->model, "name")), what, NULL, NULL);
 }
 
-/* the menu anew, with the tasks that this engine does */
+/* the menu anew, with the tasks that this engine does and the model suits */
 static void
 fill_tasks (FbModelDetails *self, GVariant *capabilities)
 {
   g_autofree const char **tasks    = NULL;
+  g_autofree const char **suited   = NULL;
   g_autoptr(GList)        children = gtk_container_get_children (GTK_CONTAINER (self->tasks));
 
   for (GList *l = children; l != NULL; l = l->next)
     gtk_widget_destroy (l->data);
   g_variant_lookup (capabilities, "tasks", "^a&s", &tasks);
-  for (int i = 0; tasks != NULL && tasks[i] != NULL; i++)
+  if (self->model != NULL)
+    g_variant_lookup (self->model, "tasks", "^a&s", &suited);
+  for (int i = 0; tasks != NULL && suited != NULL && tasks[i] != NULL; i++)
     {
-      GtkWidget *item = gtk_menu_item_new_with_label (fb_model_task (tasks[i]));
+      GtkWidget *item;
+
+      if (!g_strv_contains (suited, tasks[i]))
+        continue;
+      item = gtk_menu_item_new_with_label (fb_model_task (tasks[i]));
 
       g_object_set_data_full (G_OBJECT (item), "task", g_strdup (tasks[i]), g_free);
       g_signal_connect (item, "activate", G_CALLBACK (on_task), self);

@@ -461,6 +461,7 @@ test_each_task_has_its_default (Fixture *f, gconstpointer data)
     g_assert_false (fb_store_set_default (store, "inpiant", "paint", &error));
     g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
     g_assert_nonnull (strstr (error->message, "“inpaint”"));
+    g_clear_error (&error);
   }
   {
     g_autoptr(FbStore) store = fb_store_new ();
@@ -471,19 +472,6 @@ test_each_task_has_its_default (Fixture *f, gconstpointer data)
     assert_default (store, "inpaint", f->embedded, "starter");
     g_assert_null (fb_store_default (store, "inpaint"));
   }
-}
-
-static void
-test_several_embedded_folders (Fixture *f, gconstpointer data)
-{
-  g_autoptr(FbStore) store = fb_store_new ();
-  g_autoptr(Scratch) other = scratch_new ();
-  g_autofree char   *both  = g_strdup_printf ("%s::/no/such/folder:%s", other, f->embedded);
-
-  scratch_write (f->embedded, "a.safetensors", "", 0);
-  scratch_write (other, "b.safetensors", "", 0);
-  g_setenv ("FLASHBRUSH_MODELS_PATH", both, TRUE);
-  assert_names (store, FB_STORE_MODELS, "b, a");
 }
 
 /* The header of a UNet with these sizes, enough to tell its family */
@@ -500,6 +488,33 @@ write_unet (const char *path, int in_channels, int context)
   fb_safetensors_writer_add (writer, "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight", FB_DTYPE_F32, 2, to_k);
   g_assert_true (fb_safetensors_writer_write (writer, zeros, 4 * (1 + in_channels * 9 + context), &error));
   g_assert_true (fb_safetensors_writer_finish (writer, &error));
+}
+
+static void
+test_a_default_must_suit_its_task (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore) store = fb_store_new ();
+  g_autoptr(GError)  error = NULL;
+  g_autofree char   *path  = in (f->embedded, "nine.safetensors");
+
+  write_unet (path, 9, 768);
+  g_assert_true (fb_store_set_default (store, "inpaint", "nine", &error));
+  g_assert_false (fb_store_set_default (store, "generate", "nine", &error));
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_UNSUPPORTED);
+  g_assert_null (fb_store_default (store, "generate"));
+}
+
+static void
+test_several_embedded_folders (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore) store = fb_store_new ();
+  g_autoptr(Scratch) other = scratch_new ();
+  g_autofree char   *both  = g_strdup_printf ("%s::/no/such/folder:%s", other, f->embedded);
+
+  scratch_write (f->embedded, "a.safetensors", "", 0);
+  scratch_write (other, "b.safetensors", "", 0);
+  g_setenv ("FLASHBRUSH_MODELS_PATH", both, TRUE);
+  assert_names (store, FB_STORE_MODELS, "b, a");
 }
 
 static void
@@ -548,6 +563,7 @@ main (int argc, char **argv)
   ADD ("deleting-follows-no-links", test_deleting_follows_no_links);
   ADD ("what-came-along-stays", test_what_came_along_stays);
   ADD ("each-task-has-its-default", test_each_task_has_its_default);
+  ADD ("a-default-must-suit-its-task", test_a_default_must_suit_its_task);
   ADD ("several-embedded-folders", test_several_embedded_folders);
   ADD ("families-are-read-off-the-header", test_families_are_read_off_the_header);
   return g_test_run ();
