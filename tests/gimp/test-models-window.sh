@@ -51,22 +51,31 @@ choose_file '^Choose a Model or LoRA$' "$scratch/downloads/notes.safetensors"
 check refuses-what-is-no-model driver says 'notes.safetensors”'
 shot models-4-refused
 
+"$FB_MAKE_LORA" "$scratch/downloads/wash.safetensors" 768
+"$FB_DRAG" "$scratch/downloads/wash.safetensors" 2>/dev/null &
+started="$started $!"
+focus '^Drag$'
+xdotool mousemove 1160 60 mousedown 1; sleep 0.3
+xdotool mousemove 1100 300; sleep 0.3; xdotool mousemove 900 600; sleep 0.3; xdotool mousemove 890 600; sleep 0.5; xdotool mouseup 1
+check takes-a-file-that-is-dropped driver says 'Bringing in “wash”: done'
+shot models-5-dropped
+
 focus '^Models and Distillation$'
-xdotool key alt+i; sleep 0.5; xdotool key Up
+xdotool key alt+i; sleep 0.5; xdotool key Up; sleep 0.2; xdotool key Up
 check goes-up-the-list-with-the-keyboard driver says 'Came with Flashbrush'
 xdotool key Down
 check goes-down-the-list-with-the-keyboard driver says "$scratch/downloads/ink.safetensors"
 
 check opens-generate-with-it driver press 'Use in Generate…'
 check takes-the-lora-along driver enabled 'Strength of ink'
-shot models-5-generate
+shot models-6-generate
 focus '^Generate$'
 xdotool key Escape
 check comes-back driver enabled 'Add File…'
 
 check asks-before-it-removes driver press 'Remove…'
 check says-that-files-stay driver says 'Its files stay where they are'
-shot models-6-remove
+shot models-7-remove
 check forgets driver press 'Forget'
 check is-not-listed-any-more driver says 'Removing “Ink”: done'
 check leaves-the-file test -e "$scratch/downloads/ink.safetensors"

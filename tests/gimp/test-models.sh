@@ -83,9 +83,7 @@ refuses ()
   check "refuses/$1" grep -q -e "$2" "$scratch/refusal"
 }
 refuses a-file-that-is-none 'notes.safetensors.*\.$' "(plug-in-flashbrush-models-import #:path \"$scratch/downloads/notes.safetensors\")"
-refuses what-came-along 'came with Flashbrush' '(plug-in-flashbrush-models-remove #:model "starter")'
 refuses an-unknown-name 'Did you mean “starter”?' '(plug-in-flashbrush-models-load #:model "startr")'
-refuses an-unknown-task '“generate”?' '(plug-in-flashbrush-models-set-default #:task "genrate" #:model "starter")'
 refuses the-window-without-one 'only opens a window' '(plug-in-flashbrush-models #:run-mode RUN-NONINTERACTIVE)'
 
 n=$((n + 1))
