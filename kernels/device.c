@@ -1,6 +1,7 @@
 /* kernels/device.c: devices, their sticky error, cancel flag and memory account. SPDX-License-Identifier: LGPL-3.0-or-later */
 
 #define _GNU_SOURCE   /* sched_getaffinity */
+#include <gnu/libc-version.h>
 #include <glib/gi18n-lib.h>
 #include <sched.h>
 
@@ -107,6 +108,15 @@ int
 fb_device_n_threads (const FbDevice *dev)
 {
   return dev->n_threads;
+}
+
+char *
+fb_device_describe (const FbDevice *dev)
+{
+  g_autofree char *libraries = dev->ops->describe != NULL ? dev->ops->describe (dev) : g_strdup ("no libraries");
+
+  return g_strdup_printf ("%s, threads %d, %s, GLib %u.%u.%u, C library %s", dev->ops->name, dev->n_threads, libraries,
+                          glib_major_version, glib_minor_version, glib_micro_version, gnu_get_libc_version ());
 }
 
 FbDtype

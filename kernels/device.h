@@ -32,6 +32,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbDevice, fb_device_unref)
 const char * fb_device_name      (const FbDevice *dev);
 int          fb_device_n_threads (const FbDevice *dev);
 
+/* (transfer full): all that decides the last bits of what @dev computes: its name, threads, instruction set and libraries, for logs and checkpoints */
+char *       fb_device_describe  (const FbDevice *dev);
+
 /* (transfer none): the names fb_device_new() knows in this build, best first, %NULL-terminated */
 const char * const * fb_device_names (void);
 

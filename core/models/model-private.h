@@ -37,6 +37,7 @@ struct FbModel
   FbVaeEncoder    *encoder;
   FbVaeDecoder    *decoder;
   FbTaesdDecoder  *taesd;
+  gboolean         plain_kernels;
 
   FbModelLoras    *loras;                                   /* NULL = none yet */
   FbLoraTarget     lora_targets[2];

@@ -26,7 +26,32 @@ typedef struct
 } FbPacked;
 
 static inline int
+fb_packed_n_channels (int n_channels, FbDtype dtype)
+{
+  return dtype == FB_DTYPE_BF16 ? (n_channels + 1) / 2 * 2 : n_channels;
+}
+
+static inline int
 fb_packed_n_columns (const FbPacked *packed, int n0)
 {
   return MIN (FB_PACK_N, (packed->N - n0 + 15) / 16 * 16);
 }
+
+#define FB_MAX_TAPS_SUMMED 4
+
+/* One tap of a transposed weight: the sum of @n taps of its source, each of some set */
+typedef struct
+{
+  int n;
+  int set[FB_MAX_TAPS_SUMMED], tap[FB_MAX_TAPS_SUMMED];
+} FbTapSum;
+
+/**
+ * fb_packed_transpose:
+ * @taps: @n_taps
+ *
+ * Returns: (transfer full): @weight with input and output channels exchanged, and its taps chosen anew, in one set; %NULL when @dev has failed.
+ * Incomplete when the cancel flag is set.
+ */
+FbPacked * fb_packed_transpose (FbDevice *dev, const FbWeight *weight, const FbTapSum *taps, int n_taps);
+void       fb_packed_free      (FbDevice *dev, FbPacked *packed);

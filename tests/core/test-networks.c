@@ -231,6 +231,48 @@ run_unet_odd (Fixture *f)
   check_unet (f, unet, "unet");
 }
 
+/* Each picture of a batch at a timestep of its own gives what it gives alone. */
+static void
+run_unet_timesteps (Fixture *f)
+{
+  g_autoptr(FbCheckpoint) checkpoint   = open_component (f, "unet");
+  g_autoptr(FbUnet)       unet         = load_unet (f, checkpoint, "sd-1.5");
+  const float             timesteps[2] = { 999.0f, 20.5f };
+  FbUnetConditions        conditions   = { .timesteps = timesteps };
+  FbTensor               *latents      = input (f, "unet.latents");
+  FbTensor               *context      = input (f, "unet.context");
+  const gsize             n_latents    = fb_tensor_n_elements (latents) / 2, n_context = fb_tensor_n_elements (context) / 2;
+  FbTensor               *out;
+  gsize                   n;
+  g_autofree float       *together = NULL, *alone = NULL;
+
+  conditions.context = context;
+  out = fb_unet_forward (f->ctx, unet, latents, &conditions);
+  n = fb_tensor_n_elements (out) / 2;
+  together = g_new (float, 2 * n);
+  alone = g_new (float, n);
+  fb_tensor_download (out, together, FB_DTYPE_F32);
+
+  for (int i = 0; i < 2; i++)
+    {
+      const int           size[]   = { 1, latents->shape[1], latents->shape[2], latents->shape[3] };
+      const int           prompt[] = { 1, context->shape[1], context->shape[2] };
+      g_autoptr(FbTensor) picture  = fb_tensor_view (latents, 4, size, i * n_latents);
+      g_autoptr(FbTensor) words    = fb_tensor_view (context, 3, prompt, i * n_context);
+      FbUnetConditions    single   = { .timestep = timesteps[i], .context = words };
+      double              error = 0.0, norm = 0.0;
+
+      fb_tensor_download (fb_unet_forward (f->ctx, unet, picture, &single), alone, FB_DTYPE_F32);
+      for (gsize k = 0; k < n; k++)
+        {
+          error += (together[i * n + k] - alone[k]) * (together[i * n + k] - alone[k]);
+          norm += alone[k] * alone[k];
+        }
+      g_assert_cmpfloat (sqrt (error / norm), <=, f->mode->dtype == FB_DTYPE_BF16 ? 1e-2 : 1e-5);
+    }
+  fb_nn_reset (f->ctx);
+}
+
 static void
 run_vae (Fixture *f)
 {
@@ -295,6 +337,7 @@ static const Case cases[] =
   { "text-encoder/folder-f16-gelu",   "folder",   "folder",                   run_text },
   { "unet/single-file-bf16",          "single",   "single/model.safetensors", run_unet },
   { "unet/odd-sizes",                 "single",   "single/model.safetensors", run_unet_odd },
+  { "unet/timestep-per-picture",      "folder",   "folder",                   run_unet_timesteps },
   { "unet/inpainting-three-levels",   "folder",   "folder",                   run_unet },
   { "unet/upscaler-f32",              "upscaler", "upscaler",                 run_unet },
   { "unet/xl",                        "xl",       "xl",                       run_unet },

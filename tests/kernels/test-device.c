@@ -65,7 +65,11 @@ test_views_share_memory (gconstpointer name)
   {
     g_autoptr(FbTensor) rows = fb_tensor_view (t, 2, (int[]) { 2, 3 }, 6);
     g_autoptr(FbTensor) last = fb_tensor_view (rows, 1, (int[]) { 3 }, 3);      /* a view of a view */
+    g_autoptr(FbTensor) flat = fb_tensor_view (t, 1, (int[]) { 12 }, 0);
 
+    g_assert_cmpuint (flat->id, ==, t->id);                       /* all of it: the same values */
+    g_assert_cmpuint (rows->id, !=, t->id);
+    g_assert_cmpuint (rows->id, !=, last->id);
     fb_tensor_upload (last, row, FB_DTYPE_F32);
     fb_tensor_download (t, out, FB_DTYPE_F32);
     g_assert_true (last->base == t);
