@@ -88,6 +88,14 @@ run_task (FbQueue *self, FbTask *task)
   fb_task_finish (task, result, error);
 }
 
+/* for what works in the background; with the lock held */
+static void
+count (FbQueue *self)
+{
+  if (!self->beside)
+    g_atomic_int_set (&self->workshop->n_working, (int) self->waiting.length + (self->running != NULL ? 1 : 0));
+}
+
 static gpointer
 work (gpointer user_data)
 {
@@ -114,6 +122,7 @@ work (gpointer user_data)
 
       g_mutex_lock (&self->lock);
       self->running = NULL;
+      count (self);
       fb_task_unref (task);
     }
   g_mutex_unlock (&self->lock);
@@ -137,6 +146,7 @@ fb_queue_push (FbQueue *self, FbTask *task)
 {
   g_mutex_lock (&self->lock);
   g_queue_push_tail (&self->waiting, fb_task_ref (task));
+  count (self);
   announce_places (self);
   g_cond_broadcast (&self->changed);
   g_mutex_unlock (&self->lock);
@@ -173,6 +183,7 @@ fb_queue_cancel (FbQueue *self, FbTask *task)
 
   g_mutex_lock (&self->lock);
   was_waiting = g_queue_remove (&self->waiting, task);
+  count (self);
   if (was_waiting)
     announce_places (self);
   g_mutex_unlock (&self->lock);

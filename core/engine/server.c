@@ -93,7 +93,7 @@ on_idle_check (gpointer user_data)
   FbServer *self = user_data;
   double    idle = (g_get_monotonic_time () - self->last_used) / 1e6;
 
-  if (n_jobs (self) > 0)
+  if (n_jobs (self) > 0 || g_atomic_int_get (&self->workshop.n_background) > 0)
     fb_server_touch (self);
   else if (idle >= self->workshop.settings->idle_seconds)
     {
@@ -290,6 +290,8 @@ end (FbServer *self)
 
   close_socket (self);
   idle = fb_queue_stop (self->errands, self->hung ? 0.0 : STOP_SECONDS);
+  if (idle && self->workshop.distiller != NULL)    /* saves its state; no errand can ask for it any more */
+    g_clear_pointer (&self->workshop.distiller, self->workshop.free_distiller);
   idle = fb_queue_stop (self->queue, self->hung ? 0.0 : STOP_SECONDS) && idle;
   while (g_main_context_iteration (NULL, FALSE))   /* the cancelled job's own answer */
     ;

@@ -17,5 +17,14 @@ GVariant * fb_kind_remove_run        (FbTask *task, GError **error);
 GVariant * fb_kind_set_default_run   (FbTask *task, GError **error);
 GVariant * fb_kind_verify_run        (FbTask *task, GError **error);
 
+/* core/engine/kind-distill.c: distillation jobs, which are done in the background */
+GVariant * fb_kind_distill_presets_run (FbTask *task, GError **error);
+GVariant * fb_kind_distill_start_run   (FbTask *task, GError **error);
+GVariant * fb_kind_distill_list_run    (FbTask *task, GError **error);
+GVariant * fb_kind_distill_pause_run   (FbTask *task, GError **error);
+GVariant * fb_kind_distill_resume_run  (FbTask *task, GError **error);
+GVariant * fb_kind_distill_stop_run    (FbTask *task, GError **error);
+GVariant * fb_kind_distill_watch_run   (FbTask *task, GError **error);
+
 /* core/engine/trade.c: the table of the above, and the questions */
 extern const FbTrade fb_trade;

@@ -1,7 +1,7 @@
 /* core/store/about.c: what a model's files say about it. SPDX-License-Identifier: LGPL-3.0-or-later
  *
  * Sources: Stability's ModelSpec 1.0.1 (modelspec.* in a safetensors header), the front matter of Hugging Face's model cards, our own
- * flashbrush.json and flashbrush.* entries.
+ * flashbrush.json and flashbrush_* entries.
  */
 #include "core/store/about.h"
 
@@ -142,9 +142,9 @@ read_json (FbAbout *about, const char *folder)
 static void
 read_header (FbAbout *about, FbSafetensors *file)
 {
-  const char *steps    = fb_safetensors_metadata (file, "flashbrush.steps");
-  const char *guidance = fb_safetensors_metadata (file, "flashbrush.guidance_scale");
-  const char *sampler  = fb_safetensors_metadata (file, "flashbrush.sampler");
+  const char *steps    = fb_safetensors_metadata (file, "flashbrush_steps");
+  const char *guidance = fb_safetensors_metadata (file, "flashbrush_guidance_scale");
+  const char *sampler  = fb_safetensors_metadata (file, "flashbrush_sampler");
 
   set_text (&about->title, fb_safetensors_metadata (file, "modelspec.title"));
   set_text (&about->licence, fb_safetensors_metadata (file, "modelspec.license"));

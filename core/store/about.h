@@ -11,8 +11,8 @@
  * @precision: (nullable): the type most of the weights have in the file: "F16" …
  * @licence: (nullable): flashbrush.json's "license", the model card's (README.md), or "modelspec.license"
  * @trigger: (nullable): words that call a LoRA up: "modelspec.trigger_phrase"
- * @sampler, @n_steps, @guidance_scale: (nullable), 0, 0: what suits it: flashbrush.json, the header's "flashbrush.sampler", "flashbrush.steps" and
- *   "flashbrush.guidance_scale", a known name (LCM, Flash), or, for models, the family's
+ * @sampler, @n_steps, @guidance_scale: (nullable), 0, 0: what suits it: flashbrush.json, the header's "flashbrush_sampler", "flashbrush_steps" and
+ *   "flashbrush_guidance_scale", a known name (LCM, Flash), or, for models, the family's
  * @few_steps: whether that is a sampler for few steps
  * @files: the weights' and configurations' files, for hashing; %NULL-terminated, never empty
  * @problem: (nullable): why it cannot be used

@@ -130,7 +130,7 @@ on_watched (FbJob *job, FbDistillView *self)
       g_autofree char *text = NULL;
 
       self->last_sample = (int) fb_job_get_seed (job, 0);
-      text = g_strdup_printf (_("Sample after %d iterations: the teacher's pictures first, then the student's"), self->last_sample);
+      text = g_strdup_printf (_("Sample after %d iterations: the teacher's pictures first, then the student's in 1, 2 and 4 steps"), self->last_sample);
       fb_preview_area_set_image (self->sample, fb_job_get_picture (job, 0), text);
       gtk_widget_set_tooltip_text (GTK_WIDGET (self->sample), text);
     }

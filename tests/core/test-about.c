@@ -87,7 +87,7 @@ a_loras_header_is_read (void)
 
   write_lora (folder, "mine.safetensors",
               "\"modelspec.title\":\"Ink\",\"modelspec.license\":\"CC-BY-4.0\",\"modelspec.trigger_phrase\":\"ink wash\","
-              "\"ss_base_model_version\":\"sd_v1\",\"flashbrush.sampler\":\"flash\",\"flashbrush.steps\":\"2\"", 768);
+              "\"ss_base_model_version\":\"sd_v1\",\"flashbrush_sampler\":\"flash\",\"flashbrush_steps\":\"2\"", 768);
   about = read_lora (folder, "mine.safetensors");
   g_assert_cmpstr (about->title, ==, "Ink");
   g_assert_cmpstr (about->licence, ==, "CC-BY-4.0");
@@ -117,8 +117,8 @@ strangers_texts_become_one_short_line (void)
 {
   g_autoptr(Scratch) folder   = scratch_new ();
   g_autofree char   *many     = g_strnfill (5000, 'a');
-  g_autofree char   *metadata = g_strdup_printf ("\"modelspec.title\":\"one\\ntwo\\u0007\",\"modelspec.license\":\"%s\",\"flashbrush.sampler\":\"flash\","
-                                                 "\"flashbrush.steps\":\"-99999999999999999999\",\"flashbrush.guidance_scale\":\"nan\"", many);
+  g_autofree char   *metadata = g_strdup_printf ("\"modelspec.title\":\"one\\ntwo\\u0007\",\"modelspec.license\":\"%s\",\"flashbrush_sampler\":\"flash\","
+                                                 "\"flashbrush_steps\":\"-99999999999999999999\",\"flashbrush_guidance_scale\":\"nan\"", many);
   g_autoptr(FbAbout) about    = NULL;
 
   write_lora (folder, "x.safetensors", metadata, 768);

@@ -6,7 +6,7 @@ suite=models-window
 . "$(dirname "$0")/window.sh"
 mkdir "$scratch/downloads"
 "$FB_MAKE_LORA" "$scratch/downloads/ink.safetensors" 192 modelspec.title "Ink" modelspec.trigger_phrase "ink wash" \
-  modelspec.license CC0-1.0 flashbrush.sampler flash flashbrush.steps 4
+  modelspec.license CC0-1.0 flashbrush_sampler flash flashbrush_steps 4
 echo 'just words' >"$scratch/downloads/notes.safetensors"
 # choose_file TITLE PATH: in the file chooser that is open, by keyboard: "/" begins to type a place, once the chooser has answered
 choose_file () { focus "$1"; xdotool key slash; sleep 1; xdotool type --delay 30 "${2#/}"; sleep 1; xdotool key Return; }

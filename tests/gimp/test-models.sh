@@ -5,7 +5,7 @@
 
 mkdir "$scratch/downloads" "$scratch/many"
 ink="$scratch/downloads/ink.safetensors"
-"$FB_MAKE_LORA" "$ink" 192 modelspec.license CC0-1.0 flashbrush.sampler flash flashbrush.steps 4
+"$FB_MAKE_LORA" "$ink" 192 modelspec.license CC0-1.0 flashbrush_sampler flash flashbrush_steps 4
 "$FB_MAKE_LORA" "$scratch/many/a.safetensors" 768
 "$FB_MAKE_LORA" "$scratch/many/b.safetensors" 768
 ln -s "$FLASHBRUSH_MODELS_PATH/starter" "$scratch/downloads/mine"
