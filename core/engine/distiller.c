@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "core/distill/dataset.h"
 #include "core/distill/trainer.h"
 #include "core/image/png.h"
 #include "core/models/model.h"
@@ -509,6 +510,7 @@ fb_distiller_start (FbDistiller *self, const FbDistillWish *wish, GError **error
 {
   g_autofree char         *teacher = NULL, *preset = NULL, *file = NULL, *folder = jobs_folder ();
   g_autoptr(FbDistillJob)  job     = NULL;
+  g_autoptr(FbDataset)     data    = NULL;
 
   if (!check_name (wish->name, error) || !choose_teacher (wish, &teacher, &preset, error) ||
       (job = fb_distill_job_new_preset (preset, error)) == NULL)
@@ -534,7 +536,9 @@ fb_distiller_start (FbDistiller *self, const FbDistillWish *wish, GError **error
       fb_model_error_set_errno (error, errno, folder, TRUE);
       return NULL;
     }
-  if (!fb_distill_job_check (job, error) || !fb_distill_job_save (job, error))
+  if (!fb_distill_job_check (job, error) ||
+      (data = fb_dataset_new (job, 64, 64, 64, error)) == NULL ||        /* better now than when its turn comes */
+      !fb_distill_job_save (job, error))
     return NULL;
   return fb_distiller_resume (self, job->path, error);
 }

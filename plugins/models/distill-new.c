@@ -13,6 +13,7 @@ struct _FbDistillNew
   GtkBox     parent_instance;
   FbPanel   *panel;
   GtkWidget *teacher, *preset, *pictures, *name, *size, *steps;
+  gboolean   named;               /* by the user, not after the folder */
   GtkWidget *start;
   GVariant  *presets;             /* NULL before they are known */
 };
@@ -24,13 +25,13 @@ G_DEFINE_FINAL_TYPE (FbDistillNew, fb_distill_new, GTK_TYPE_BOX)
 
 /* --- what the form says ------------------------------------------------------------------------------------------------------- */
 
-/* (transfer full) (nullable): the folder of pictures */
+/* (transfer full) (nullable): the folder of pictures, if there is such a folder */
 static char *
 pictures_of (FbDistillNew *self)
 {
-  g_autofree char *path = gtk_file_chooser_get_filename (GTK_FILE_CHOOSER (self->pictures));
+  g_autofree char *path = g_strstrip (g_strdup (gtk_entry_get_text (GTK_ENTRY (self->pictures))));
 
-  return path != NULL && g_utf8_validate (path, -1, NULL) ? g_steal_pointer (&path) : NULL;
+  return g_path_is_absolute (path) && g_file_test (path, G_FILE_TEST_IS_DIR) ? g_steal_pointer (&path) : NULL;
 }
 
 static void
@@ -42,6 +43,13 @@ update (FbDistillNew *self)
   gtk_widget_set_sensitive (self->start, pictures != NULL && *name != '\0');
 }
 
+static void
+on_name (FbDistillNew *self)
+{
+  self->named = *gtk_entry_get_text (GTK_ENTRY (self->name)) != '\0';
+  update (self);
+}
+
 /* the folder's name is a good one for the LoRA, until another is typed */
 static void
 on_pictures (FbDistillNew *self)
@@ -50,9 +58,51 @@ on_pictures (FbDistillNew *self)
   g_autofree char *base = path != NULL ? g_path_get_basename (path) : NULL;
   g_autofree char *name = base != NULL ? g_strdup_printf ("%s-flash", base) : NULL;
 
-  if (name != NULL && *gtk_entry_get_text (GTK_ENTRY (self->name)) == '\0')
-    gtk_entry_set_text (GTK_ENTRY (self->name), name);
+  if (name != NULL && !self->named)
+    {
+      gtk_entry_set_text (GTK_ENTRY (self->name), name);
+      self->named = FALSE;
+    }
   update (self);
+}
+
+static void
+on_folder_response (GtkDialog *dialog, int response, FbDistillNew *self)
+{
+  g_autofree char *path = response == GTK_RESPONSE_ACCEPT ? gtk_file_chooser_get_filename (GTK_FILE_CHOOSER (dialog)) : NULL;
+
+  gtk_widget_destroy (GTK_WIDGET (dialog));
+  if (path != NULL && g_utf8_validate (path, -1, NULL))
+    gtk_entry_set_text (GTK_ENTRY (self->pictures), path);
+}
+
+static void
+choose_folder (FbDistillNew *self)
+{
+  GtkWidget *dialog = gtk_file_chooser_dialog_new (_("Choose the Folder of Pictures"), GTK_WINDOW (self->panel), GTK_FILE_CHOOSER_ACTION_SELECT_FOLDER,
+                                                   _("_Cancel"), GTK_RESPONSE_CANCEL, _("_Open"), GTK_RESPONSE_ACCEPT, NULL);
+
+  gtk_window_set_modal (GTK_WINDOW (dialog), TRUE);
+  gtk_window_set_destroy_with_parent (GTK_WINDOW (dialog), TRUE);
+  g_signal_connect_object (dialog, "response", G_CALLBACK (on_folder_response), self, 0);
+  gtk_widget_show (dialog);
+}
+
+/* an entry for the path, with a button that finds it */
+static GtkWidget *
+pictures_new (FbDistillNew *self)
+{
+  GtkWidget *box    = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 4);
+  GtkWidget *button = gtk_button_new_from_icon_name ("folder-open-symbolic", GTK_ICON_SIZE_BUTTON);
+
+  self->pictures = gtk_entry_new ();
+  gtk_widget_set_tooltip_text (button, _("Choose a folder…"));
+  atk_object_set_name (gtk_widget_get_accessible (button), _("Pictures: choose a folder"));
+  g_signal_connect_swapped (button, "clicked", G_CALLBACK (choose_folder), self);
+  gtk_box_pack_start (GTK_BOX (box), self->pictures, TRUE, TRUE, 0);
+  gtk_box_pack_start (GTK_BOX (box), button, FALSE, FALSE, 0);
+
+  return box;
 }
 
 /* the numbers that are taken where the fields say "Auto" */
@@ -166,9 +216,10 @@ attach (FbDistillNew *self, GtkWidget *grid, int row, const char *label, const c
 static void
 fill (FbDistillNew *self, GtkWidget *grid)
 {
+  GtkWidget *pictures = pictures_new (self);
+
   self->teacher  = fb_model_chooser_new ("checkpoint", _("Default model"), _("Teacher"));
   self->preset   = gtk_combo_box_text_new ();
-  self->pictures = gtk_file_chooser_button_new (_("Choose the Folder of Pictures"), GTK_FILE_CHOOSER_ACTION_SELECT_FOLDER);
   self->name     = gtk_entry_new ();
   self->size     = fb_auto_spin_new (4096, 8, 0);
   self->steps    = fb_auto_spin_new (1000000, 100, 0);
@@ -178,7 +229,7 @@ fill (FbDistillNew *self, GtkWidget *grid)
 
   attach (self, grid, 0, _("_Teacher"), _("Teacher"), _("The model that needs many steps; it is not changed"), self->teacher,
           fb_model_chooser_get_list (FB_MODEL_CHOOSER (self->teacher)));
-  attach (self, grid, 1, _("_Pictures"), _("Pictures"), _("A folder of pictures, each with a .txt file that says what it shows"), self->pictures, self->pictures);
+  attach (self, grid, 1, _("_Pictures"), _("Pictures"), _("A folder of pictures, each with a .txt file that says what it shows"), pictures, self->pictures);
   attach (self, grid, 2, _("_Name"), _("Name"), _("What the LoRA will be called"), self->name, self->name);
   attach (self, grid, 3, _("P_reset"), _("Preset"), _("Settings for the training: small for models like the one that comes along"), self->preset, self->preset);
   attach (self, grid, 4, _("Si_ze"), _("Size"), _("Pixels per side of the pictures it learns from"), self->size, self->size);
@@ -221,9 +272,8 @@ fb_distill_new_init (FbDistillNew *self)
   gtk_box_pack_start (GTK_BOX (self), grid, FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (self), self->start, FALSE, FALSE, 0);
 
-  g_signal_connect_swapped (self->pictures, "file-set", G_CALLBACK (on_pictures), self);
-  g_signal_connect_swapped (self->pictures, "selection-changed", G_CALLBACK (on_pictures), self);
-  g_signal_connect_swapped (self->name, "changed", G_CALLBACK (update), self);
+  g_signal_connect_swapped (self->pictures, "changed", G_CALLBACK (on_pictures), self);
+  g_signal_connect_swapped (self->name, "changed", G_CALLBACK (on_name), self);
   g_signal_connect_swapped (self->preset, "changed", G_CALLBACK (on_preset), self);
   g_signal_connect_swapped (self->start, "clicked", G_CALLBACK (start), self);
   update (self);

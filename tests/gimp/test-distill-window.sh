@@ -7,6 +7,7 @@ suite=distill-window
 . "$(dirname "$0")/window.sh"
 export FB_TEST_STEP_MS=150
 mkdir "$scratch/pictures"
+remembers () { [ "$(driver tell "$1" | cut -f1)" = "$2" ]; }
 tells () { driver tell "$1" | grep -q "$2"; }
 
 gimp --no-data --no-fonts >"$scratch/log" 2>&1 &
@@ -23,11 +24,10 @@ check waits-for-pictures-and-a-name driver disabled 'Start'
 shot distill-1-form
 
 focus '^Models and Distillation$'
-xdotool key alt+p; sleep 1; xdotool key space                    # the folder's button opens its chooser
-focus '^Choose the Folder of Pictures$'
-xdotool key slash; sleep 1; xdotool type --delay 30 "${scratch#/}/pictures"; sleep 1; xdotool key Return
-check takes-the-folder-and-a-name-from-it driver enabled 'Start'
-check takes-a-name driver type 'Name' 'ember'
+xdotool key alt+p; sleep 0.5; xdotool type --delay 20 "$scratch/pictures"
+check takes-the-folder-from-the-keyboard driver enabled 'Start'
+check takes-a-name-from-it remembers 'Name' 'pictures-flash'
+check takes-another-name driver type 'Name' 'ember'
 check starts driver press 'Start'
 check shows-the-job driver says 'running'
 check tells-the-time-left driver says 's left'

@@ -205,6 +205,7 @@ a_new_job_is_checked (Fixture *f, gconstpointer data)
 {
   g_autofree char     *pictures = g_build_filename (f->folder, "pictures", NULL), *broken = g_build_filename (f->folder, "broken.json", NULL);
   g_autofree char     *path     = write_job (f, "unused", 4);
+  g_autofree char     *empty    = g_build_filename (f->folder, "empty", NULL);
   g_autoptr(FbJob)     presets  = run (f, "distill-presets", "@a{sv} {}");
   g_autoptr(GVariant)  result   = fb_job_get_result (presets);
   g_autoptr(GVariant)  list     = g_variant_lookup_value (result, "presets", G_VARIANT_TYPE ("aa{sv}"));
@@ -212,6 +213,8 @@ a_new_job_is_checked (Fixture *f, gconstpointer data)
   g_assert_cmpuint (g_variant_n_children (list), >, 0);
   g_assert_true (g_file_set_contents (broken, "{\"teacher\": \"starter\", \"stepz\": 3}", -1, NULL));
   assert_fails (f, "../x", "distill-start", "{'pictures': <%s>, 'name': <'../x'>}", pictures);
+  g_assert_no_errno (g_mkdir_with_parents (empty, 0700));
+  assert_fails (f, "picture", "distill-start", "{'pictures': <%s>, 'name': <'x'>}", empty);
   assert_fails (f, "/no/such", "distill-start", "{'pictures': <'/no/such'>, 'name': <'x'>}");
   assert_fails (f, "“starter”?", "distill-start", "{'pictures': <%s>, 'name': <'x'>, 'teacher': <'startr'>}", pictures);
   assert_fails (f, "smal", "distill-start", "{'pictures': <%s>, 'name': <'x'>, 'preset': <'smal'>}", pictures);
