@@ -11,6 +11,7 @@
 #include "ui/args.h"
 
 #define FB_RECORD_PARASITE "flashbrush-parameters"
+#define FB_RECORD_MASK     "flashbrush-mask"
 
 typedef enum
 {
@@ -38,3 +39,6 @@ GVariant * fb_record_parse (const char *text, gsize size, const FbArg *args, GEr
 
 /* The same from a text that need not have a prompt. */
 GVariant * fb_record_parse_some (const char *text, gsize size, const FbArg *args, GError **error);
+/* What was painted to make the layer, as fb_mask_pack() gives it; %NULL where there is none. */
+void       fb_record_write_mask (GimpItem *item, GBytes *mask);
+GBytes *   fb_record_read_mask  (GimpItem *item);

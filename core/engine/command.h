@@ -5,4 +5,5 @@
 int fb_command_distill  (int argc, char **argv);
 int fb_command_eval     (int argc, char **argv);
 int fb_command_generate (int argc, char **argv);
+int fb_command_inpaint  (int argc, char **argv);
 int fb_command_models   (int argc, char **argv);

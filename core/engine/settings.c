@@ -79,7 +79,7 @@ static gboolean
 parse_key (FbSettings *self, const char *key, const char *text, GError **error)
 {
   if (strcmp (key, "threads") == 0)
-    return parse_int (key, text, 0, 1024, &self->threads, error);
+    return parse_int (key, text, 0, FB_SETTINGS_MAX_THREADS, &self->threads, error);
   if (strcmp (key, "nice") == 0)
     return parse_int (key, text, 0, 19, &self->nice, error);
   if (strcmp (key, "memory-budget") == 0)

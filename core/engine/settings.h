@@ -3,6 +3,8 @@
 
 #include <gio/gio.h>
 
+#define FB_SETTINGS_MAX_THREADS 1024      /* of more, some systems cannot make stacks */
+
 /**
  * FbSettings: the group [engine] of $XDG_CONFIG_HOME/flashbrush/engine.conf; absent keys take defaults
  * @threads: threads an op may use, 0 … 1024; 0 is one per physical core

@@ -28,6 +28,10 @@ fb_model_loader (FbModel *model, FbModelPart part)
       loader.params = model->taesd != NULL ? fb_taesd_decoder_params (model->taesd) : NULL;
       loader.checkpoint = model->taesd_file;
       break;
+    case FB_MODEL_TAESD_ENCODER:
+      loader.params = model->taesd_encoder != NULL ? fb_taesd_encoder_params (model->taesd_encoder) : NULL;
+      loader.checkpoint = model->taesd_file;
+      break;
     }
   fb_model_add_loras_to_loader (model, part, &loader);
 

@@ -29,9 +29,10 @@ typedef enum
   FB_MODEL_UNET,
   FB_MODEL_VAE_ENCODER,
   FB_MODEL_VAE_DECODER,
-  FB_MODEL_TAESD,           /* decoder only */
+  FB_MODEL_TAESD,           /* the tiny decoder */
+  FB_MODEL_TAESD_ENCODER,   /* its other half, which some files lack */
 } FbModelPart;
-#define FB_MODEL_N_PARTS (FB_MODEL_TAESD + 1)
+#define FB_MODEL_N_PARTS (FB_MODEL_TAESD_ENCODER + 1)
 
 typedef struct
 {
@@ -205,16 +206,22 @@ gboolean     fb_model_decode (FbModel *model, const float *latents, int height, 
 
 /**
  * fb_model_has_taesd: whether one was found or set
+ * fb_model_has_taesd_encoder: whether it can also encode
  * fb_model_set_taesd: takes the one a person has chosen
  * fb_model_offer_taesd: takes one that merely lies there (beside the model, in the store); %FALSE if it does not fit or its name says that it
  *   is for another family
  */
 gboolean     fb_model_has_taesd   (FbModel *model);
+gboolean     fb_model_has_taesd_encoder (FbModel *model);
 gboolean     fb_model_set_taesd   (FbModel *model, const char *path, GError **error);
 gboolean     fb_model_offer_taesd (FbModel *model, const char *path);
 
 /* fb_model_decode_taesd: as fb_model_decode(), through the tiny decoder; tiles above 1024×1024 by itself */
 gboolean     fb_model_decode_taesd (FbModel *model, const float *latents, int height, int width, float *pixels,
+                                    GCancellable *cancellable, GError **error);
+
+/* fb_model_encode_taesd: as fb_model_encode_image(), through the tiny encoder, which gives no distribution but the latents themselves */
+gboolean     fb_model_encode_taesd (FbModel *model, const float *pixels, int height, int width, float *latents,
                                     GCancellable *cancellable, GError **error);
 
 /**

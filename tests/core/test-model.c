@@ -225,6 +225,8 @@ test_taesd_can_be_set (Fixture *f, gconstpointer data)
   g_autofree char  *values  = g_build_filename (folder, "expected.safetensors", NULL);
   g_autofree float *latents = NULL;
   g_autofree float *decoded = NULL;
+  g_autofree float *picture = NULL;
+  g_autofree float *encoded = NULL;
   g_autofree float *pixels  = g_new (float, 80 * 64 * 3);
 
   g_assert_false (fb_model_set_taesd (f->model, "/nowhere", &error));
@@ -241,6 +243,12 @@ test_taesd_can_be_set (Fixture *f, gconstpointer data)
   decoded = expected (f, "taesd.decoded", NULL);
   g_assert_true (fb_model_decode_taesd (f->model, latents, 10, 8, pixels, NULL, &error));
   g_assert_cmpfloat (distance (pixels, decoded, 80 * 64 * 3), <, 1e-4);
+
+  g_assert_true (fb_model_has_taesd_encoder (f->model));
+  picture = expected (f, "taesd.picture", NULL);
+  encoded = expected (f, "taesd.encoded", NULL);
+  g_assert_true (fb_model_encode_taesd (f->model, picture, 64, 96, pixels, NULL, &error));
+  g_assert_cmpfloat (distance (pixels, encoded, 8 * 12 * 4), <, 1e-4);
 }
 
 /* the same files under two names: SDXL's TAESD differs in its values alone */
