@@ -1,4 +1,4 @@
-/* tests/core/engine/test-distill.c: distillation in the background of the real engine. SPDX-License-Identifier: LGPL-3.0-or-later */
+/* tests/core/engine/test-distill-jobs.c: distillation in the background of the real engine. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "tests/core/engine/fixture.h"
 
 #include <glib/gstdio.h>
@@ -250,7 +250,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-#define ADD(name, function) fixture_test ("/engine/distill/" name, NULL, function)
+#define ADD(name, function) fixture_test ("/engine/distill-jobs/" name, NULL, function)
   ADD ("a-job-runs-to-its-end", a_job_runs_to_its_end);
   ADD ("a-paused-job-outlives-the-engine", a_paused_job_outlives_the_engine);
   ADD ("pictures-are-made-meanwhile", pictures_are_made_meanwhile);
