@@ -399,7 +399,7 @@ meet_group (FbDevice *dev, const Plan *plan, const Work *work, const Arguments *
       for (int query_block = first; query_block < plan->n_query_blocks; query_block++)
         if (!fb_device_cancel_requested (dev))
           meet (dev, plan, work, slot, key_block, query_block, query_block == first, key_block == block0, dq);
-      if (plan->keys_too)
+      if (plan->keys_too && !fb_device_cancel_requested (dev))
         {
           store_rows ((char *) a->dk->data + at, work->dk, plan->scale, n, plan->D, plan->Dv, plan->C, plan->dtype);
           store_rows ((char *) a->dv->data + at, work->dv, 1.0f, n, plan->D, plan->Dv, plan->C, plan->dtype);
@@ -459,12 +459,14 @@ run_heads (FbDevice *dev, const Plan *plan, const Arguments *a, size_t head0, in
 #pragma omp for collapse(2) schedule(dynamic) nowait
     for (int i = 0; i < n_heads; i++)
       for (int block = 0; block < plan->n_key_blocks; block++)
-        pack_keys (dev, plan, a, head0 + i, i, block);
+        if (!fb_device_cancel_requested (dev))
+          pack_keys (dev, plan, a, head0 + i, i, block);
 
 #pragma omp for collapse(2) schedule(dynamic)
     for (int i = 0; i < n_heads; i++)
       for (int block = 0; block < plan->n_query_blocks; block++)
-        pack_queries (dev, plan, a, head0 + i, i, block);
+        if (!fb_device_cancel_requested (dev))
+          pack_queries (dev, plan, a, head0 + i, i, block);
 
 #pragma omp for collapse(2) schedule(dynamic)
     for (int i = 0; i < n_heads; i++)
@@ -480,7 +482,8 @@ run_heads (FbDevice *dev, const Plan *plan, const Arguments *a, size_t head0, in
 #pragma omp for collapse(2) schedule(dynamic)
     for (int i = 0; i < n_heads; i++)
       for (int block = 0; block < plan->n_query_blocks; block++)
-        finish_queries (dev, plan, work.dk, a->dq, head0 + i, i, block);
+        if (!fb_device_cancel_requested (dev))
+          finish_queries (dev, plan, work.dk, a->dq, head0 + i, i, block);
     fb_gemm_thread_done ();
   }
 }

@@ -235,14 +235,20 @@ static void
 backward_by_convolution (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbWeight *weight, const FbTensor *sum,
                          const FbTapSum *taps, int kH, int kW, const FbConv2dParams *params)
 {
-  FbPacked *packed = fb_packed_transpose (dev, weight, taps, kH * kW);
+  int Cin   = weight->shape[1];
+  int slice = fb_packed_slice (weight, kH * kW, dy);
 
-  if (packed != NULL)
+  for (int c = 0; c < Cin && !fb_device_cancelled (dev); c += slice)
     {
-      FbWeight turned = { .dev = dev, .kind = FB_WEIGHT_CONV2D, .dtype = weight->dtype,
-                          .shape = { weight->shape[1], weight->shape[0], kH, kW }, .packed = packed };
+      FbPacked *packed = fb_packed_transpose (dev, weight, taps, kH * kW, c, MIN (slice, Cin - c));
+      FbWeight  turned = { .dev = dev, .kind = FB_WEIGHT_CONV2D, .dtype = weight->dtype, .shape = { Cin, weight->shape[0], kH, kW },
+                           .packed = packed };
+      FbTensor  to     = fb_tensor_from_channel (dx, c);
+      FbTensor  added  = fb_tensor_from_channel (sum != NULL ? sum : dx, c);
 
-      fb_cpu_conv2d (dev, dx, dy, &turned, NULL, sum, params, FB_ACT_NONE);
+      if (packed == NULL)
+        return;
+      fb_cpu_conv2d (dev, &to, dy, &turned, NULL, sum != NULL ? &added : NULL, params, FB_ACT_NONE);
       fb_packed_free (dev, packed);
     }
 }
@@ -306,19 +312,59 @@ find_parity (int parity, int kernel, int pad, int size)
   return p;
 }
 
-/* Input pixels of each parity meet their own taps: four convolutions of dy by parts of the turned kernel */
+/* Input channels @c … of the gradient: four convolutions of dy by parts of the turned kernel, one for each parity of the input's pixels */
 static void
-backward_strided (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbWeight *weight, const FbConv2dParams *params, const FbTensor *sum)
+backward_parities (FbDevice *dev, const Picture *pic, FbTensor *dx, const FbWeight *weight, const FbTensor *sum,
+                   const Parity *rows, const Parity *columns, int kernel_rows, int c, int n_channels)
 {
   int                  kH      = weight->shape[2], kW = weight->shape[3];
   g_autofree FbTapSum *sources = g_new0 (FbTapSum, kH * kW);
   g_autofree size_t   *taps    = g_new (size_t, 4 * kH * kW);
-  Parity               rows[2], columns[2];
+  FbTensor             to      = fb_tensor_from_channel (dx, c);
+  FbTensor             added   = fb_tensor_from_channel (sum != NULL ? sum : dx, c);
+  FbProduct            p       = { 0 };
   FbPacked            *packed[4];
   Part                 parts[4];
-  int                  n_parts = 0, kernel_rows = 0;
-  FbProduct            p = { 0 };
-  Picture              pic = { .x = dy, .enlarge = 1, .channels = fb_packed_n_channels (weight->shape[0], weight->dtype) };
+  int                  n_parts = 0;
+
+  for (int i = 0; i < 4; i++)
+    {
+      const Parity *row = &rows[i / 2], *column = &columns[i % 2];
+      int           n   = row->n_taps * column->n_taps;
+
+      if (n == 0)
+        continue;
+      for (int tap = 0; tap < n; tap++)
+        {
+          int ky = row->first + 2 * (row->n_taps - 1 - tap / column->n_taps);
+          int kx = column->first + 2 * (column->n_taps - 1 - tap % column->n_taps);
+
+          sources[tap] = (FbTapSum) { .n = 1, .tap = { ky * kW + kx } };
+        }
+      packed[n_parts] = fb_packed_transpose (dev, weight, sources, n, c, n_channels);
+      if (packed[n_parts] == NULL)
+        break;
+      parts[n_parts] = (Part) { packed[n_parts], 0, pic->top + row->start, pic->left + column->start, i / 2, i % 2, row->n, column->n,
+                                taps + i * kH * kW };
+      set_taps (parts[n_parts].taps, pic, row->n_taps, column->n_taps);
+      n_parts++;
+    }
+
+  describe_output (&p, &to, weight, NULL, FB_ACT_NONE, 2);
+  if (dev->failure == NULL)
+    convolve_in_bands (dev, &p, pic, parts, n_parts, &to, NULL, sum != NULL ? &added : NULL, 1, kernel_rows, rows[0].n);
+  while (n_parts > 0)
+    fb_packed_free (dev, packed[--n_parts]);
+}
+
+static void
+backward_strided (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbWeight *weight, const FbConv2dParams *params, const FbTensor *sum)
+{
+  int     kH  = weight->shape[2], kW = weight->shape[3], Cin = weight->shape[1];
+  int     slice = fb_packed_slice (weight, kH * kW, dy);
+  int     kernel_rows = 0;
+  Picture pic = { .x = dy, .enlarge = 1, .channels = fb_packed_n_channels (weight->shape[0], weight->dtype) };
+  Parity  rows[2], columns[2];
 
   for (int i = 0; i < 2; i++)
     {
@@ -345,35 +391,9 @@ backward_strided (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbWeigh
         memcpy (dx->data, sum->data, dx->n_bytes);
     }
 
-  for (int i = 0; i < 4; i++)
-    {
-      const Parity *row = &rows[i / 2], *column = &columns[i % 2];
-      int           n   = row->n_taps * column->n_taps;
-
-      if (n == 0)
-        continue;
-      for (int tap = 0; tap < n; tap++)
-        {
-          int ky = row->first + 2 * (row->n_taps - 1 - tap / column->n_taps);
-          int kx = column->first + 2 * (column->n_taps - 1 - tap % column->n_taps);
-
-          sources[tap] = (FbTapSum) { .n = 1, .tap = { ky * kW + kx } };
-        }
-      packed[n_parts] = fb_packed_transpose (dev, weight, sources, n);
-      if (packed[n_parts] == NULL)
-        break;
-      parts[n_parts] = (Part) { packed[n_parts], 0, pic.top + row->start, pic.left + column->start, i / 2, i % 2, row->n, column->n,
-                                taps + i * kH * kW };
-      set_taps (parts[n_parts].taps, &pic, row->n_taps, column->n_taps);
-      n_parts++;
-    }
-
   fb_gemm_set_tidy (fb_cpu (dev)->kernels);
-  describe_output (&p, dx, weight, NULL, FB_ACT_NONE, 2);
-  if (dev->failure == NULL)
-    convolve_in_bands (dev, &p, &pic, parts, n_parts, dx, NULL, sum, 1, kernel_rows, rows[0].n);
-  while (n_parts > 0)
-    fb_packed_free (dev, packed[--n_parts]);
+  for (int c = 0; c < Cin && !fb_device_cancelled (dev); c += slice)
+    backward_parities (dev, &pic, dx, weight, sum, rows, columns, kernel_rows, c, MIN (slice, Cin - c));
   fb_device_cancelled (dev);
 }
 

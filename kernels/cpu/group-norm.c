@@ -248,28 +248,37 @@ load_gradient (float *v, float *g, const void *dy, const void *x, size_t at, siz
     g[i] *= slope[i];
 }
 
+/* @n ≤ 64 channels from @c on */
+FB_INLINE void
+sum_gradients_block (float *sums, const void *dy, const void *x, size_t first, size_t n_pixels, size_t C, size_t c, int n, FbDtype dtype,
+                     const Channels *ch, FbActivation act)
+{
+  float sum_gx[64] = { 0 }, sum_g[64] = { 0 }, v[64], g[64];
+
+  for (size_t p = 0; p < n_pixels; p++)
+    {
+      load_gradient (v, g, dy, x, first + p * C + c, c, n, dtype, ch, act);
+#pragma omp simd
+      for (int i = 0; i < n; i++)
+        {
+          sum_gx[i] += g[i] * v[i];
+          sum_g[i]  += g[i];
+        }
+    }
+  memcpy (sums + c, sum_gx, n * sizeof (float));
+  memcpy (sums + C + c, sum_g, n * sizeof (float));
+}
+
 FB_INLINE void
 sum_gradients_body (float *sums, const void *dy, const void *x, size_t first, size_t n_pixels, size_t C, FbDtype dtype, const Channels *ch,
                     FbActivation act)
 {
-  for (size_t c = 0; c < C; c += 64)
-    {
-      int   n = MIN (64, C - c);
-      float sum_gx[64] = { 0 }, sum_g[64] = { 0 }, v[64], g[64];
+  size_t c = 0;
 
-      for (size_t p = 0; p < n_pixels; p++)
-        {
-          load_gradient (v, g, dy, x, first + p * C + c, c, n, dtype, ch, act);
-#pragma omp simd
-          for (int i = 0; i < n; i++)
-            {
-              sum_gx[i] += g[i] * v[i];
-              sum_g[i]  += g[i];
-            }
-        }
-      memcpy (sums + c, sum_gx, n * sizeof (float));
-      memcpy (sums + C + c, sum_g, n * sizeof (float));
-    }
+  for (; c + 64 <= C; c += 64)
+    sum_gradients_block (sums, dy, x, first, n_pixels, C, c, 64, dtype, ch, act);
+  if (c < C)
+    sum_gradients_block (sums, dy, x, first, n_pixels, C, c, C - c, dtype, ch, act);
 }
 
 FB_VECTOR_VARIANTS (sum_gradients,
@@ -278,22 +287,30 @@ FB_VECTOR_VARIANTS (sum_gradients,
                     (sums, dy, x, first, n_pixels, C, dtype, ch, act))
 
 FB_INLINE void
-denormalise_pixels_body (void *dx, const void *dy, const void *x, size_t first, size_t n_pixels, size_t C, FbDtype dtype, const Channels *ch,
-                         FbActivation act)
+denormalise_block (void *dx, const void *dy, const void *x, size_t at, size_t c, int n, FbDtype dtype, const Channels *ch, FbActivation act)
 {
   float v[64], g[64];
 
-  for (size_t p = 0; p < n_pixels; p++)
-    for (size_t c = 0; c < C; c += 64)
-      {
-        int n = MIN (64, C - c);
-
-        load_gradient (v, g, dy, x, first + p * C + c, c, n, dtype, ch, act);
+  load_gradient (v, g, dy, x, at, c, n, dtype, ch, act);
 #pragma omp simd
-        for (int i = 0; i < n; i++)
-          g[i] = g[i] * ch->factor[c + i] - (ch->mean_g[c + i] + v[i] * ch->mean_gx[c + i]) * ch->inverse[c + i];
-        fb_store_row (dx, first + p * C + c, g, n, dtype);
-      }
+  for (int i = 0; i < n; i++)
+    g[i] = g[i] * ch->factor[c + i] - (ch->mean_g[c + i] + v[i] * ch->mean_gx[c + i]) * ch->inverse[c + i];
+  fb_store_row (dx, at, g, n, dtype);
+}
+
+FB_INLINE void
+denormalise_pixels_body (void *dx, const void *dy, const void *x, size_t first, size_t n_pixels, size_t C, FbDtype dtype, const Channels *ch,
+                         FbActivation act)
+{
+  for (size_t p = 0; p < n_pixels; p++)
+    {
+      size_t c = 0;
+
+      for (; c + 64 <= C; c += 64)
+        denormalise_block (dx, dy, x, first + p * C + c, c, 64, dtype, ch, act);
+      if (c < C)
+        denormalise_block (dx, dy, x, first + p * C + c, c, C - c, dtype, ch, act);
+    }
 }
 
 FB_VECTOR_VARIANTS (denormalise_pixels,

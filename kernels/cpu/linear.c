@@ -59,14 +59,20 @@ fb_cpu_linear (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbWeight *
 void
 fb_cpu_linear_backward_input (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbWeight *weight, const FbTensor *sum)
 {
-  FbTapSum  tap    = { .n = 1 };
-  FbPacked *packed = fb_packed_transpose (dev, weight, &tap, 1);
+  FbTapSum tap   = { .n = 1 };
+  int      Cin   = weight->shape[1];
+  int      slice = fb_packed_slice (weight, 1, dy);
 
-  if (packed != NULL)
+  for (int c = 0; c < Cin && !fb_device_cancelled (dev); c += slice)
     {
-      FbWeight transposed = { .dev = dev, .dtype = weight->dtype, .shape = { weight->shape[1], weight->shape[0], 1, 1 }, .packed = packed };
+      FbPacked *packed     = fb_packed_transpose (dev, weight, &tap, 1, c, MIN (slice, Cin - c));
+      FbWeight  transposed = { .dev = dev, .dtype = weight->dtype, .shape = { Cin, weight->shape[0], 1, 1 }, .packed = packed };
+      FbTensor  to         = fb_tensor_from_channel (dx, c);
+      FbTensor  added      = fb_tensor_from_channel (sum != NULL ? sum : dx, c);
 
-      fb_cpu_linear (dev, dx, dy, &transposed, NULL, sum, FB_ACT_NONE);
+      if (packed == NULL)
+        return;
+      fb_cpu_linear (dev, &to, dy, &transposed, NULL, sum != NULL ? &added : NULL, FB_ACT_NONE);
       fb_packed_free (dev, packed);
     }
 }

@@ -6,6 +6,8 @@
 #include "kernels/cpu/pack.h"
 #include "kernels/cpu/vector.h"
 
+#define SLICE_BYTES ((size_t) 8 << 20)
+
 /* @to [n_rows, to_columns] = transposed @from [to_columns, from_columns], of which @n_channels rows are there; the rest is zero. In bf16 pairs of
  * rows are interleaved on both sides, and all three counts are even. */
 FB_INLINE void
@@ -26,21 +28,20 @@ transpose_block_body (void *to, const void *from, FbDtype dtype, int n_rows, int
     }
   else
     {
-      const guint32 *in  = from;                                 /* channels k (low half) and k + 1 of column n */
-      guint32       *out = to;
+      const guint64 *in  = from;                                 /* channels k and k + 1 of column n, then of column n + 1 */
+      guint64       *out = to;
 
       for (int n = 0; n < n_rows; n += 2)
         {
-          for (int k = 0; k < n_channels; k += 2)
+          for (int k = 0; k < n_channels; k += 2)                /* a pair of pairs at a time: only its middle two change places */
             {
-              guint32 even = in[k / 2 * from_columns + n];
-              guint32 odd  = in[k / 2 * from_columns + n + 1];
+              guint64 four = in[(k * from_columns + n * 2) / 4];
 
-              out[n / 2 * to_columns + k]     = (even & 0xffff) | odd << 16;
-              out[n / 2 * to_columns + k + 1] = even >> 16 | (odd & 0xffff0000);
+              out[(n * to_columns + k * 2) / 4] = (four & G_GUINT64_CONSTANT (0xffff00000000ffff)) | (four & 0xffff0000) << 16
+                                                  | (four >> 16 & 0xffff0000);
             }
-          for (int k = n_channels; k < to_columns; k++)
-            out[n / 2 * to_columns + k] = 0;
+          for (int k = n_channels; k < to_columns; k += 2)
+            out[(n * to_columns + k * 2) / 4] = 0;
         }
     }
 }
@@ -73,13 +74,13 @@ sum_taps_body (void *sum, const char * const *from, int n_from, int n, FbDtype d
 
 FB_VECTOR_VARIANTS (sum_taps, (void *sum, const char * const *from, int n_from, int n, FbDtype dtype), (sum, from, n_from, n, dtype))
 
-/* Tap @tap of the block of columns from @k0 on: input channels of the source */
+/* Tap @tap of the block of columns from @k0 on: the source's input channels from @c0 + @k0 on */
 static void
-transpose_tap (FbPacked *to, const FbPacked *from, FbDtype dtype, const FbTapSum *sum, int k0, int tap)
+transpose_tap (FbPacked *to, const FbPacked *from, FbDtype dtype, const FbTapSum *sum, int c0, int k0, int tap)
 {
   size_t size       = fb_dtype_size (dtype);
   int    to_columns = fb_packed_n_columns (to, k0);
-  int    n_channels = MIN (to_columns, from->K - k0);
+  int    n_channels = MIN (to_columns, from->K - c0 - k0);
   char   total[FB_PACK_N * FB_PACK_N * sizeof (float)];
 
   for (int n0 = 0; n0 < to->K; n0 += FB_PACK_N)
@@ -90,7 +91,7 @@ transpose_tap (FbPacked *to, const FbPacked *from, FbDtype dtype, const FbTapSum
 
       for (int i = 0; i < sum->n; i++)
         block[i] = (const char *) from->data + sum->set[i] * from->set_bytes
-                   + ((size_t) n0 * from->n_taps * from->K + ((size_t) sum->tap[i] * from->K + k0) * from_columns) * size;
+                   + ((size_t) n0 * from->n_taps * from->K + ((size_t) sum->tap[i] * from->K + c0 + k0) * from_columns) * size;
       if (sum->n > 1)
         {
           sum_taps (total, block, sum->n, n_channels * from_columns, dtype);
@@ -101,7 +102,7 @@ transpose_tap (FbPacked *to, const FbPacked *from, FbDtype dtype, const FbTapSum
 }
 
 FbPacked *
-fb_packed_transpose (FbDevice *dev, const FbWeight *weight, const FbTapSum *taps, int n_taps)
+fb_packed_transpose (FbDevice *dev, const FbWeight *weight, const FbTapSum *taps, int n_taps, int c0, int n_channels)
 {
   const FbPacked *from = weight->packed;
   FbPacked       *to   = g_new0 (FbPacked, 1);
@@ -109,7 +110,7 @@ fb_packed_transpose (FbDevice *dev, const FbWeight *weight, const FbTapSum *taps
   to->n_sets    = 1;
   to->n_taps    = n_taps;
   to->K         = fb_packed_n_channels (from->N, weight->dtype);
-  to->N         = weight->shape[1];
+  to->N         = n_channels;
   to->set_bytes = (size_t) n_taps * to->K * ((to->N + 15) / 16 * 16) * fb_dtype_size (weight->dtype);
   to->n_bytes   = to->set_bytes;
   to->data      = fb_device_alloc (dev, to->n_bytes);
@@ -123,9 +124,17 @@ fb_packed_transpose (FbDevice *dev, const FbWeight *weight, const FbTapSum *taps
   for (int k0 = 0; k0 < to->N; k0 += FB_PACK_N)
     for (int tap = 0; tap < n_taps; tap++)
       if (!fb_device_cancel_requested (dev))
-        transpose_tap (to, from, weight->dtype, &taps[tap], k0, tap);
+        transpose_tap (to, from, weight->dtype, &taps[tap], c0, k0, tap);
 
   return to;
+}
+
+int
+fb_packed_slice (const FbWeight *weight, int n_taps, const FbTensor *dy)
+{
+  size_t channel_bytes = (size_t) n_taps * weight->shape[0] * fb_dtype_size (weight->dtype);
+
+  return CLAMP (MAX (SLICE_BYTES, dy->n_bytes) / channel_bytes / FB_PACK_N, 1, (size_t) (weight->shape[1] + FB_PACK_N - 1) / FB_PACK_N) * FB_PACK_N;
 }
 
 void

@@ -9,7 +9,7 @@
 
 #define STEP         512                        /* rows per micro-kernel call */
 #define TILE         64
-#define SMALL_TILE   16                         /* where there would be too few tiles for a machine's cores */
+#define SMALL_TILE   32                         /* where there would be too few tiles for a machine's cores */
 #define FEW_TILES    16
 #define PACKED_BYTES ((size_t) 32 << 20)        /* about */
 
@@ -38,64 +38,33 @@ typedef struct
 FB_INLINE void
 turn_rows_body (void *to, const void *from, int n_rows, int width, int n, size_t stride, FbDtype dtype)
 {
-  if (dtype == FB_DTYPE_F32)
+  for (int r0 = 0; r0 < width; r0 += 16)                         /* few rows at a time: their lines stay in the cache from channel to channel */
     {
-      const float *in  = from;
-      float       *out = to;
+      int rows = CLAMP (n_rows - r0, 0, 16);
 
-      for (int m = 0; m < n; m++)
-        for (int r = 0; r < width; r++)
-          out[m * STEP + r] = r < n_rows ? in[r * stride + m] : 0.0f;
-    }
-  else
-    {
-      const guint16 *in  = from;
-      guint16       *out = to;
+      if (dtype == FB_DTYPE_F32)
+        {
+          const float *in  = (const float *) from + r0 * stride;
+          float       *out = (float *) to + r0;
 
-      for (int m = 0; m < n; m++)
-        for (int r = 0; r < width; r++)
-          out[m * STEP + r] = r < n_rows ? in[r * stride + m] : 0;
+          for (int m = 0; m < n; m++)
+            for (int r = 0; r < 16; r++)
+              out[m * STEP + r] = r < rows ? in[r * stride + m] : 0.0f;
+        }
+      else
+        {
+          const guint16 *in  = (const guint16 *) from + r0 * stride;
+          guint16       *out = (guint16 *) to + r0;
+
+          for (int m = 0; m < n; m++)
+            for (int r = 0; r < 16; r++)
+              out[m * STEP + r] = r < rows ? in[r * stride + m] : 0;
+        }
     }
 }
 
 FB_VECTOR_VARIANTS (turn_rows, (void *to, const void *from, int n_rows, int width, int n, size_t stride, FbDtype dtype),
                     (to, from, n_rows, width, n, stride, dtype))
-
-/* @width rows of @n channels from element @first on, NULL for zeros, to [width][n_columns], in bf16 in pairs */
-FB_INLINE void
-gather_rows_body (void *to, const void * const *rows, int width, size_t first, int n, int n_columns, FbDtype dtype)
-{
-  if (dtype == FB_DTYPE_F32)
-    {
-      for (int r = 0; r < width; r++)
-        {
-          const float *in  = (const float *) rows[r] + first;
-          float       *out = (float *) to + r * n_columns;
-
-          for (int c = 0; c < n_columns; c++)
-            out[c] = rows[r] != NULL && c < n ? in[c] : 0.0f;
-        }
-    }
-  else
-    {
-      static const guint16 zeros[TILE];
-
-      for (int r = 0; r < width; r += 2)
-        {
-          const guint16 *even = rows[r] != NULL ? (const guint16 *) rows[r] + first : zeros;
-          const guint16 *odd  = rows[r + 1] != NULL ? (const guint16 *) rows[r + 1] + first : zeros;
-          guint32       *out  = (guint32 *) to + r / 2 * n_columns;
-
-          for (int c = 0; c < n; c++)
-            out[c] = even[c] | (guint32) odd[c] << 16;
-          for (int c = n; c < n_columns; c++)
-            out[c] = 0;
-        }
-    }
-}
-
-FB_VECTOR_VARIANTS (gather_rows, (void *to, const void * const *rows, int width, size_t first, int n, int n_columns, FbDtype dtype),
-                    (to, rows, width, first, n, n_columns, dtype))
 
 static int
 columns_of (const Job *job, int block)
@@ -109,6 +78,49 @@ step_width (size_t n_rows, int step)
 {
   return (MIN (STEP, (int) (n_rows - (size_t) step * STEP)) + 15) / 16 * 16;
 }
+
+/* @width rows of x, NULL for zeros, to the panels of all blocks of channels from @to on; row after row, because that is how they lie in memory */
+FB_INLINE void
+gather_rows_body (char *to, const void * const *rows, int width, const Job *job)
+{
+  static const float zeros[TILE];
+  size_t             panel_bytes = (size_t) job->tile * STEP * fb_dtype_size (job->dtype);
+
+  for (int r = 0; r < width; r += 2)
+    for (int block = 0; block < job->n_n; block++)
+      {
+        size_t first     = (size_t) block * job->tile;
+        int    n         = MIN (job->tile, job->N - block * job->tile);
+        int    n_columns = columns_of (job, block);
+
+        if (job->dtype == FB_DTYPE_F32)
+          {
+            for (int i = 0; i < 2; i++)
+              {
+                const float *in  = rows[r + i] != NULL ? (const float *) rows[r + i] + first : zeros;
+                float       *out = (float *) (to + block * panel_bytes) + (r + i) * n_columns;
+
+                memcpy (out, in, n * sizeof (float));
+                for (int c = n; c < n_columns; c++)
+                  out[c] = 0.0f;
+              }
+          }
+        else
+          {
+            const guint16 *even = rows[r] != NULL ? (const guint16 *) rows[r] + first : (const guint16 *) zeros;
+            const guint16 *odd  = rows[r + 1] != NULL ? (const guint16 *) rows[r + 1] + first : (const guint16 *) zeros;
+            guint32       *out  = (guint32 *) (to + block * panel_bytes) + r / 2 * n_columns;
+
+#pragma omp simd
+            for (int c = 0; c < n; c++)
+              out[c] = even[c] | (guint32) odd[c] << 16;
+            for (int c = n; c < n_columns; c++)
+              out[c] = 0;
+          }
+      }
+}
+
+FB_VECTOR_VARIANTS (gather_rows, (char *to, const void * const *rows, int width, const Job *job), (to, rows, width, job))
 
 static void
 turn_block (const Job *job, size_t row0, size_t n_rows, int step, int block)
@@ -144,9 +156,7 @@ gather_step (const Job *job, size_t row0, size_t n_rows, int step, int tap)
 
   for (int r = 0; r < width; r++)
     rows[r] = (size_t) step * STEP + r < n_rows ? pixel_under (job, row0 + (size_t) step * STEP + r, tap / job->kW, tap % job->kW) : NULL;
-  for (int block = 0; block < job->n_n; block++)
-    gather_rows (job->pixels + ((size_t) step * job->n_n + block) * job->tile * STEP * size, rows, width, (size_t) block * job->tile,
-                 MIN (job->tile, job->N - block * job->tile), columns_of (job, block), job->dtype);
+  gather_rows (job->pixels + (size_t) step * job->n_n * job->tile * STEP * size, rows, width, job);
 }
 
 typedef const FbGemm *Kernels[2][2][2][2];      /* last block of output channels?, of input channels?, last step?, adding? */

@@ -110,6 +110,109 @@ test_memory_is_counted (gconstpointer name)
 }
 
 static void
+fill (float *values, size_t n, guint32 state)
+{
+  for (size_t i = 0; i < n; i++)
+    {
+      state     = state * 1664525u + 1013904223u;
+      values[i] = (gint32) state * 0x1p-31f;
+    }
+}
+
+/* A weight that got new values is, byte for byte, the weight made of them; its memory is the same */
+static void
+check_update (FbDevice *dev, FbWeightKind kind, FbDtype dtype)
+{
+  int                 shape[4] = { 37, 21, 3, 3 };
+  size_t              n        = 37 * 21 * (kind == FB_WEIGHT_LINEAR ? 1 : 9);
+  g_autofree float   *first    = g_new (float, n);
+  g_autofree float   *second   = g_new (float, n);
+  g_autoptr(FbTensor) x        = fb_tensor_new_4d (dev, dtype, 1, 4, 4, 21);
+  g_autoptr(FbTensor) a        = fb_tensor_new_4d (dev, dtype, 1, 8, 8, 37);
+  g_autoptr(FbTensor) b        = fb_tensor_new_4d (dev, dtype, 1, 8, 8, 37);
+  FbConv2dParams      params   = { 1, 1, 1, 1, 1, 2 };
+
+  fill (first, n, 1);
+  fill (second, n, 2);
+  fb_tensor_upload (x, first, FB_DTYPE_F32);
+
+  g_autoptr(FbWeight) updated = fb_weight_new (dev, kind, dtype, shape, first, FB_DTYPE_F32);
+  g_autoptr(FbWeight) fresh   = fb_weight_new (dev, kind, dtype, shape, second, FB_DTYPE_F32);
+  size_t              before  = fb_device_bytes_in_use (dev);
+
+  fb_weight_update (updated, second, FB_DTYPE_F32);
+  g_assert_cmpuint (fb_device_bytes_in_use (dev), ==, before);
+  if (kind == FB_WEIGHT_LINEAR)
+    {
+      g_autoptr(FbTensor) y = fb_tensor_view (a, 4, (int[]) { 1, 4, 4, 37 }, 0);
+      g_autoptr(FbTensor) z = fb_tensor_view (b, 4, (int[]) { 1, 4, 4, 37 }, 0);
+
+      fb_op_linear (dev, y, x, updated, NULL, NULL, FB_ACT_NONE);
+      fb_op_linear (dev, z, x, fresh, NULL, NULL, FB_ACT_NONE);
+      g_assert_cmpmem (y->data, y->n_bytes, z->data, z->n_bytes);
+    }
+  else
+    {
+      fb_op_conv2d (dev, a, x, updated, NULL, NULL, &params, FB_ACT_NONE);
+      fb_op_conv2d (dev, b, x, fresh, NULL, NULL, &params, FB_ACT_NONE);
+      g_assert_cmpmem (a->data, a->n_bytes, b->data, b->n_bytes);
+    }
+  g_assert_true (fb_device_check (dev, NULL));
+}
+
+static void
+test_update (gconstpointer name)
+{
+  g_autoptr(FbDevice) dev = open_device (name);
+
+  for (FbWeightKind kind = FB_WEIGHT_LINEAR; kind <= FB_WEIGHT_CONV2D_UPSAMPLE; kind++)
+    {
+      check_update (dev, kind, FB_DTYPE_F32);
+      if (fb_device_supports (dev, FB_DTYPE_BF16))
+        check_update (dev, kind, FB_DTYPE_BF16);
+    }
+}
+
+static void
+test_update_of_a_failed_weight (gconstpointer name)
+{
+  g_autoptr(FbDevice) dev     = open_device (name);
+  g_autoptr(GError)   error   = NULL;
+  float               w[6]    = { 1, 2, 3, 4, 5, 6 };
+  FbWeight           *weight;
+
+  fb_device_fail (dev, FB_DEVICE_ERROR_FAILED, "before");
+  weight = fb_weight_new (dev, FB_WEIGHT_LINEAR, FB_DTYPE_F32, (int[]) { 2, 3 }, w, FB_DTYPE_F32);
+  g_assert_false (fb_device_check (dev, NULL));
+  fb_weight_update (weight, w, FB_DTYPE_F32);                     /* it never got memory */
+  g_assert_false (fb_device_check (dev, &error));
+  g_assert_error (error, FB_DEVICE_ERROR, FB_DEVICE_ERROR_NO_MEMORY);
+  fb_weight_unref (weight);
+}
+
+/* What a backward op takes for the call, it gives back */
+static void
+test_backward_keeps_nothing (gconstpointer name)
+{
+  g_autoptr(FbDevice) dev     = open_device (name);
+  float               w[16 * 16 * 9] = { 0 };
+  g_autoptr(FbWeight) linear  = fb_weight_new (dev, FB_WEIGHT_LINEAR, FB_DTYPE_F32, (int[]) { 16, 16 }, w, FB_DTYPE_F32);
+  g_autoptr(FbWeight) kernel  = fb_weight_new (dev, FB_WEIGHT_CONV2D, FB_DTYPE_F32, (int[]) { 16, 16, 3, 3 }, w, FB_DTYPE_F32);
+  g_autoptr(FbTensor) small   = fb_tensor_new_4d (dev, FB_DTYPE_F32, 1, 4, 4, 16);
+  g_autoptr(FbTensor) large   = fb_tensor_new_4d (dev, FB_DTYPE_F32, 1, 8, 8, 16);
+  size_t              before  = fb_device_bytes_in_use (dev);
+
+  memset (small->data, 0, small->n_bytes);
+  memset (large->data, 0, large->n_bytes);
+  fb_op_linear_backward_input (dev, small, small, linear, NULL);
+  fb_op_conv2d_backward_input (dev, small, small, kernel, &(FbConv2dParams) { 1, 1, 1, 1, 1, 1 }, NULL);
+  fb_op_conv2d_backward_input (dev, large, small, kernel, &(FbConv2dParams) { 2, 1, 1, 1, 1, 1 }, NULL);
+  fb_op_conv2d_backward_input (dev, small, large, kernel, &(FbConv2dParams) { 1, 1, 1, 1, 1, 2 }, NULL);
+  g_assert_true (fb_device_check (dev, NULL));
+  g_assert_cmpuint (fb_device_bytes_in_use (dev), ==, before);
+}
+
+static void
 test_no_memory_sticks (gconstpointer name)
 {
   g_autoptr(FbDevice) dev   = open_device (name);
@@ -263,14 +366,75 @@ check_nan (FbDevice *dev, FbDtype dtype)
   assert_has_nan ("add", out);
 }
 
+/* In the gradient that comes in: what goes out shows it */
+static void
+check_nan_backward (FbDevice *dev, FbDtype dtype)
+{
+  float               ones[16 * 16 * 9];
+  int                 conv[4]  = { 16, 16, 3, 3 };
+  g_autoptr(FbTensor) x        = fb_tensor_new_3d (dev, dtype, 1, 49, 16);
+  g_autoptr(FbTensor) dy       = tensor_with_a_nan (dev, dtype, 3, (int[]) { 1, 49, 16 });
+  g_autoptr(FbTensor) half     = tensor_with_a_nan (dev, dtype, 3, (int[]) { 1, 49, 8 });
+  g_autoptr(FbTensor) dx       = fb_tensor_new_3d (dev, dtype, 1, 49, 16);
+  g_autoptr(FbTensor) dk       = fb_tensor_new_3d (dev, dtype, 1, 49, 16);
+  g_autoptr(FbTensor) dv       = fb_tensor_new_3d (dev, dtype, 1, 49, 16);
+  g_autoptr(FbTensor) dw       = fb_tensor_new_2d (dev, FB_DTYPE_F32, 16, 16);
+  g_autoptr(FbTensor) dkernel  = fb_tensor_new (dev, FB_DTYPE_F32, 4, conv);
+  g_autoptr(FbTensor) db       = fb_tensor_new_1d (dev, FB_DTYPE_F32, 16);
+  g_autoptr(FbTensor) picture  = fb_tensor_view (x, 4, (int[]) { 1, 7, 7, 16 }, 0);
+  g_autoptr(FbTensor) gradient = fb_tensor_view (dy, 4, (int[]) { 1, 7, 7, 16 }, 0);
+  g_autoptr(FbTensor) result   = fb_tensor_view (dx, 4, (int[]) { 1, 7, 7, 16 }, 0);
+  FbConv2dParams      params   = { 1, 1, 1, 1, 1, 1 };
+
+  for (size_t i = 0; i < G_N_ELEMENTS (ones); i++)
+    ones[i] = 1 + i % 3;
+  fb_tensor_upload (x, ones, FB_DTYPE_F32);
+  memset (dw->data, 0, dw->n_bytes);
+  memset (dkernel->data, 0, dkernel->n_bytes);
+  memset (db->data, 0, db->n_bytes);
+
+  g_autoptr(FbWeight) linear = fb_weight_new (dev, FB_WEIGHT_LINEAR, dtype, (int[]) { 16, 16 }, ones, FB_DTYPE_F32);
+  g_autoptr(FbWeight) kernel = fb_weight_new (dev, FB_WEIGHT_CONV2D, dtype, conv, ones, FB_DTYPE_F32);
+
+  for (FbActivation act = FB_ACT_NONE; act <= FB_ACT_TANH; act++)
+    {
+      fb_op_activation_backward (dev, dx, dy, x, act);
+      assert_has_nan ("activation, backward", dx);
+    }
+  fb_op_geglu_backward (dev, dx, half, x);
+  assert_has_nan ("geglu, backward", dx);
+  fb_op_linear_backward_input (dev, dx, dy, linear, NULL);
+  assert_has_nan ("linear, backward to the input", dx);
+  fb_op_linear_backward_weight (dev, dw, dy, x);
+  assert_has_nan ("linear, backward to the weight", dw);
+  fb_op_bias_backward (dev, db, dy);
+  assert_has_nan ("bias, backward", db);
+  fb_op_conv2d_backward_input (dev, result, gradient, kernel, &params, NULL);
+  assert_has_nan ("conv2d, backward to the input", dx);
+  fb_op_conv2d_backward_weight (dev, dkernel, gradient, picture, &params);
+  assert_has_nan ("conv2d, backward to the weight", dkernel);
+  fb_op_attention_backward (dev, dx, dk, dv, dy, x, x, x, x, 2, 1, FALSE);
+  assert_has_nan ("attention, backward to the queries", dx);
+  assert_has_nan ("attention, backward to the keys", dk);
+  assert_has_nan ("attention, backward to the values", dv);
+  fb_op_group_norm_backward (dev, dx, NULL, NULL, dy, x, NULL, NULL, 4, 1e-5f, FB_ACT_SILU);
+  assert_has_nan ("group norm, backward", dx);
+  fb_op_layer_norm_backward (dev, dx, NULL, NULL, dy, x, NULL, NULL, 1e-5f);
+  assert_has_nan ("layer norm, backward", dx);
+}
+
 static void
 test_nan_survives (gconstpointer name)
 {
   g_autoptr(FbDevice) dev = open_device (name);
 
   check_nan (dev, FB_DTYPE_F32);
+  check_nan_backward (dev, FB_DTYPE_F32);
   if (fb_device_supports (dev, FB_DTYPE_BF16))
-    check_nan (dev, FB_DTYPE_BF16);
+    {
+      check_nan (dev, FB_DTYPE_BF16);
+      check_nan_backward (dev, FB_DTYPE_BF16);
+    }
 }
 
 static size_t
@@ -329,6 +493,9 @@ main (int argc, char **argv)
     { "upload-and-download-convert",            test_upload_download },
     { "views-share-memory-and-keep-it",         test_views_share_memory },
     { "tensors-and-weights-are-counted",        test_memory_is_counted },
+    { "an-updated-weight-is-as-a-new-one",      test_update },
+    { "a-weight-without-memory-takes-no-update", test_update_of_a_failed_weight },
+    { "backward-ops-keep-no-memory",            test_backward_keeps_nothing },
     { "no-memory-sticks-until-checked",         test_no_memory_sticks },
     { "a-size-beyond-64-bits-is-no-memory",     test_sizes_that_wrap },
     { "the-first-failure-is-the-one-reported",  test_first_failure_wins },
