@@ -32,17 +32,23 @@ cmd_build () { build; }
 # test [SUITE|TEST...]: without a name, everything but the suites that take long. The last line is the count alone.
 cmd_test ()
 {
-  local tests=$build_dir/meson-info/intro-tests.json log=testlog suites name args=() status=0
+  local tests=$build_dir/meson-info/intro-tests.json log=testlog suites name args=() chosen=() named=() status=0
   build
 
   suites=$(grep -o '"flashbrush:[^"]*"' "$tests" | tr -d '"' | cut -d: -f2 | sort -u)
   [ $# -gt 0 ] || args+=(--no-suite slow --no-suite bench)
   for name; do
-    if grep -qxF -e "$name" <<<"$suites"; then args+=(--suite "$name")
-    elif grep -qF -e "\"name\": \"$name\"" "$tests"; then args+=("$name")
+    if grep -qxF -e "$name" <<<"$suites"; then chosen+=(--suite "$name")
+    elif grep -qF -e "\"name\": \"$name\"" "$tests"; then named+=("$name")
     else die "there is no suite or test “$name”; the suites are $(tr '\n' ' ' <<<"$suites")"; fi
     log=$log-$name
   done
+
+  if [ ${#chosen[@]} -gt 0 ] && [ ${#named[@]} -gt 0 ]; then    # to meson, both together are what is in both
+    mapfile -t -O ${#named[@]} named < <(in_root meson test -C "$build_dir" --no-rebuild --list "${chosen[@]}" 2>/dev/null | sed -n 's|.* / ||p')
+    chosen=()
+  fi
+  args+=("${chosen[@]}" "${named[@]}")
 
   in_root meson test -C "$build_dir" --no-rebuild --logbase "$log" "${args[@]}" >&2 || status=1
   in_root "$build_dir/tests/harness/report" "$build_dir/meson-logs/$log.json" || status=1

@@ -4,6 +4,40 @@
 #include <atk/atk.h>
 #include <glib/gi18n-lib.h>
 
+#define TITLE_BAR 48               /* pixels, generously: GTK does not tell what the window manager adds */
+
+/* Makes the window as high as its content would like it to be, as far as the screen goes. */
+static gboolean
+grow (gpointer data)
+{
+  FbDialog     *self    = data;
+  GtkWindow    *window  = GTK_WINDOW (self);
+  GdkWindow    *gdk     = gtk_widget_get_window (GTK_WIDGET (self));
+  GdkDisplay   *display = gtk_widget_get_display (GTK_WIDGET (self));
+  GdkRectangle  area;
+  int           width, height, natural, x, y, room;
+
+  if (self->form == NULL || gdk == NULL)             /* closed meanwhile, or not shown yet */
+    return G_SOURCE_REMOVE;
+
+  gdk_monitor_get_workarea (gdk_display_get_monitor_at_window (display, gdk), &area);
+  gtk_window_get_position (window, &x, &y);
+  gtk_window_get_size (window, &width, &height);
+  gtk_widget_get_preferred_height_for_width (GTK_WIDGET (self), width, NULL, &natural);
+  room = area.y + area.height - MAX (y, area.y) - TITLE_BAR;
+  if (MIN (natural, room) > height)
+    gtk_window_resize (window, width, MIN (natural, room));
+
+  return G_SOURCE_REMOVE;
+}
+
+/* once what was just shown or unfolded has its size */
+static void
+grow_soon (FbDialog *self)
+{
+  g_idle_add_full (G_PRIORITY_DEFAULT_IDLE, grow, g_object_ref (self), g_object_unref);
+}
+
 /* --- messages ----------------------------------------------------------------------------------------------------------- */
 
 void
@@ -29,6 +63,7 @@ fb_dialog_show_message (FbDialog *self, GtkMessageType type, const char *text, g
   gtk_widget_set_visible (self->anyway, anyway);
   gtk_widget_set_visible (self->new_image, new_image);
   gtk_widget_show (GTK_WIDGET (self->bar));
+  grow_soon (self);
   atk_object_set_name (gtk_widget_get_accessible (GTK_WIDGET (self->bar)), text);
 }
 
@@ -152,8 +187,10 @@ add_sides (FbDialog *self)
   GtkWidget *scroll  = gtk_scrolled_window_new (NULL, NULL);
 
   self->form = FB_FORM (fb_form_new (self->config, self->layout->args, self->layout->rows));
+  g_signal_connect_swapped (self->form, "unfolded", G_CALLBACK (grow_soon), self);
   gtk_scrolled_window_set_policy (GTK_SCROLLED_WINDOW (scroll), GTK_POLICY_NEVER, GTK_POLICY_AUTOMATIC);
   gtk_scrolled_window_set_propagate_natural_height (GTK_SCROLLED_WINDOW (scroll), TRUE);
+  gtk_scrolled_window_set_overlay_scrolling (GTK_SCROLLED_WINDOW (scroll), FALSE);       /* or nobody sees that there is more below */
   gtk_container_add (GTK_CONTAINER (scroll), GTK_WIDGET (self->form));
   gtk_box_pack_start (GTK_BOX (sides), scroll, FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (sides), right_side_new (self), TRUE, TRUE, 0);

@@ -200,7 +200,7 @@ complete_parameters (FbDialog *self)
     }
 }
 
-/* how many of the LoRAs' tensors the model took */
+/* how many of the LoRAs' layers the model took */
 static void
 tell_loras (FbDialog *self)
 {

@@ -273,9 +273,18 @@ grid_new (void)
 }
 
 static void
+on_expanded (GtkExpander *expander, GParamSpec *pspec, FbForm *self)
+{
+  if (gtk_expander_get_expanded (expander))
+    g_signal_emit_by_name (self, "unfolded");
+}
+
+static void
 fold (FbForm *self)
 {
   GtkWidget *expander = gtk_expander_new_with_mnemonic (_("More settings"));
+
+  g_signal_connect (expander, "notify::expanded", G_CALLBACK (on_expanded), self);
 
   self->grid = grid_new ();
   gtk_container_set_border_width (GTK_CONTAINER (self->grid), 4);
@@ -437,6 +446,7 @@ static void
 fb_form_class_init (FbFormClass *class)
 {
   G_OBJECT_CLASS (class)->finalize = finalize;
+  g_signal_new ("unfolded", FB_TYPE_FORM, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
 }
 
 static void

@@ -80,8 +80,8 @@ fb_job_lora_text (GVariant *parameters, gboolean *all_matched)
         g_string_append_c (text, ' ');
       if (n_unmatched > 0)
         *all_matched = FALSE;
-      /* Translators: a LoRA file's name, how many of its tensors the model has, and how many there are */
-      g_string_append_printf (text, _("LoRA “%s”: %d of %d tensors fit the model."), label, n_matched, n_matched + n_unmatched);
+      /* Translators: a LoRA file's name, how many of its layers the model has, and how many there are */
+      g_string_append_printf (text, _("LoRA “%s”: %d of %d layers fit the model."), label, n_matched, n_matched + n_unmatched);
     }
 
   return g_string_free (g_steal_pointer (&text), FALSE);

@@ -12,6 +12,7 @@ struct _FbModelChooser
   GtkWidget *combo;                /* ids are values of "model" */
   GtkWidget *button;
   char      *kind;
+  char      *empty;                /* label of the row for "" */
   char      *model;
 };
 
@@ -68,18 +69,36 @@ on_clicked (GtkButton *button, FbModelChooser *self)
   fb_model_file_choose (GTK_WIDGET (self), _("Choose a Model"), on_chosen, self);
 }
 
+/* (transfer full): the first checkpoint is the default one; the other kinds' defaults come with the checkpoint */
+static char *
+label_of_default (FbModelChooser *self, GVariant *models)
+{
+  g_autofree char *label = NULL;
+  GVariantIter     iter;
+  GVariant        *model;
+
+  g_variant_iter_init (&iter, models);
+  while (label == NULL && g_str_equal (self->kind, "checkpoint") && (model = g_variant_iter_next_value (&iter)) != NULL)
+    {
+      const char *kind = "";
+
+      if (g_variant_lookup (model, "kind", "&s", &kind) && g_str_equal (kind, self->kind) &&
+          !g_variant_lookup (model, "title", "s", &label))
+        g_variant_lookup (model, "name", "s", &label);
+      g_variant_unref (model);
+    }
+
+  /* Translators: “Default model (starter)” */
+  return label != NULL ? g_strdup_printf (_("%s (%s)"), self->empty, label) : g_strdup (self->empty);
+}
+
 void
 fb_model_chooser_set_models (FbModelChooser *self, GVariant *models)
 {
-  GtkComboBoxText  *combo = GTK_COMBO_BOX_TEXT (self->combo);
-  GtkTreeModel     *list  = gtk_combo_box_get_model (GTK_COMBO_BOX (combo));
-  g_autofree char  *empty = NULL;
-  GVariantIter      iter;
-  GVariant         *model;
-  GtkTreeIter       first;
-
-  if (gtk_tree_model_get_iter_first (list, &first))
-    gtk_tree_model_get (list, &first, 0, &empty, -1);
+  GtkComboBoxText *combo = GTK_COMBO_BOX_TEXT (self->combo);
+  g_autofree char *empty = label_of_default (self, models);
+  GVariantIter     iter;
+  GVariant        *model;
 
   g_signal_handlers_block_by_func (combo, on_changed, self);
   gtk_combo_box_text_remove_all (combo);
@@ -124,6 +143,7 @@ finalize (GObject *object)
   FbModelChooser *self = FB_MODEL_CHOOSER (object);
 
   g_free (self->kind);
+  g_free (self->empty);
   g_free (self->model);
 
   G_OBJECT_CLASS (fb_model_chooser_parent_class)->finalize (object);
@@ -172,7 +192,8 @@ fb_model_chooser_new (const char *kind, const char *empty, const char *name)
   FbModelChooser  *self        = g_object_new (FB_TYPE_MODEL_CHOOSER, NULL);
   g_autofree char *button_name = g_strdup_printf (_("%s: choose a file"), name);
 
-  self->kind = g_strdup (kind);
+  self->kind  = g_strdup (kind);
+  self->empty = g_strdup (empty);
   gtk_combo_box_text_append (GTK_COMBO_BOX_TEXT (self->combo), "", empty);
   atk_object_set_name (gtk_widget_get_accessible (self->combo), name);
   atk_object_set_name (gtk_widget_get_accessible (self->button), button_name);

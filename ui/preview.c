@@ -5,7 +5,11 @@
 
 #include <atk/atk.h>
 
-#define MARGIN 24
+#define MARGIN         24
+#define MIN_WIDTH      240
+#define MIN_HEIGHT     160             /* small, so that a laptop's screen has room for messages, too */
+#define NATURAL_WIDTH  360
+#define NATURAL_HEIGHT 300
 
 struct _FbPreviewArea
 {
@@ -96,6 +100,20 @@ draw (GtkWidget *widget, cairo_t *cr)
   return TRUE;
 }
 
+static void
+get_preferred_width (GtkWidget *widget, int *minimum, int *natural)
+{
+  *minimum = MIN_WIDTH;
+  *natural = NATURAL_WIDTH;
+}
+
+static void
+get_preferred_height (GtkWidget *widget, int *minimum, int *natural)
+{
+  *minimum = MIN_HEIGHT;
+  *natural = NATURAL_HEIGHT;
+}
+
 void
 fb_preview_area_set_image (FbPreviewArea *self, FbImage *image, const char *description)
 {
@@ -124,6 +142,8 @@ fb_preview_area_class_init (FbPreviewAreaClass *class)
 {
   G_OBJECT_CLASS (class)->finalize = finalize;
   GTK_WIDGET_CLASS (class)->draw   = draw;
+  GTK_WIDGET_CLASS (class)->get_preferred_width  = get_preferred_width;
+  GTK_WIDGET_CLASS (class)->get_preferred_height = get_preferred_height;
 }
 
 static void

@@ -7,6 +7,8 @@
 #include "core/engine/command-job.h"
 #include "core/image/png.h"
 
+#define NOT_GIVEN G_MININT
+
 typedef struct
 {
   FbJobOptions job;
@@ -22,6 +24,19 @@ options_clear (Options *o)
   g_free (o->init);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
+
+static gboolean
+check_size_and_start (const Options *o, GError **error)
+{
+  if (o->width == 0 || o->height == 0)
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("“%s” is 0; leave it out for the model's own size."),
+                 o->width == 0 ? "--width" : "--height");
+  else if (o->strength != 1.0 && o->init == NULL)
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("--strength needs a picture to start from; add --init FILE."));
+  else
+    return TRUE;
+  return FALSE;
+}
 
 static gboolean
 parse (Options *o, int argc, char **argv, GError **error)
@@ -40,7 +55,14 @@ parse (Options *o, int argc, char **argv, GError **error)
   g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
   g_option_context_set_summary (context, _("Makes pictures from a prompt, without GIMP. What is not given, the model decides."));
 
-  return g_option_context_parse (context, &argc, &argv, error) && fb_job_options_finish (&o->job, argv + 1, error);
+  return g_option_context_parse (context, &argc, &argv, error) && fb_job_options_finish (&o->job, argv + 1, error) && check_size_and_start (o, error);
+}
+
+static void
+insert_size (GVariantDict *dict, const char *key, int value)
+{
+  if (value != NOT_GIVEN)
+    g_variant_dict_insert (dict, key, "i", value);
 }
 
 /* the request: only what was given */
@@ -51,8 +73,8 @@ make_request (const Options *o, GError **error)
 
   if (!fb_job_options_to_dict (&o->job, &dict, error))
     return NULL;
-  g_variant_dict_insert (&dict, "width", "i", o->width);
-  g_variant_dict_insert (&dict, "height", "i", o->height);
+  insert_size (&dict, "width", o->width);
+  insert_size (&dict, "height", o->height);
   g_variant_dict_insert (&dict, "strength", "d", o->strength);
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
@@ -69,7 +91,7 @@ fail (GError *error, int status)
 int
 fb_command_generate (int argc, char **argv)
 {
-  g_auto(Options)       options  = { .job.count = 1, .strength = 1.0 };
+  g_auto(Options)       options  = { .job.count = 1, .width = NOT_GIVEN, .height = NOT_GIVEN, .strength = 1.0 };
   g_autoptr(GHashTable) pictures = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) fb_image_unref);
   g_autoptr(GVariant)   request  = NULL;
   FbImage              *init     = NULL;

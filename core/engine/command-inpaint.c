@@ -68,11 +68,11 @@ make_request (const Options *o, GError **error)
 {
   g_auto(GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
 
-  if (!fb_job_options_to_dict (&o->job, &dict, error))
+  if (!fb_job_options_to_dict (&o->job, &dict, error) ||
+      !fb_job_insert_string (&dict, "use", o->use, error) ||
+      !fb_job_insert_string (&dict, "route", o->route, error) ||
+      !fb_job_insert_string (&dict, "fill", o->fill, error))
     return NULL;
-  fb_job_insert_string (&dict, "use", o->use);
-  fb_job_insert_string (&dict, "route", o->route);
-  fb_job_insert_string (&dict, "fill", o->fill);
   g_variant_dict_insert (&dict, "strength", "d", o->strength);
   g_variant_dict_insert (&dict, "resolution", "i", o->resolution);
   g_variant_dict_insert (&dict, "feather", "d", o->feather);

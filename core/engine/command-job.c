@@ -49,24 +49,24 @@ fb_job_options_clear (FbJobOptions *o)
 void
 fb_job_options_add (FbJobOptions *o, GOptionContext *context)
 {
-  const GOptionEntry entries[] =
+  const GOptionEntry entries[] =      /* texts as the bytes they are: in the C locale, GLib would take no umlaut */
   {
-    { "model",     'm', 0, G_OPTION_ARG_STRING, &o->model, N_("Name or path of the model; the first there is without it"), N_("MODEL") },
-    { "prompt",    'p', 0, G_OPTION_ARG_STRING, &o->prompt, N_("What the picture should show"), N_("TEXT") },
-    { "negative",  0, 0, G_OPTION_ARG_STRING, &o->negative, N_("What it should not show"), N_("TEXT") },
+    { "model",     'm', 0, G_OPTION_ARG_FILENAME, &o->model, N_("Name or path of the model; the first there is without it"), N_("MODEL") },
+    { "prompt",    'p', 0, G_OPTION_ARG_FILENAME, &o->prompt, N_("What the picture should show"), N_("TEXT") },
+    { "negative",  0, 0, G_OPTION_ARG_FILENAME, &o->negative, N_("What it should not show"), N_("TEXT") },
     { "output",    'o', 0, G_OPTION_ARG_FILENAME, &o->output, N_("PNG file to write; more pictures are numbered"), N_("FILE") },
-    { "seed",      's', 0, G_OPTION_ARG_INT64, &o->seed, N_("Seed of the first picture; 0"), N_("N") },
+    { "seed",      's', 0, G_OPTION_ARG_INT64, &o->seed, N_("Seed of the first picture, -1 draws one; 0"), N_("N") },
     { "count",     'n', 0, G_OPTION_ARG_INT, &o->count, N_("How many pictures; 1"), N_("N") },
     { "steps",     0, 0, G_OPTION_ARG_INT, &o->steps, N_("Denoising steps"), N_("N") },
     { "guidance",  0, 0, G_OPTION_ARG_DOUBLE, &o->guidance, N_("Guidance scale; 1 is none"), N_("X") },
-    { "sampler",   0, 0, G_OPTION_ARG_STRING, &o->sampler, N_("Sampler"), N_("NAME") },
-    { "spacing",   0, 0, G_OPTION_ARG_STRING, &o->spacing, N_("trailing, leading or linspace"), N_("NAME") },
+    { "sampler",   0, 0, G_OPTION_ARG_FILENAME, &o->sampler, N_("Sampler"), N_("NAME") },
+    { "spacing",   0, 0, G_OPTION_ARG_FILENAME, &o->spacing, N_("trailing, leading or linspace"), N_("NAME") },
     { "clip-skip", 0, 0, G_OPTION_ARG_INT, &o->clip_skip, N_("Last layers of the text encoder to leave out"), N_("N") },
-    { "lora",      'l', 0, G_OPTION_ARG_STRING_ARRAY, &o->loras, N_("LoRA to add, as often as you like"), N_("NAME[=STRENGTH]") },
-    { "vae",       0, 0, G_OPTION_ARG_STRING, &o->vae, N_("Autoencoder instead of the model's own"), N_("NAME") },
-    { "taesd",     0, 0, G_OPTION_ARG_STRING, &o->taesd, N_("TAESD for drafts"), N_("NAME") },
-    { "decoder",   0, 0, G_OPTION_ARG_STRING, &o->decoder, N_("full or taesd"), N_("NAME") },
-    { "dtype",     0, 0, G_OPTION_ARG_STRING, &o->dtype, N_("auto, f32 or bf16"), N_("NAME") },
+    { "lora",      'l', 0, G_OPTION_ARG_FILENAME_ARRAY, &o->loras, N_("LoRA to add, as often as you like"), N_("NAME[=STRENGTH]") },
+    { "vae",       0, 0, G_OPTION_ARG_FILENAME, &o->vae, N_("Autoencoder instead of the model's own"), N_("NAME") },
+    { "taesd",     0, 0, G_OPTION_ARG_FILENAME, &o->taesd, N_("TAESD for drafts"), N_("NAME") },
+    { "decoder",   0, 0, G_OPTION_ARG_FILENAME, &o->decoder, N_("full or taesd"), N_("NAME") },
+    { "dtype",     0, 0, G_OPTION_ARG_FILENAME, &o->dtype, N_("auto, f32, bf16 or f16"), N_("NAME") },
     { "threads",   0, 0, G_OPTION_ARG_INT, &o->threads, N_("Threads; one per core without it"), N_("N") },
     { "quiet",     'q', 0, G_OPTION_ARG_NONE, &o->quiet, N_("Print nothing but errors"), NULL },
     G_OPTION_ENTRY_NULL
@@ -80,12 +80,40 @@ static gboolean
 check_output (const char *path, GError **error)
 {
   g_autofree char *folder = g_path_get_dirname (path);
+  g_autofree char *lower  = g_ascii_strdown (path, -1);
+  int              code   = g_file_test (path, G_FILE_TEST_IS_DIR) ? EISDIR : 0;
 
-  if (g_access (folder, W_OK | X_OK) == 0 && !g_file_test (path, G_FILE_TEST_IS_DIR))
+  if (!g_str_has_suffix (lower, ".png"))
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("“%s” is no name for a PNG file; choose one that ends in .png."), path);
+      return FALSE;
+    }
+  if (code == 0 && g_access (folder, W_OK | X_OK) != 0)
+    code = errno;
+  if (code == 0)
     return TRUE;
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("“%s” cannot be written: %s."), path,
-               g_strerror (g_file_test (path, G_FILE_TEST_IS_DIR) ? EISDIR : errno));
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("“%s” cannot be written: %s."), path, g_strerror (code));
   return FALSE;
+}
+
+/* what the options alone show to be wrong */
+static gboolean
+check_numbers (const FbJobOptions *o, GError **error)
+{
+  if (o->threads < 0 || o->threads > FB_SETTINGS_MAX_THREADS)
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("“%s” is %g; it must lie between %g and %g."), "--threads", (double) o->threads,
+                   0.0, (double) FB_SETTINGS_MAX_THREADS);
+      return FALSE;
+    }
+  if (o->seed < -1)
+    {
+      g_autofree char *seed = g_strdup_printf ("%" G_GINT64_FORMAT, o->seed);
+
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("The seed “%s” is not a whole number from 0 up; -1 draws one."), seed);
+      return FALSE;
+    }
+  return TRUE;
 }
 
 gboolean
@@ -98,9 +126,24 @@ fb_job_options_finish (FbJobOptions *o, char **argv, GError **error)
       g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("“%s” is one argument too many; put the prompt in quotes."), *argv);
       return FALSE;
     }
+  if (!check_numbers (o, error))
+    return FALSE;
   if (o->output == NULL)
     o->output = g_strdup ("flashbrush.png");
+  if (o->seed == -1)
+    o->seed = g_random_int ();                             /* 32 bits as in GIMP, so that it can be typed anywhere */
   return check_output (o->output, error);
+}
+
+static gboolean
+check_utf8 (const char *key, const char *text, GError **error)
+{
+  const char *bad;
+
+  if (g_utf8_validate (text, -1, &bad))
+    return TRUE;
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("“%s” is not valid UTF-8 text at byte %d."), key, (int) (bad - text));
+  return FALSE;
 }
 
 /* "NAME", "NAME=0.8"; a name may hold "=" if a strength follows */
@@ -112,6 +155,8 @@ parse_lora (const char *text, GError **error)
   char             *end      = NULL;
   double            strength = sign != NULL ? g_ascii_strtod (sign + 1, &end) : 1.0;
 
+  if (!check_utf8 ("lora", text, error))
+    return NULL;
   if (sign != NULL && (end == sign + 1 || *end != '\0'))
     {
       g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("The strength of LoRA “%s” is not a number."), text);
@@ -120,11 +165,15 @@ parse_lora (const char *text, GError **error)
   return g_variant_new ("(sd)", name, strength);
 }
 
-void
-fb_job_insert_string (GVariantDict *dict, const char *key, const char *value)
+gboolean
+fb_job_insert_string (GVariantDict *dict, const char *key, const char *value, GError **error)
 {
-  if (value != NULL)
-    g_variant_dict_insert (dict, key, "s", value);
+  if (value == NULL)
+    return TRUE;
+  if (!check_utf8 (key, value, error))
+    return FALSE;
+  g_variant_dict_insert (dict, key, "s", value);
+  return TRUE;
 }
 
 gboolean
@@ -140,15 +189,16 @@ fb_job_options_to_dict (const FbJobOptions *o, GVariantDict *dict, GError **erro
         return FALSE;
       g_variant_builder_add_value (&loras, lora);
     }
-  fb_job_insert_string (dict, "model", o->model);
-  fb_job_insert_string (dict, "vae", o->vae);
-  fb_job_insert_string (dict, "taesd", o->taesd);
-  fb_job_insert_string (dict, "prompt", o->prompt);
-  fb_job_insert_string (dict, "negative-prompt", o->negative);
-  fb_job_insert_string (dict, "sampler", o->sampler);
-  fb_job_insert_string (dict, "timestep-spacing", o->spacing);
-  fb_job_insert_string (dict, "decoder", o->decoder);
-  fb_job_insert_string (dict, "dtype", o->dtype);
+  if (!fb_job_insert_string (dict, "model", o->model, error) ||
+      !fb_job_insert_string (dict, "vae", o->vae, error) ||
+      !fb_job_insert_string (dict, "taesd", o->taesd, error) ||
+      !fb_job_insert_string (dict, "prompt", o->prompt, error) ||
+      !fb_job_insert_string (dict, "negative-prompt", o->negative, error) ||
+      !fb_job_insert_string (dict, "sampler", o->sampler, error) ||
+      !fb_job_insert_string (dict, "timestep-spacing", o->spacing, error) ||
+      !fb_job_insert_string (dict, "decoder", o->decoder, error) ||
+      !fb_job_insert_string (dict, "dtype", o->dtype, error))
+    return FALSE;
   g_variant_dict_insert (dict, "preview", "s", "none");
   g_variant_dict_insert (dict, "n-steps", "i", o->steps);
   g_variant_dict_insert (dict, "guidance-scale", "d", o->guidance);

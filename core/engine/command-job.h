@@ -24,7 +24,8 @@ gboolean fb_job_options_finish  (FbJobOptions *options, char **argv, GError **er
 
 /* The request's keys, only for what was given */
 gboolean fb_job_options_to_dict (const FbJobOptions *options, GVariantDict *dict, GError **error);
-void     fb_job_insert_string   (GVariantDict *dict, const char *key, const char *value);
+/* nothing for %NULL; fails where @value is not UTF-8 */
+gboolean fb_job_insert_string   (GVariantDict *dict, const char *key, const char *value, GError **error);
 
 /* Checks @request, and tells the size of the model that it means. */
 gboolean fb_command_model_size (const FbJobOptions *options, const char *kind, GVariant *request, int *width, int *height, GError **error);

@@ -37,7 +37,7 @@ gboolean
 fb_drawing_estimate (const FbDrawing *drawing, FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GError **error)
 {
   FbDesk                *desk   = fb_desk_get (workshop, error);
-  g_autoptr(FbModelUse)  use    = desk != NULL ? fb_model_use_new (request, desk->store, desk->cpu, workshop->settings, error) : NULL;
+  g_autoptr(FbModelUse)  use    = desk != NULL ? fb_model_use_new (request, desk->store, desk->dev, workshop->settings, error) : NULL;
   FbModel               *model  = use != NULL ? fb_desk_open_model (desk, use, error) : NULL;
   gpointer               wanted = model != NULL ? drawing->from_variant (request, error) : NULL;
   FbEstimate             result = { .seconds = -1.0 };
@@ -131,7 +131,7 @@ on_picture (FbImage *picture, gint64 seed, gpointer user_data)
   run->n_done++;
 }
 
-/* One attempt; when bf16 has run out of numbers, a second one in f32 for what is missing. @retried (out) */
+/* One attempt; when 16 bits have run out of numbers, a second one in f32 for what is missing. @retried (out) */
 static gboolean
 attempt (Run *run, gboolean *retried, GError **error)
 {
@@ -153,7 +153,7 @@ attempt (Run *run, gboolean *retried, GError **error)
   return FALSE;
 }
 
-/* how the LoRAs met the model: path, tensors that matched, tensors that didn't, and the first names of those */
+/* how the LoRAs met the model: path, layers that matched, layers that didn't, and the first names of those */
 static GVariant *
 lora_reports (FbModel *model)
 {

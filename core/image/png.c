@@ -15,6 +15,27 @@ fail (GError **error, const char *path, const char *reason)
   return FALSE;
 }
 
+/* GLib names the temporary file, which nobody knows */
+static gboolean
+fail_writing (GError **error, const char *path, const GError *cause)
+{
+  static const struct { int code; const char *reason; } reasons[] =
+  {
+    { G_FILE_ERROR_NOSPC, N_("the disk is full; free some space or choose another folder") },
+    { G_FILE_ERROR_ROFS,  N_("the disk is read-only; choose another folder") },
+    { G_FILE_ERROR_ACCES, N_("permission denied; choose a folder that belongs to you") },
+    { G_FILE_ERROR_PERM,  N_("permission denied; choose a folder that belongs to you") },
+    { G_FILE_ERROR_NOENT, N_("the folder does not exist; create it or choose another one") },
+  };
+  const char *reason = cause->message;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (reasons); i++)
+    if (g_error_matches (cause, G_FILE_ERROR, reasons[i].code))
+      reason = _(reasons[i].reason);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, _("“%s” could not be written: %s."), path, reason);
+  return FALSE;
+}
+
 gboolean
 fb_image_save_png (const FbImage *image, const char *path, GError **error)
 {
@@ -23,6 +44,7 @@ fb_image_save_png (const FbImage *image, const char *path, GError **error)
   g_autofree guint8  *bytes = g_try_malloc (n);
   g_autofree char    *file  = g_try_malloc (PNG_IMAGE_PNG_SIZE_MAX (png));
   png_alloc_size_t    size  = PNG_IMAGE_PNG_SIZE_MAX (png);
+  g_autoptr(GError)   cause = NULL;
 
   if (g_file_test (path, G_FILE_TEST_EXISTS) && !g_file_test (path, G_FILE_TEST_IS_REGULAR))
     return fail (error, path, _("it is there already and is not a file"));      /* a rename would put the picture in a device's place */
@@ -32,7 +54,7 @@ fb_image_save_png (const FbImage *image, const char *path, GError **error)
     bytes[i] = (guint8) (CLAMP (image->pixels[i], 0.0f, 1.0f) * 255.0f + 0.5f);
   if (!png_image_write_to_memory (&png, file, &size, 0, bytes, 0, NULL))
     return fail (error, path, png.message);
-  return g_file_set_contents (path, file, (gssize) size, error);
+  return g_file_set_contents (path, file, (gssize) size, &cause) || fail_writing (error, path, cause);
 }
 
 FbImage *

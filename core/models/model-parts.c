@@ -94,6 +94,25 @@ fb_model_set_dtype (FbModel *model, FbDtype dtype)
   model->ctx = fb_nn_context_new (model->dev, dtype);
 }
 
+FbUnet *
+fb_model_unet (FbModel *model)
+{
+  return model->unet;
+}
+
+FbContext *
+fb_model_context (FbModel *model)
+{
+  return model->ctx;
+}
+
+void
+fb_model_set_plain_kernels (FbModel *model, gboolean plain)
+{
+  model->plain_kernels = plain;
+  fb_params_set_odd_sizes (fb_unet_params (model->unet), plain);
+}
+
 guint64
 fb_model_weight_bytes (FbModel *model, FbModelPart part)
 {

@@ -122,12 +122,13 @@ gboolean
 fb_model_denoise (FbModel *model, const FbDenoise *request, float *out, GCancellable *cancellable, GError **error)
 {
   const int        shape[]    = { request->n, request->height, request->width, model->info.unet_channels };
-  FbUnetConditions conditions = { .timestep = request->timestep, .class_label = request->class_label,
+  FbUnetConditions conditions = { .timestep = request->timestep, .timesteps = request->timesteps, .class_label = request->class_label,
                                   .pooled = request->pooled, .time_ids = request->time_ids };
   FbTensor        *latents, *prediction;
   FbModelCall      call;
 
-  fb_params_set_odd_sizes (fb_unet_params (model->unet), fb_unet_halves_oddly (model->unet, request->height, request->width));
+  fb_params_set_odd_sizes (fb_unet_params (model->unet),
+                           model->plain_kernels || fb_unet_halves_oddly (model->unet, request->height, request->width));
   if (!fb_model_begin (&call, model, FB_MODEL_UNET, cancellable, error))
     return FALSE;
 

@@ -73,6 +73,13 @@ fb_store_free (FbStore *self)
   g_free (self);
 }
 
+/* (transfer full): where the user's own files of @kind belong */
+static char *
+own_folder (FbStoreKind kind)
+{
+  return g_build_filename (g_get_user_data_dir (), "flashbrush", kind_names[kind], NULL);
+}
+
 GPtrArray *
 fb_store_list (FbStore *self, FbStoreKind kind)
 {
@@ -80,7 +87,7 @@ fb_store_list (FbStore *self, FbStoreKind kind)
   const char      *elsewhere = kind == FB_STORE_MODELS ? g_getenv ("FLASHBRUSH_MODELS_PATH") : NULL;
   g_autofree char *installed = g_build_filename (FB_DATADIR, kind_names[kind], NULL);
   g_auto(GStrv)    embedded  = g_strsplit (elsewhere != NULL ? elsewhere : installed, elsewhere != NULL ? ":" : "\n", -1);
-  g_autofree char *own       = g_build_filename (g_get_user_data_dir (), "flashbrush", kind_names[kind], NULL);
+  g_autofree char *own       = own_folder (kind);
 
   for (guint i = 0; embedded[i] != NULL; i++)
     if (*embedded[i] != '\0')
@@ -100,12 +107,38 @@ is_called (const FbStoreEntry *entry, const char *name)
   return g_ascii_strcasecmp (entry->name, name) == 0 || g_ascii_strcasecmp (with_suffix, name) == 0;
 }
 
-static void
-fail_unknown (FbStoreKind kind, const char *name, GPtrArray *entries, GError **error)
+#define MAX_LISTED 5
+
+/* (transfer full): what to do about an unknown name, a sentence with a leading blank */
+static char *
+advice (FbStoreKind kind, const char *name, GPtrArray *entries)
 {
   g_autofree const char **names   = g_new0 (const char *, entries->len + 1);
   g_autofree char        *nearest = NULL;
-  const char             *format[FB_STORE_N_KINDS] =
+  g_autofree char        *listed  = NULL;
+  g_autofree char        *folder  = own_folder (kind);
+
+  for (guint i = 0; i < entries->len; i++)
+    names[i] = ((FbStoreEntry *) entries->pdata[i])->name;
+  nearest = fb_nearest_sentence (name, names, entries->len);
+  if (*nearest != '\0')
+    return g_steal_pointer (&nearest);
+  if (entries->len == 0)
+    return g_strdup_printf (_(" There are none in “%s”; put it there, or give the path of the file."), folder);
+
+  if (entries->len > MAX_LISTED)
+    names[MAX_LISTED] = NULL;
+  /* Translators: between the names of a list whose first opening and last closing quotation mark stand elsewhere */
+  listed = g_strjoinv (_("”, “"), (char **) names);
+  return g_strdup_printf (entries->len > MAX_LISTED ? _(" Some that are known: “%s”.") : _(" Known are: “%s”."), listed);
+}
+
+static void
+fail_unknown (FbStoreKind kind, const char *name, GPtrArray *entries, GError **error)
+{
+  g_autofree char *folder = own_folder (kind);
+  g_autofree char *hint   = advice (kind, name, entries);
+  const char      *format[FB_STORE_N_KINDS] =
   {
     /* Translators: what follows may be “ Did you mean “a”?” */
     [FB_STORE_MODELS] = _("There is no model “%s”.%s"),
@@ -114,10 +147,10 @@ fail_unknown (FbStoreKind kind, const char *name, GPtrArray *entries, GError **e
     [FB_STORE_TAESD]  = _("There is no TAESD “%s”.%s"),
   };
 
-  for (guint i = 0; i < entries->len; i++)
-    names[i] = ((FbStoreEntry *) entries->pdata[i])->name;
-  nearest = fb_nearest_sentence (name, names, entries->len);
-  g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND, format[kind], name, nearest);
+  if (kind == FB_STORE_MODELS && *name == '\0')
+    g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND, _("There is no model yet; put one into “%s”, or choose a file."), folder);
+  else
+    g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND, format[kind], name, hint);
 }
 
 char *

@@ -89,9 +89,9 @@ gboolean fb_diffusion_encode_prompts  (FbDiffusion *job, GError **error);
 gboolean fb_diffusion_encode          (FbDiffusion *job, const float *pixels, FbTorchRandom *random, float *latents, GError **error);
 
 /**
- * FbKnown: what a denoising starts from and keeps to; all members may be %NULL
+ * FbKnown: what a denoising starts from and keeps to; all pointers may be %NULL
  * @start: [h, w, C] latents that are noised to the strength's level
- * @from_start: begin there even at strength 1, where else pure noise begins
+ * @strength: with @start: as FbSamplerParams has it
  * @mask: [h, w]: 1 is drawn, 0 goes back to @start after each step; in between, a pixel is let go for that share of the steps, the last
  *   ones, if @gradual, else mixed each time
  * @extra: [h, w, E] further input channels
@@ -99,7 +99,7 @@ gboolean fb_diffusion_encode          (FbDiffusion *job, const float *pixels, Fb
 typedef struct
 {
   const float *start;
-  gboolean     from_start;
+  double       strength;
   const float *mask;
   gboolean     gradual;
   const float *extra;

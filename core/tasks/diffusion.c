@@ -267,7 +267,7 @@ static FbSampler *
 make_sampler (FbDiffusion *job, const FbKnown *known, GError **error)
 {
   const FbGenerate *r      = job->request;
-  FbSamplerParams   params = { .n_steps = r->n_steps, .strength = known->start != NULL ? r->strength : 1.0 };
+  FbSamplerParams   params = { .n_steps = r->n_steps, .strength = known->start != NULL ? known->strength : 1.0 };
 
   return fb_spacing_from_name (r->timestep_spacing, &params.spacing, error)
          ? fb_sampler_new (r->sampler, fb_model_schedule (job->model), &params, error) : NULL;
@@ -293,10 +293,7 @@ fb_diffusion_denoise (FbDiffusion *job, const FbKnown *known, const float *noise
   n_steps = fb_sampler_n_steps (sampler);
   renews  = fb_sampler_find (r->sampler, NULL)->few_steps;     /* each step's noise is all new: what is put back shares it, and mixing loses no variance */
 
-  if (known->from_start)
-    fb_sampler_add_noise (sampler, 0, known->start, noise, latents, n);
-  else
-    fb_sampler_init_noise (sampler, known->start, noise, latents, n);
+  fb_sampler_init_noise (sampler, known->start, noise, latents, n);
 
   for (int i = 0; i < n_steps; i++)
     {

@@ -83,7 +83,8 @@ make_picture (FbDiffusion *job, gint64 seed, GError **error)
   fb_torch_random_init (&random, seed);
   if (r->init != NULL && (init = encode_init (job, &random, error)) == NULL)
     return NULL;
-  known.start = init;
+  known.start    = init;
+  known.strength = r->strength;
   fb_latents_noise (&random, noise, job->info->latent_channels, job->h, job->w);
   if (!fb_diffusion_denoise (job, &known, noise, &random, latents, error))
     return NULL;

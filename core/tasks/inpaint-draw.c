@@ -6,6 +6,20 @@
  */
 #include "core/tasks/inpaint-private.h"
 
+/**
+ * start_strength:
+ *
+ * With few steps, a network that begins at pure noise has settled what it draws before it has seen what lies around: it sees that through the
+ * noise only. So the filled picture stays a part of the start, the more, the fewer steps there are. Measured with the starter and LCM steps: from
+ * pure noise, 1 step gave blotches and 2 steps a cut along the mask; from levels 0.5 and 0.75, both passed for more of the same, and at 4 and 8 steps
+ * nothing was lost.
+ */
+static double
+start_strength (const FbInpaint *r)
+{
+  return r->fill == FB_FILL_NOISE ? r->generate->strength : MIN (r->generate->strength, 1.0 - 0.5 / r->generate->n_steps);
+}
+
 static gboolean
 needs_start (const FbInpaint *r)
 {
@@ -78,7 +92,7 @@ fb_inpaint_draw (FbDiffusion *job, const FbInpaint *r, const FbImage *image, con
   g_autofree float *start   = NULL;
   g_autofree float *extra   = NULL;
   g_autofree float *free    = NULL;
-  FbKnown           known   = { .from_start = r->fill != FB_FILL_NOISE, .gradual = r->route == FB_ROUTE_DIFFERENTIAL };
+  FbKnown           known   = { .strength = start_strength (r), .gradual = r->route == FB_ROUTE_DIFFERENTIAL };
 
   if (needs_start (r))
     {

@@ -3,7 +3,6 @@
 
 #include <math.h>
 
-#define LEAST_WEIGHT 64.0
 #define LEAST_GAIN   0.8
 #define MOST_GAIN    1.25
 
@@ -99,14 +98,14 @@ fb_match_colours (FbImage *picture, const FbImage *image, const float *weights, 
   size_t n = (size_t) picture->width * picture->height;
   double mean[3], deviation[3], wanted[3], spread[3], gain[3];
 
-  if (statistics (image, weights, wanted, spread) < LEAST_WEIGHT || statistics (picture, weights, mean, deviation) < LEAST_WEIGHT)
+  if (statistics (image, weights, wanted, spread) < FB_LEAST_KNOWN || statistics (picture, weights, mean, deviation) < FB_LEAST_KNOWN)
     return;
 
   for (int c = 0; c < 3; c++)
     gain[c] = deviation[c] > 1e-3 ? CLAMP (spread[c] / deviation[c], LEAST_GAIN, MOST_GAIN) : 1.0;
   for (size_t i = 0; i < n; i++)
     {
-      float deep = hole->deepest > 0.0f ? hole->depth[i] / hole->deepest : 0.0f;
+      float deep = hole != NULL && hole->deepest > 0.0f ? hole->depth[i] / hole->deepest : 0.0f;
       float fade = 1.0f - deep * deep * (3.0f - 2.0f * deep);
       float lab[3], rgb[3];
 

@@ -246,31 +246,51 @@ fb_pieces_free (FbPieces *self)
 
 /* --- there and back ------------------------------------------------------------------------------------------------------ */
 
+/* (transfer full): a reference where it is all of it */
 static FbImage *
-cut (const FbImage *image, FbRect r)
+cut (FbImage *image, FbRect r)
 {
-  const int C   = image->n_channels;
-  FbImage  *out = fb_image_new (r.width, r.height, C);
+  const int C = image->n_channels;
+  FbImage  *out;
 
+  if (r.width == image->width && r.height == image->height)
+    return fb_image_ref (image);
+  out = fb_image_new (r.width, r.height, C);
   for (int y = 0; out != NULL && y < r.height; y++)
     memcpy (out->pixels + (size_t) y * r.width * C, image->pixels + ((size_t) (r.y + y) * image->width + r.x) * C,
             (size_t) r.width * C * sizeof (float));
   return out;
 }
 
-/* Multiplies the colours of RGBA with its alpha, or divides. */
+/* (transfer full): RGBA with its colours multiplied by its alpha */
+static FbImage *
+premultiplied (const FbImage *image)
+{
+  FbImage *out = fb_image_new (image->width, image->height, 4);
+  size_t   n   = (size_t) image->width * image->height;
+
+  for (size_t i = 0; out != NULL && i < n; i++)
+    {
+      const float *p = image->pixels + 4 * i;
+
+      for (int c = 0; c < 3; c++)
+        out->pixels[4 * i + c] = p[c] * p[3];
+      out->pixels[4 * i + 3] = p[3];
+    }
+  return out;
+}
+
 static void
-premultiply (FbImage *image, gboolean undo)
+divide_by_alpha (FbImage *image)
 {
   size_t n = (size_t) image->width * image->height;
 
   for (size_t i = 0; i < n; i++)
     {
-      float *p      = image->pixels + 4 * i;
-      float  factor = !undo ? p[3] : p[3] > 1e-4f ? 1.0f / p[3] : 0.0f;
+      float *p = image->pixels + 4 * i;
 
       for (int c = 0; c < 3; c++)
-        p[c] *= factor;
+        p[c] *= p[3] > 1e-4f ? 1.0f / p[3] : 0.0f;
     }
 }
 
@@ -285,7 +305,7 @@ mirrored (int i, int n)
 }
 
 FbImage *
-fb_piece_take (const FbPiece *piece, const FbImage *image)
+fb_piece_take (const FbPiece *piece, FbImage *image)
 {
   const FbRect       *inner  = &piece->inner;
   const int           C      = image->n_channels;
@@ -294,7 +314,12 @@ fb_piece_take (const FbPiece *piece, const FbImage *image)
   FbImage            *out    = fb_image_new (piece->width, piece->height, C);
 
   if (part != NULL && C == 4)
-    premultiply (part, FALSE);
+    {
+      FbImage *multiplied = premultiplied (part);
+
+      fb_image_unref (part);
+      part = multiplied;
+    }
   scaled = part != NULL ? fb_image_resize (part, inner->width, inner->height) : NULL;
   if (scaled == NULL || out == NULL)
     {
@@ -302,7 +327,7 @@ fb_piece_take (const FbPiece *piece, const FbImage *image)
       return NULL;
     }
   if (C == 4)
-    premultiply (scaled, TRUE);
+    divide_by_alpha (scaled);
 
   for (int y = 0; y < piece->height; y++)
     {
@@ -317,7 +342,7 @@ fb_piece_take (const FbPiece *piece, const FbImage *image)
 }
 
 FbImage *
-fb_piece_give (const FbPiece *piece, const FbImage *picture, int width, int height)
+fb_piece_give (const FbPiece *piece, FbImage *picture, int width, int height, FbRect wanted)
 {
   double             x = (double) picture->width / piece->width;
   double             y = (double) picture->height / piece->height;
@@ -331,5 +356,5 @@ fb_piece_give (const FbPiece *piece, const FbImage *picture, int width, int heig
   r.height = MIN (r.height, picture->height - r.y);
   part     = cut (picture, r);
 
-  return part != NULL ? fb_image_resize (part, width, height) : NULL;
+  return part != NULL ? fb_image_resize_part (part, width, height, wanted.x, wanted.y, wanted.width, wanted.height) : NULL;
 }

@@ -16,8 +16,10 @@ fb_inpaint_strength (FbInpaintUse use)
 }
 
 double
-fb_inpaint_whole (double strength)
+fb_inpaint_whole (FbInpaintUse use, double strength)
 {
+  if (use == FB_INPAINT_REMOVE)
+    return 1.0;
   return CLAMP (1.0 - 5.0 * (1.0 - strength), 0.0, 1.0);       /* exactly 1 at 1 */
 }
 
@@ -101,7 +103,7 @@ fb_inpaint_context (const FbInpaintPlace *place, FbRect *context)
   int          longest  = MAX (canvas.width, canvas.height);
   int          native   = place->native > 0 ? place->native : 512;
   double       strength = place->strength >= 0.0 ? place->strength : fb_inpaint_strength (place->use);
-  double       whole    = fb_inpaint_whole (strength);
+  double       whole    = fb_inpaint_whole (place->use, strength);
   double       unit     = fb_inpaint_unit (longest, 8 * native, native);
   FbRect       r        = place->mask;
   FbRampWishes wishes   = { place->feather, -1.0, -1.0 };

@@ -32,7 +32,7 @@ typedef enum
   FB_CONTEXT_AUTO,            /* as much as helps: the less, the lower the strength */
   FB_CONTEXT_MASK,            /* the mask with its soft edges, and little more */
   FB_CONTEXT_ALL,             /* the whole canvas */
-} FbContext;
+} FbInpaintContext;
 
 /* "auto", "mask", "all" */
 extern const char * const fb_context_names[];
@@ -47,13 +47,13 @@ extern const char * const fb_context_names[];
  */
 typedef struct
 {
-  int          canvas_width, canvas_height;
-  FbRect       mask;
-  FbInpaintUse use;
-  FbContext    context;
-  double       strength;
-  double       feather;
-  int          native;
+  int              canvas_width, canvas_height;
+  FbRect           mask;
+  FbInpaintUse     use;
+  FbInpaintContext context;
+  double           strength;
+  double           feather;
+  int              native;
 } FbInpaintPlace;
 
 /**
@@ -68,7 +68,8 @@ typedef struct
  */
 gboolean fb_inpaint_context  (const FbInpaintPlace *place, FbRect *context);
 
-/* what a negative strength stands for: 1, and 0.4 for FB_INPAINT_REFINE */
+/* what a negative strength stands for here: 1, and 0.4 for FB_INPAINT_REFINE; the job itself knows the model, and takes 0.4 for FB_INPAINT_REMOVE with
+ * an ordinary one, too, after the hole has been filled from its border */
 double   fb_inpaint_strength (FbInpaintUse use);
 
 /**

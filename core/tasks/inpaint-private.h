@@ -6,8 +6,9 @@
 
 /* --- geometry: core/tasks/inpaint-place.c ---------------------------------------------------------------------------- */
 
-/* How much of a new picture @strength means: 1 at 1, 0 up to 0.8. Context and fill follow it, so that nothing jumps just below 1. */
-double fb_inpaint_whole (double strength);
+/* How much of a new picture @strength means: 1 at 1, 0 up to 0.8; always 1 where what is there has to go. Context and fill follow it, so that
+ * nothing jumps just below 1. */
+double fb_inpaint_whole (FbInpaintUse use, double strength);
 
 /* What fixed widths are multiplied with: @longest side of what is looked at, @whole the one at which they are as they are, @native as in
  * FbInpaintPlace. */
@@ -123,10 +124,10 @@ void       fb_piece_fit   (FbPiece *piece, int native, int resolution);
 
 /* (transfer full): @image's crop as the network's picture; %NULL when memory runs out. RGBA gives RGBA, its colours not darkened by what is
  * transparent beside them */
-FbImage *  fb_piece_take  (const FbPiece *piece, const FbImage *image);
+FbImage *  fb_piece_take  (const FbPiece *piece, FbImage *image);
 
-/* (transfer full): the crop's part of a picture of the network's shape, at @width × @height; %NULL when memory runs out */
-FbImage *  fb_piece_give  (const FbPiece *piece, const FbImage *picture, int width, int height);
+/* (transfer full): of the crop's part of a picture of the network's shape, at @width × @height, what lies in @part; %NULL when memory runs out */
+FbImage *  fb_piece_give  (const FbPiece *piece, FbImage *picture, int width, int height, FbRect part);
 
 /* --- fill: core/tasks/inpaint-fill.c --------------------------------------------------------------------------------- */
 
@@ -176,12 +177,23 @@ void     fb_spread_inwards (const FbHole *hole, FbImage *image);
  * @picture: (inout): [h, w] RGB, what the network made
  * @image: [h, w] RGB, what it was given
  * @weights: [h, w], 0 … 1: how much a pixel counts: 1 where nothing should have changed
- * @hole: whose depth the correction fades with, to nothing at its deepest
+ * @hole: (nullable): whose depth the correction fades with, to nothing at its deepest: something new has colours of its own
  *
  * Brings @picture's mean and deviation in CIE Lab to @image's, both taken where @weights are: each channel times 0.8 … 1.25 at most. Less than
- * 64 pixels' worth of weights leaves all as it is.
+ * FB_LEAST_KNOWN pixels' worth of weights leaves all as it is.
  */
 void     fb_match_colours (FbImage *picture, const FbImage *image, const float *weights, const FbHole *hole);
+
+#define FB_LEAST_KNOWN 64     /* pixels' worth of weights; with less, colours are left as they are */
+
+/**
+ * fb_match_seam: core/tasks/inpaint-seam.c
+ *
+ * As fb_match_colours(), but for what differs from place to place: the offset between @image and @picture is known where @weights are 1; it goes on
+ * smoothly into what is new and is added there. An autoencoder that cannot make some colour leaves no step at the mask.
+ * Source: Gortler et al., The Lumigraph, 1996: pull and push.
+ */
+void     fb_match_seam    (FbImage *picture, const FbImage *image, const float *weights, const FbHole *hole);
 
 /* --- the request: core/tasks/inpaint-request.c ------------------------------------------------------------------------ */
 

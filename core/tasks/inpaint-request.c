@@ -199,7 +199,7 @@ check_mask (const FbInpaint *request, GError **error)
 static FbInpaintFill
 fill_for (const FbInpaint *request, const FbModelInfo *info)
 {
-  if (fb_inpaint_whole (request->generate->strength) <= 0.0)
+  if (fb_inpaint_whole (request->use, request->generate->strength) <= 0.0)
     return FB_FILL_ORIGINAL;
   if (is_inpaint_model (info))
     return FB_FILL_NOISE;                                       /* it is shown the surroundings, and has been trained to start from nothing */
@@ -213,6 +213,14 @@ fill_for (const FbInpaint *request, const FbModelInfo *info)
     case FB_INPAINT_FILL:       return FB_FILL_BLUR;
     }
   g_return_val_if_reached (FB_FILL_BLUR);
+}
+
+/* An ordinary model without words draws whatever it likes best: it may only work on what has been spread inwards. Measured with the starter: at 0.8
+ * it put new things in the place of the old one, at 0.35 nothing that stands out. */
+static double
+own_strength (const FbInpaint *request, const FbModelInfo *info)
+{
+  return request->use == FB_INPAINT_REMOVE && !is_inpaint_model (info) ? 0.4 : fb_inpaint_strength (request->use);
 }
 
 int
@@ -232,7 +240,7 @@ fb_inpaint_resolve (FbInpaint *request, FbModel *model, GError **error)
   request->generate->width  = info->width;                      /* for an estimate without pictures */
   request->generate->height = info->height;
   if (request->generate->strength < 0.0)
-    request->generate->strength = fb_inpaint_strength (request->use);
+    request->generate->strength = own_strength (request, info);
   if (!fb_diffusion_resolve (request->generate, model, error) ||
       !check_route (request, model, error) ||
       !fb_field_check_range ("resolution", request->resolution, 0, MAX_RESOLUTION, error) ||

@@ -156,27 +156,59 @@ undrawn (const FbImage *image, const FbImage *composite)
   return out;
 }
 
+/* the pixel (x, y) of a picture of the context's shape: whether the piece in work owns it */
+static gboolean
+owns (const Run *run, int x, int y, double fx, double fy)
+{
+  return run->pieces->owners[(int) (y / fy) / FB_PIECE_CELL * run->pieces->cells_x + (int) (x / fx) / FB_PIECE_CELL] == run->piece;
+}
+
+/* Bounds of what there is to draw of @area of @onto; FALSE for nothing */
+static gboolean
+drawn_bounds (const Run *run, const FbImage *onto, FbRect area, double fx, double fy, FbRect *bounds)
+{
+  int left = area.x + area.width, right = -1, top = area.y + area.height, bottom = -1;
+
+  for (int y = area.y; y < area.y + area.height; y++)
+    for (int x = area.x; x < area.x + area.width; x++)
+      if (onto->pixels[((size_t) y * onto->width + x) * 4 + 3] > 0.0f && owns (run, x, y, fx, fy))
+        {
+          left   = MIN (left, x);
+          right  = MAX (right, x);
+          top    = MIN (top, y);
+          bottom = MAX (bottom, y);
+        }
+  *bounds = (FbRect) { left, top, right + 1 - left, bottom + 1 - top };
+
+  return right >= 0;
+}
+
 /* Draws @picture, of the network's shape, into @run's result or preview, @onto: only where its piece owns what the mask lets through.
  * FALSE when memory runs out. */
 static gboolean
-put (const Run *run, const FbPiece *piece, const FbImage *picture, FbImage *onto)
+put (const Run *run, const FbPiece *piece, FbImage *picture, FbImage *onto)
 {
-  double             fx = (double) onto->width / run->denoise->width, fy = (double) onto->height / run->denoise->height;
-  int                left = (int) rint (piece->crop.x * fx), right  = (int) rint ((piece->crop.x + piece->crop.width) * fx);
-  int                top  = (int) rint (piece->crop.y * fy), bottom = (int) rint ((piece->crop.y + piece->crop.height) * fy);
-  g_autoptr(FbImage) part = fb_piece_give (piece, picture, MAX (right - left, 1), MAX (bottom - top, 1));
+  double             fx   = (double) onto->width / run->denoise->width, fy = (double) onto->height / run->denoise->height;
+  FbRect             area = { (int) rint (piece->crop.x * fx), (int) rint (piece->crop.y * fy) };
+  FbRect             r, part;
+  g_autoptr(FbImage) given = NULL;
 
-  if (part == NULL)
+  area.width  = MIN ((int) rint ((piece->crop.x + piece->crop.width) * fx), onto->width) - area.x;
+  area.height = MIN ((int) rint ((piece->crop.y + piece->crop.height) * fy), onto->height) - area.y;
+  if (!drawn_bounds (run, onto, area, fx, fy, &r))
+    return TRUE;
+  part  = (FbRect) { r.x - area.x, r.y - area.y, r.width, r.height };
+  given = fb_piece_give (piece, picture, area.width, area.height, part);
+  if (given == NULL)
     return FALSE;
 
-  for (int y = top; y < MIN (bottom, onto->height); y++)
-    for (int x = left; x < MIN (right, onto->width); x++)
+  for (int y = 0; y < r.height; y++)
+    for (int x = 0; x < r.width; x++)
       {
-        float       *to   = onto->pixels + ((size_t) y * onto->width + x) * 4;
-        const float *from = part->pixels + ((size_t) (y - top) * part->width + x - left) * 3;
-        int          cell = (int) (y / fy) / FB_PIECE_CELL * run->pieces->cells_x + (int) (x / fx) / FB_PIECE_CELL;
+        float       *to   = onto->pixels + ((size_t) (r.y + y) * onto->width + r.x + x) * 4;
+        const float *from = given->pixels + ((size_t) y * r.width + x) * 3;
 
-        if (to[3] > 0.0f && run->pieces->owners[cell] == run->piece)
+        if (to[3] > 0.0f && owns (run, r.x + x, r.y + y, fx, fy))
           for (int c = 0; c < 3; c++)
             to[c] = CLAMP (from[c], 0.0f, 1.0f);                /* scaling overshoots at edges */
       }
@@ -294,7 +326,8 @@ copy_rgb (const FbImage *image)
 static gboolean
 draw_piece (Run *run, const FbPiece *piece, FbTorchRandom *random, GError **error)
 {
-  const FbInpaint   *r      = run->request;
+  const FbInpaint   *r       = run->request;
+  const gboolean     goes_on = r->use == FB_INPAINT_REMOVE || r->use == FB_INPAINT_EXPAND;
   g_autoptr(FbImage) given  = fb_piece_take (piece, r->image);
   g_autoptr(FbImage) mask   = take_mask (run, piece);
   g_autofree float  *known  = g_new (float, (size_t) piece->width * piece->height);
@@ -307,14 +340,15 @@ draw_piece (Run *run, const FbPiece *piece, FbTorchRandom *random, GError **erro
     return no_memory (error, r->image);
 
   hole = fb_hole_new (mask->pixels, piece->width, piece->height);
-  fb_hole_fill (hole, r->fill, fb_inpaint_whole (r->generate->strength), r->use == FB_INPAINT_BACKGROUND, filled);
+  fb_hole_fill (hole, r->fill, fb_inpaint_whole (r->use, r->generate->strength), r->use == FB_INPAINT_BACKGROUND, filled);
   drawn = fb_inpaint_draw (&run->job, r, image, filled, mask->pixels, random, error);
   if (drawn == NULL)
     return FALSE;
   if (r->match_colours)
     {
       weigh (piece, mask, known);
-      fb_match_colours (drawn, image, known, hole);
+      fb_match_colours (drawn, image, known, goes_on ? NULL : hole);
+      fb_match_seam (drawn, image, known, goes_on ? NULL : hole);
     }
   if (run->preview != NULL)
     put (run, piece, drawn, run->preview);                      /* later pieces' previews show this one finished */

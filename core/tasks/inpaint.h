@@ -9,12 +9,12 @@ typedef enum
   FB_ROUTE_AUTO,              /* an inpainting model's own, or what measured best for the model and its number of steps */
   FB_ROUTE_INPAINT_MODEL,     /* a UNet of 9 input channels is shown mask and surroundings; an error for other models */
   FB_ROUTE_MASKED_LATENTS,    /* an ordinary model; what is known is put back after every step */
-  FB_ROUTE_DIFFERENTIAL,      /* the same, and the mask's value is a pixel's own strength: the lower, the later it is let go */
+  FB_ROUTE_DIFFERENTIAL,      /* the same, and the mask's value is a pixel's own strength: the lower, the later it is let go; automatic for ordinary models */
 } FbInpaintRoute;
 
 typedef enum
 {
-  FB_FILL_AUTO,               /* by the use; below strength 0.8 the original */
+  FB_FILL_AUTO,               /* by the use; below strength 0.8 the original, but to remove something */
   FB_FILL_ORIGINAL,           /* what is there */
   FB_FILL_NEUTRAL,            /* mid grey */
   FB_FILL_BLUR,               /* the colours around and in the mask, blurred */
@@ -33,7 +33,7 @@ typedef enum
  * @feather: the one slider for edges: width of the ramp around the mask as a share of its bounds' diagonal, 0 … 0.5; 0 takes the mask as it is
  * @grow: how far around the mask all is drawn anew before the ramp begins, 0 … 0.5 of the diagonal; negative follows @feather
  * @blend: width of the ramp of the composite mask, which ends where the wider one does, 0 … 0.5 of the diagonal; negative follows @feather
- * @match_colours: whether the result's colours are brought to the surroundings'
+ * @match_colours: whether the result's colours are brought to the surroundings', as a whole and along the mask's edge
  */
 typedef struct
 {

@@ -140,7 +140,7 @@ inpaint_place_target (FbTarget *target, GVariant *request, const char *context, 
   fb_mask_get_bounds (mask, &bounds);
   place.use     = use_of (use);
   place.mask    = (FbRect) { bounds.x, bounds.y, bounds.width, bounds.height };
-  place.context = (FbContext) index_of (fb_context_names, context);
+  place.context = (FbInpaintContext) index_of (fb_context_names, context);
   if (!fb_inpaint_context (&place, &rect))
     return refuse (error, _("The mask lies beside the image, so there is nothing to change."));
 

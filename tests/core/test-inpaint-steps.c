@@ -300,7 +300,7 @@ test_a_crop_comes_back_as_it_went (void)
   g_autoptr(FbImage) image = (state = 5, random_picture (100, 80, 1.0f));
   FbPiece            piece = { .crop = { 10, 20, 64, 48 }, .width = 64, .height = 64, .inner = { 0, 8, 64, 48 } };
   g_autoptr(FbImage) taken = fb_piece_take (&piece, image);
-  g_autoptr(FbImage) given = fb_piece_give (&piece, taken, 64, 48);
+  g_autoptr(FbImage) given = fb_piece_give (&piece, taken, 64, 48, (FbRect) { 0, 0, 64, 48 });
 
   for (int y = 0; y < 48; y++)
     for (int i = 0; i < 64 * 3; i++)
@@ -439,6 +439,44 @@ test_a_tint_is_taken_away_at_the_border_and_left_in_the_middle (void)
   g_assert_cmpfloat_with_epsilon (picture->pixels[(32 * 64 + 32) * 3] - image->pixels[(32 * 64 + 32) * 3], 0.1, 0.01);
 }
 
+/* an offset that differs from left to right, as an autoencoder's may: it is gone at the mask's edge, and in the middle too where things go on */
+static void
+test_an_offset_goes_on_into_the_hole (void)
+{
+  g_autoptr(FbImage) image   = fb_image_new (64, 64, 3);
+  g_autoptr(FbImage) picture = fb_image_new (64, 64, 3);
+  g_autofree float  *weights = g_new (float, 64 * 64);
+
+  for (int i = 0; i < 64 * 64; i++)
+    {
+      weights[i] = hypot (i % 64 - 32, i / 64 - 32) < 16.0 ? 0.0f : 1.0f;
+      for (int c = 0; c < 3; c++)
+        {
+          image->pixels[3 * i + c]   = 0.4f;
+          picture->pixels[3 * i + c] = 0.4f + 0.002f * (i % 64 - 32) * (c - 1);
+        }
+    }
+  fb_match_seam (picture, image, weights, NULL);
+  for (int y = 8; y < 56; y++)                                  /* the picture's border has less around it */
+    for (int x = 8; x < 56; x++)
+      for (int c = 0; c < 3; c++)
+        g_assert_cmpfloat_with_epsilon (picture->pixels[3 * (y * 64 + x) + c], 0.4, 0.02);
+}
+
+static void
+test_colours_stay_where_nothing_is_known (void)
+{
+  g_autoptr(FbImage) image   = (state = 3, random_picture (64, 64, 1.0f));
+  g_autoptr(FbImage) picture = random_picture (64, 64, 0.5f);
+  g_autoptr(FbImage) before  = fb_image_new (64, 64, 3);
+  g_autofree float  *weights = g_new0 (float, 64 * 64);
+
+  memcpy (before->pixels, picture->pixels, fb_image_n_bytes (picture));
+  fb_match_colours (picture, image, weights, NULL);
+  fb_match_seam (picture, image, weights, NULL);
+  g_assert_cmpmem (before->pixels, fb_image_n_bytes (before), picture->pixels, fb_image_n_bytes (picture));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -458,6 +496,8 @@ main (int argc, char **argv)
   ADD ("fills-stay-in-the-hole", test_fills_stay_in_the_hole);
   ADD ("a-flat-border-fills-flat", test_a_flat_border_fills_flat);
   ADD ("a-tint-is-taken-away-at-the-border-and-left-in-the-middle", test_a_tint_is_taken_away_at_the_border_and_left_in_the_middle);
+  ADD ("an-offset-goes-on-into-the-hole", test_an_offset_goes_on_into_the_hole);
+  ADD ("colours-stay-where-nothing-is-known", test_colours_stay_where_nothing_is_known);
 
   return g_test_run ();
 }

@@ -354,6 +354,27 @@ test_soft_masks_change_less (Fixture *f, gconstpointer data)
   g_assert_cmpfloat (change[1], <, 0.9 * change[2]);
 }
 
+/* at strength 1, too, the network begins with what has been filled in; but for noise, which is nothing */
+static void
+test_what_is_filled_in_matters (Fixture *f, gconstpointer data)
+{
+  FbImage *pictures[3];
+
+  for (int k = 0; k < 3; k++)
+    {
+      g_autoptr(FbInpaint) request = request_for (some_picture (64, 64, 3), box_mask (64, 64, (FbRect) { 16, 16, 32, 32 }, 1.0f));
+      g_auto(Result)       result  = { NULL };
+
+      request->fill = k == 0 ? FB_FILL_NEUTRAL : k == 1 ? FB_FILL_BORDER : FB_FILL_NOISE;
+      run (request, f->model, &result);
+      pictures[k] = fb_image_ref (result.picture);
+    }
+  for (int k = 0; k < 3; k++)
+    g_assert_cmpint (memcmp (pictures[k]->pixels, pictures[(k + 1) % 3]->pixels, fb_image_n_bytes (pictures[k])), !=, 0);
+  for (int k = 0; k < 3; k++)
+    fb_image_unref (pictures[k]);
+}
+
 static void
 test_same_seed_gives_the_same_bytes (Fixture *f, gconstpointer data)
 {
@@ -618,6 +639,7 @@ main (int argc, char **argv)
   ADD ("nothing-changes-outside-the-mask", test_nothing_changes_outside_the_mask);
   ADD ("strength-0-changes-nothing", test_strength_0_changes_nothing);
   ADD ("soft-masks-change-less", test_soft_masks_change_less);
+  ADD ("what-is-filled-in-matters", test_what_is_filled_in_matters);
   ADD ("same-seed-gives-the-same-bytes", test_same_seed_gives_the_same_bytes);
   ADD ("islands-are-drawn-apart", test_islands_are_drawn_apart);
   ADD ("previews-lie-under-the-mask", test_previews_lie_under_the_mask);

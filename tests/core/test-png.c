@@ -95,6 +95,22 @@ test_saving_replaces_files_only (void)
   g_assert_cmpint (scratch_count (folder), ==, 1);
 }
 
+static void
+test_a_failure_to_save_names_the_file (void)
+{
+  g_autoptr(Scratch)  folder = scratch_new ();
+  g_autofree char    *path   = g_build_filename (folder, "gone", "picture.png", NULL);
+  g_autofree char    *start  = g_strdup_printf ("“%s” could not be written: ", path);      /* and no temporary file beside it */
+  g_autoptr(GError)   error  = NULL;
+  g_autoptr(FbImage)  image  = fb_image_new (1, 1, 3);
+
+  memset (image->pixels, 0, fb_image_n_bytes (image));
+  g_assert_false (fb_image_save_png (image, path, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_FAILED);
+  g_assert_true (g_str_has_prefix (error->message, start));
+  g_assert_nonnull (strstr (error->message, "the folder does not exist"));
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -104,6 +120,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/core/image/png/every-prefix-is-refused", test_every_prefix_is_refused);
   g_test_add_func ("/core/image/png/what-was-saved-is-read-again", test_what_was_saved_is_read_again);
   g_test_add_func ("/core/image/png/saving-replaces-files-only", test_saving_replaces_files_only);
+  g_test_add_func ("/core/image/png/a-failure-to-save-names-the-file", test_a_failure_to_save_names_the_file);
 
   return g_test_run ();
 }

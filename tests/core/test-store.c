@@ -118,7 +118,7 @@ static void
 test_unknown_names_bring_the_nearest (Fixture *f, gconstpointer data)
 {
   g_autoptr(FbStore) store = fb_store_new ();
-  g_autoptr(GError)  near  = NULL, far = NULL, path = NULL, none = NULL;
+  g_autoptr(GError)  near  = NULL, far = NULL, path = NULL, none = NULL, nonsense = NULL;
 
   scratch_write (f->own, "models/realistic-v5.safetensors", "", 0);
   scratch_write (f->own, "models/anything.safetensors", "", 0);
@@ -129,13 +129,31 @@ test_unknown_names_bring_the_nearest (Fixture *f, gconstpointer data)
   g_assert_nonnull (strstr (near->message, "“realistic-v5”"));
   g_assert_null (strstr (near->message, "anything"));
 
+  g_assert_null (fb_store_resolve (store, FB_STORE_MODELS, "qqqq", &nonsense));        /* near to none: all are told */
+  g_assert_error (nonsense, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+  g_assert_nonnull (strstr (nonsense->message, "“anything”, “realistic-v5”"));
+
   g_assert_null (fb_store_resolve (store, FB_STORE_LORAS, "realistic-v5", &far));
   g_assert_error (far, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+  g_assert_nonnull (strstr (far->message, "/loras”"));                                  /* where one would go */
   g_assert_null (fb_store_resolve (store, FB_STORE_MODELS, "/no/such/file.safetensors", &path));
   g_assert_error (path, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
   g_assert_nonnull (strstr (path->message, "/no/such/file.safetensors"));
   g_assert_null (fb_store_resolve (store, FB_STORE_VAE, "", &none));
   g_assert_error (none, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+}
+
+static void
+test_without_any_model_it_says_where_one_goes (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore) store  = fb_store_new ();
+  g_autoptr(GError)  error  = NULL;
+  g_autofree char   *folder = g_build_filename (f->own, "models", NULL);
+
+  g_assert_null (fb_store_resolve (store, FB_STORE_MODELS, "", &error));
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+  g_assert_nonnull (strstr (error->message, "no model yet"));
+  g_assert_nonnull (strstr (error->message, folder));
 }
 
 static void
@@ -262,6 +280,7 @@ main (int argc, char **argv)
   ADD ("each-kind-has-its-folder", test_each_kind_has_its_folder);
   ADD ("names-and-paths-are-resolved", test_names_and_paths_are_resolved);
   ADD ("unknown-names-bring-the-nearest", test_unknown_names_bring_the_nearest);
+  ADD ("without-any-model-it-says-where-one-goes", test_without_any_model_it_says_where_one_goes);
   ADD ("equal-names-are-told-apart", test_equal_names_are_told_apart);
   ADD ("added-folders-are-remembered", test_added_folders_are_remembered);
   ADD ("a-list-that-cannot-be-saved-stays", test_a_list_that_cannot_be_saved_stays);

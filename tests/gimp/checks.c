@@ -352,6 +352,21 @@ check_input (void)
   gimp_image_delete (image);
 }
 
+/* whether the parameters on @layer say so */
+static gboolean
+records (GimpLayer *layer, const char *text)
+{
+  GimpParasite    *parasite = gimp_item_get_parasite (GIMP_ITEM (layer), "flashbrush-parameters");
+  guint32          size     = 0;
+  const char      *data     = parasite != NULL ? gimp_parasite_get_data (parasite, &size) : NULL;
+  g_autofree char *whole    = data != NULL ? g_strndup (data, size) : g_strdup ("");
+
+  if (parasite != NULL)
+    gimp_parasite_free (parasite);
+
+  return strstr (whole, text) != NULL;
+}
+
 static void
 check_record (void)
 {
@@ -371,6 +386,7 @@ check_record (void)
   check (succeeded (), "record/is-written");
   if (made == NULL)
     return;
+  check (records (made, "äpple") && records (made, "\"seed\":42") && records (made, "\"model-hash\":\""), "record/names-prompt-seed-and-the-models-hash");
   first = fb_test_digest_pixels (GIMP_DRAWABLE (made));
   gimp_selection_none (image);
 

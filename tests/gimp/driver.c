@@ -1,6 +1,6 @@
 /* tests/gimp/driver.c: a person who knows the dialog only by what a screen reader says. SPDX-License-Identifier: LGPL-3.0-or-later
  *
- * flashbrush-driver COMMAND [NAME [TEXT]], for the window of the application "flashbrush"; waits up to 20 s for what it needs.
+ * flashbrush-driver COMMAND [NAME [TEXT]], for the window of the application "flashbrush"; waits up to 60 s for what it needs.
  *   open                 until its window is there
  *   gone                 until it is not
  *   menu NAME            an entry of GIMP's own menus, when it can be used
@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WAIT_S 20
+#define WAIT_S 60
 
 /* libatspi defines no cleanup functions */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AtspiAccessible, g_object_unref)

@@ -137,7 +137,7 @@ check waits-for-the-next driver disabled 'Insert'
 focus 'GIMP'
 xdotool key ctrl+z
 sleep 1
-check one-undo-takes-it-back is_as_before
+check one-undo-takes-it-back becomes_as_before
 
 focus '^Inpaint$'
 check brings-the-mask-back driver press 'Undo stroke'

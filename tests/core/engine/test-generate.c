@@ -2,6 +2,7 @@
 #include "tests/core/engine/fixture.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/formats/checkpoint.h"
@@ -440,7 +441,17 @@ the_commands_explain_their_errors (Fixture *f, gconstpointer data)
     { { "generate", "" },                            1, "prompt" },
     { { "generate", "x", "--width", "100" },         1, "100" },
     { { "generate", "x", "-o", "/nowhere/x.png" },   2, "/nowhere/x.png" },
-    { { "generate", "a", "b" },                      2, "quotes" },
+    { { "generate", "x", "-o", "x.jpg" },            2, ".png" },
+    { { "generate", "a", "b" },                      2, "“b” is one argument too many" },
+    { { "generate", "a\xff" "b" },                   2, "“prompt” is not valid UTF-8 text at byte 1" },
+    { { "generate", "-p", "\xc3" },                  2, "“prompt” is not valid UTF-8 text at byte 0" },
+    { { "generate", "x", "--negative", "\xff" },     2, "“negative-prompt” is not valid UTF-8" },
+    { { "generate", "x", "--lora", "\xff" },         2, "“lora” is not valid UTF-8" },
+    { { "generate", "x", "--width", "0" },           2, "“--width” is 0" },
+    { { "generate", "x", "--threads", "100000" },    2, "“--threads” is 100000" },
+    { { "generate", "x", "--threads", "-3" },        2, "“--threads” is -3" },
+    { { "generate", "x", "--seed", "-2" },           2, "“-2”" },
+    { { "generate", "x", "--strength", "0.5" },      2, "--init" },
     { { "generate", "x", "--lora", "a=b" },          2, "a=b" },
     { { "generate", "x", "--init", "/nowhere.png" }, 1, "/nowhere.png" },
     { { "generate", "x", "--no-such-option" },       2, "--no-such-option" },
@@ -454,6 +465,22 @@ the_commands_explain_their_errors (Fixture *f, gconstpointer data)
       if (strstr (errors, cases[i].text) == NULL)
         g_error ("“%s” is not in “%s”", cases[i].text, errors);
     }
+}
+
+static void
+the_command_draws_a_seed_and_tells_it (Fixture *f, gconstpointer data)
+{
+  g_autofree char *path        = g_build_filename (f->folder, "out.PNG", NULL);
+  const char      *arguments[] = { "generate", "a cat", "--seed", "-1", "--steps", "1", "--width", "64", "--height", "64", "-o", path, NULL };
+  g_autofree char *first       = command (0, arguments, FALSE);
+  g_autofree char *second      = command (0, arguments, FALSE);
+  const char      *seed        = strstr (first, "seed ");
+  const char      *another     = strstr (second, "seed ");
+
+  g_assert_nonnull (seed);
+  g_assert_nonnull (another);
+  g_assert_true (g_ascii_isdigit (seed[5]));
+  g_assert_cmpint (strtoll (seed + 5, NULL, 10), !=, strtoll (another + 5, NULL, 10));      /* by chance once in four billion */
 }
 
 static void
@@ -503,6 +530,29 @@ write_lora (Fixture *f)
 }
 
 static void
+the_metadata_names_the_loras (Fixture *f, gconstpointer data)
+{
+  g_autofree char     *lora     = write_lora (f);
+  g_autofree char     *request  = g_strdup_printf ("{'prompt': <'a cat'>, 'n-steps': <1>, 'loras': <[('%s', 0.01)]>}", lora);
+  g_autoptr(FbJob)     job      = run (f, "generate", request);
+  g_autoptr(GVariant)  metadata = fb_job_get_metadata (job, 0);
+  g_autoptr(GVariant)  reports  = g_variant_lookup_value (metadata, "lora-reports", G_VARIANT_TYPE ("a(siias)"));
+  g_auto(GStrv)        hashes   = NULL;
+  const char          *path     = NULL;
+  int                  n_matched, n_unmatched;
+
+  g_assert_true (g_variant_lookup (metadata, "lora-hashes", "^as", &hashes));
+  g_assert_cmpuint (g_strv_length (hashes), ==, 1);
+  g_assert_cmpuint (strlen (hashes[0]), ==, 64);
+  g_assert_nonnull (reports);
+  g_assert_cmpuint (g_variant_n_children (reports), ==, 1);
+  g_variant_get_child (reports, 0, "(&sii@as)", &path, &n_matched, &n_unmatched, NULL);
+  g_assert_cmpstr (path, ==, lora);
+  g_assert_cmpint (n_matched, ==, 1);
+  g_assert_cmpint (n_unmatched, ==, 0);
+}
+
+static void
 values_that_are_no_numbers_are_tried_again_in_f32 (Fixture *f, gconstpointer data)
 {
   g_autofree char *lora     = write_lora (f);
@@ -538,7 +588,9 @@ main (int argc, char **argv)
   fixture_test ("/core/engine/generate/a-cancel-takes-effect-at-once", NULL, a_cancel_takes_effect_at_once);
   fixture_test ("/core/engine/generate/the-command-makes-the-engines-picture", NULL, the_command_makes_the_engines_picture);
   fixture_test ("/core/engine/generate/the-commands-explain-their-errors", NULL, the_commands_explain_their_errors);
+  fixture_test ("/core/engine/generate/the-command-draws-a-seed-and-tells-it", NULL, the_command_draws_a_seed_and_tells_it);
   fixture_test ("/core/engine/generate/the-command-models-lists-the-starter", NULL, the_command_models_lists_the_starter);
+  fixture_test ("/core/engine/generate/the-metadata-names-the-loras", NULL, the_metadata_names_the_loras);
   fixture_test ("/core/engine/generate/values-that-are-no-numbers-are-tried-again-in-f32", NULL, values_that_are_no_numbers_are_tried_again_in_f32);
   return g_test_run ();
 }
