@@ -29,8 +29,8 @@ FbDevice *   fb_device_new   (const char *name, int n_threads, GError **error);
 /**
  * fb_device_new_chosen:
  *
- * Opens the device that the environment variable FLASHBRUSH_DEVICE names; without one, or with "auto", an NVIDIA card where a driver answers,
- * else the processor.
+ * Opens the device that the environment variable FLASHBRUSH_DEVICE names; with "auto", an NVIDIA card where a driver answers, else the
+ * processor; without the variable, the processor, until the card's code has passed its tests on a card.
  *
  * Returns: (transfer full): the device, or %NULL with @error set.
  */

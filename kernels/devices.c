@@ -83,7 +83,9 @@ fb_device_new_chosen (int n_threads, GError **error)
   g_autoptr(GError)  reason = NULL;
   FbDevice          *dev;
 
-  if (wanted != NULL && *wanted != '\0' && strcmp (wanted, "auto") != 0)
+  if (wanted == NULL || *wanted == '\0')
+    wanted = "cpu";                                              /* until the card's code has passed its tests on a card */
+  if (strcmp (wanted, "auto") != 0)
     return fb_device_new (wanted, n_threads, error);
 
   dev = fb_device_new ("cuda", n_threads, &reason);

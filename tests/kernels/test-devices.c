@@ -139,6 +139,7 @@ test_card_is_first_choice (void)
 
   if (!have_fake_card ())
     return;
+  g_setenv ("FLASHBRUSH_DEVICE", "auto", TRUE);
   dev = fb_device_new_chosen (1, &error);
   g_assert_no_error (error);
   g_assert_cmpstr (fb_device_name (dev), ==, "cuda");
