@@ -22,7 +22,7 @@
   (let* ((width (car (gimp-image-get-width image))) (height (car (gimp-image-get-height image))))
     (if (string=? path "")
         (gimp-image-select-ellipse image CHANNEL-OP-REPLACE (/ width 4) (/ height 4) (/ width 2) (/ height 2))
-        (let* ((layer (car (gimp-file-load-layer #:run-mode RUN-NONINTERACTIVE #:image image #:file path))))
+        (let* ((layer (car (gimp-file-load-layer RUN-NONINTERACTIVE image path))))
           (gimp-image-insert-layer image layer 0 0)
           (gimp-layer-scale layer width height FALSE)
           (gimp-layer-set-offsets layer 0 0)

@@ -243,6 +243,8 @@ replace_pixels (const FbTarget *target, GPtrArray *results, GPtrArray *layers, G
   FbResult            *result     = g_ptr_array_index (results, results->len - 1);
   g_autoptr(GVariant)  parameters = parameters_of (target, result);
 
+  if (drawable != NULL && gimp_item_is_layer_mask (GIMP_ITEM (drawable)))
+    drawable = GIMP_DRAWABLE (gimp_layer_from_mask (GIMP_LAYER_MASK (drawable)));
   if (drawable == NULL || !gimp_item_is_layer (GIMP_ITEM (drawable)) || gimp_item_is_group (GIMP_ITEM (drawable)) ||
       gimp_item_get_lock_content (GIMP_ITEM (drawable)))
     {

@@ -363,12 +363,25 @@ on_live (InpaintDialog *self)
     inpaint_live_interrupt (self->live);
 }
 
+/* for an enlarged canvas, with nothing painted: what the layer does not cover */
+static void
+mask_what_is_open (InpaintDialog *self)
+{
+  GimpImage       *image = fb_dialog_get_image (FB_DIALOG (self));
+  g_autofree char *use   = text_of (self, "use");
+
+  if (image != NULL && self->source != NULL && !self->is_masked && g_str_equal (use, "expand"))
+    fb_canvas_set_mask (self->canvas, fb_mask_of_what_is_open (image, gimp_drawable_get_by_id (self->source->input_id)));
+}
+
 /* other words or numbers: the same mask, once more */
 static void
 on_config (InpaintDialog *self, GParamSpec *pspec)
 {
   if (g_str_equal (pspec->name, "source"))
     refresh_or_say (self);
+  if (g_str_equal (pspec->name, "use"))
+    mask_what_is_open (self);
   if (is_live (self) && self->is_masked && !g_str_equal (pspec->name, "destination") && !g_str_equal (pspec->name, "count"))
     inpaint_live_begin (self->live);
 }
@@ -388,6 +401,7 @@ started (FbDialog *dialog)
   InpaintDialog *self = SELF (dialog);
 
   inpaint_live_interrupt (self->live);
+  g_clear_pointer (&self->seen, g_free);         /* the thumbnail may be blind to a small change */
   refresh_or_say (self);
 }
 
@@ -399,10 +413,10 @@ inserted (FbDialog *dialog)
   g_autofree char *destination = text_of (self, "destination");
 
   fb_canvas_fill (self->canvas, 0);              /* so that it is seen; Undo brings the mask back */
+  g_clear_pointer (&self->seen, g_free);
   if (fb_destination_from_name (destination) == FB_DESTINATION_NEW_LAYER)
     g_object_set (dialog->config, "source", "visible", NULL);
   refresh_or_say (self);
-  fb_canvas_set_source (self->canvas, fb_dialog_get_image (dialog), gimp_drawable_get_by_id (self->source->input_id));
 }
 
 /* --- the object ---------------------------------------------------------------------------------------------------------- */

@@ -209,6 +209,18 @@ variation_of (GVariant *recorded, gint64 seed)
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
+/* the one layer that was chosen, or whose mask was: GIMP chooses the mask of a layer that has just got one */
+static GimpLayer *
+only_layer (GimpDrawable **drawables)
+{
+  if (drawables[0] == NULL || drawables[1] != NULL)
+    return NULL;
+  if (GIMP_IS_LAYER_MASK (drawables[0]))
+    return gimp_layer_from_mask (GIMP_LAYER_MASK (drawables[0]));
+
+  return GIMP_IS_LAYER (drawables[0]) ? GIMP_LAYER (drawables[0]) : NULL;
+}
+
 /* the dialog, as it was when the layer was made */
 static GimpValueArray *
 continue_in_dialog (GimpProcedure *procedure, GimpImage *image, GVariant *recorded, FbTarget *target, FbMask *mask)
@@ -227,7 +239,7 @@ static GimpValueArray *
 continue_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawable **drawables,
               GimpProcedureConfig *config, gpointer run_data)
 {
-  GimpLayer           *layer    = drawables[0] != NULL && drawables[1] == NULL && GIMP_IS_LAYER (drawables[0]) ? GIMP_LAYER (drawables[0]) : NULL;
+  GimpLayer           *layer    = only_layer (drawables);
   g_autofree char     *text     = text_of (config, "seed");
   g_autoptr(GVariant)  recorded = NULL;
   g_autoptr(GVariant)  origin   = NULL;

@@ -342,6 +342,8 @@ check_again (void)
     resume (loaded, GIMP_DRAWABLE (kept), "seed", "5");
     other = got.layer != NULL ? fb_test_digest_pixels (GIMP_DRAWABLE (got.layer)) : NULL;
     check (g_strcmp0 (first, same) == 0 && other != NULL && !g_str_equal (first, other), "inpaint/continue/from-the-same-pixels-and-mask");
+    resume (loaded, GIMP_DRAWABLE (gimp_layer_get_mask (kept)), "seed", "5");
+    check (succeeded (), "inpaint/continue/from-the-layers-mask");
     resume (loaded, GIMP_DRAWABLE (layers[2]), "seed", "5");
     check_refused (GIMP_PDB_EXECUTION_ERROR, "Base", "continuing-a-layer-that-others-made");
     repeat (loaded, GIMP_DRAWABLE (kept), "seed", "5");
