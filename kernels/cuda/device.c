@@ -355,6 +355,12 @@ cuda_supports (const FbDevice *dev, FbDtype dtype)
   return dtype == FB_DTYPE_F32 || dtype == FB_DTYPE_F16 || (dtype == FB_DTYPE_BF16 && fb_cuda (dev)->capability >= 80);
 }
 
+static char *
+cuda_describe (const FbDevice *dev)
+{
+  return g_strdup_printf ("compute capability %.1f, CUDA %d", fb_cuda (dev)->capability / 10.0, CUDART_VERSION);
+}
+
 static const FbDeviceOps cuda_ops =
 {
   .name        = "cuda",
@@ -362,6 +368,7 @@ static const FbDeviceOps cuda_ops =
   .close       = cuda_close,
   .best_dtype  = cuda_best_dtype,
   .supports    = cuda_supports,
+  .describe    = cuda_describe,
   .finish      = cuda_finish,
   .alloc       = cuda_alloc,
   .free        = cuda_free,

@@ -68,8 +68,10 @@ part ()
 # Every case on its own, so that one that aborts does not hide the rest: lists them, and runs an op at a time
 conformance ()
 {
-  local status=0 op
-  for op in $(on_card conformance -l 2>/dev/null | sed -n 's|^\(/kernels/cuda/[^/]*/[^/]*\)/.*|\1|p' | sort -u); do
+  local status=0 op ops
+  ops=$(on_card conformance -l | sed -n 's|^#* *\(/kernels/cuda/[^/]*/[^/]*\)/.*|\1|p' | sort -u)
+  [ -n "$ops" ] || { echo "not ok: the device did not open"; on_card conformance; return 1; }
+  for op in $ops; do
     on_card conformance -p "$op" || { echo "not ok $op"; status=1; }
   done
   return "$status"

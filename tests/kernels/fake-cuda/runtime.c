@@ -11,9 +11,15 @@
 
 #define CARD_BYTES  ((size_t) 2 << 30)
 #define GUARD_BYTES 64
-#define HEAD_BYTES  256                     /* before each block: its size; as much as keeps the card's alignment */
+#define HEAD_BYTES  256                     /* before each block: what it is; as much as keeps the card's alignment */
 
-static size_t taken;
+typedef struct
+{
+  size_t n_bytes;
+  size_t *taken;                            /* its pool's */
+} Head;
+
+G_STATIC_ASSERT (sizeof (Head) <= HEAD_BYTES);
 
 cudaError_t
 cudaGetLastError (void)
@@ -103,7 +109,7 @@ cudaError_t
 cudaMemPoolCreate (cudaMemPool_t *pool, const struct cudaMemPoolProps *props)
 {
   g_assert (props->allocType == cudaMemAllocationTypePinned && props->location.type == cudaMemLocationTypeDevice && props->location.id == 0);
-  *pool = (cudaMemPool_t) g_malloc (1);
+  *pool = (cudaMemPool_t) g_new0 (size_t, 1);                     /* the bytes that are taken from it */
   return cudaSuccess;
 }
 
@@ -122,7 +128,7 @@ cudaMemPoolTrimTo (cudaMemPool_t pool, size_t n_bytes)
 cudaError_t
 cudaMemPoolDestroy (cudaMemPool_t pool)
 {
-  g_assert_cmpuint (taken, ==, 0);
+  g_assert_cmpuint (*(size_t *) pool, ==, 0);
   g_free (pool);
   return cudaSuccess;
 }
@@ -130,17 +136,18 @@ cudaMemPoolDestroy (cudaMemPool_t pool)
 cudaError_t
 cudaMallocFromPoolAsync (void **data, size_t n_bytes, cudaMemPool_t pool, cudaStream_t stream)
 {
-  size_t size = (n_bytes + 255) / 256 * 256;
-  char  *block;
+  size_t *taken = (size_t *) pool;
+  size_t  size  = (n_bytes + 255) / 256 * 256;
+  char   *block;
 
-  if (n_bytes > CARD_BYTES || taken + n_bytes > CARD_BYTES)
+  if (n_bytes > CARD_BYTES || *taken + n_bytes > CARD_BYTES)
     return cudaErrorMemoryAllocation;
 
   block = aligned_alloc (256, HEAD_BYTES + size + 256);
-  memcpy (block, &n_bytes, sizeof n_bytes);
+  *(Head *) (void *) block = (Head) { n_bytes, taken };
   memset (block + HEAD_BYTES, 0xff, n_bytes);
   memset (block + HEAD_BYTES + n_bytes, 0xa5, GUARD_BYTES);
-  taken += n_bytes;
+  *taken += n_bytes;
   *data  = block + HEAD_BYTES;
   return cudaSuccess;
 }
@@ -148,13 +155,12 @@ cudaMallocFromPoolAsync (void **data, size_t n_bytes, cudaMemPool_t pool, cudaSt
 cudaError_t
 cudaFreeAsync (void *data, cudaStream_t stream)
 {
-  char  *block = (char *) data - HEAD_BYTES;
-  size_t n_bytes;
+  char *block = (char *) data - HEAD_BYTES;
+  Head  head  = *(Head *) (void *) block;
 
-  memcpy (&n_bytes, block, sizeof n_bytes);
   for (size_t i = 0; i < GUARD_BYTES; i++)
-    g_assert_cmphex ((guchar) block[HEAD_BYTES + n_bytes + i], ==, 0xa5);
-  taken -= n_bytes;
+    g_assert_cmphex ((guchar) block[HEAD_BYTES + head.n_bytes + i], ==, 0xa5);
+  *head.taken -= head.n_bytes;
   free (block);
   return cudaSuccess;
 }
