@@ -32,6 +32,7 @@ check ()
   if "$@" >&2; then echo "ok $n /gimp/dialog/$name"; return; fi
   echo "not ok $n /gimp/dialog/$name"; echo "1..$n"
   shot "failed-$n"
+  cat "$scratch/log" >&2                                # GIMP's, with the stack of a plug-in that crashed
   exit 1
 }
 driver () { "$FB_DRIVER" "$@"; }
@@ -85,7 +86,7 @@ for _ in 1 2 3; do
   gdbus call --session --timeout 20 --dest org.a11y.Bus --object-path /org/a11y/bus --method org.a11y.Bus.GetAddress >/dev/null 2>&1 && break
 done
 
-gimp --no-data --no-fonts --batch-interpreter=plug-in-script-fu-eval -b '
+gimp --no-data --no-fonts --stack-trace-mode=always --batch-interpreter=plug-in-script-fu-eval -b '
   (let* ((image (car (gimp-image-new 400 300 RGB)))
          (layer (car (gimp-layer-new image "Base" 400 300 RGB-IMAGE 100 LAYER-MODE-NORMAL))))
     (gimp-image-insert-layer image layer 0 0)
