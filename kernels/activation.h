@@ -23,6 +23,15 @@ typedef enum
 void fb_op_activation (FbDevice *dev, FbTensor *out, const FbTensor *x, FbActivation act);
 
 /**
+ * fb_op_activation_backward:
+ * @dx: shape and dtype of @x; overwritten; may be @dy itself
+ * @dy: gradient of fb_op_activation()'s output; shape and dtype of @x
+ *
+ * dx = dy · act′(x), the slope in f32 whatever the dtype; ReLU's at 0 is 0. Tolerance as fb_op_activation().
+ */
+void fb_op_activation_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x, FbActivation act);
+
+/**
  * fb_op_geglu:
  * @out: [N, T, C]
  * @x: [N, T, 2 C], value half first, then gate half
@@ -31,3 +40,13 @@ void fb_op_activation (FbDevice *dev, FbTensor *out, const FbTensor *x, FbActiva
  * Source: arXiv:2002.05202; diffusers' GEGLU for the order of the halves.
  */
 void fb_op_geglu (FbDevice *dev, FbTensor *out, const FbTensor *x);
+
+/**
+ * fb_op_geglu_backward:
+ * @dx: [N, T, 2 C]; overwritten
+ * @dy: [N, T, C], gradient of fb_op_geglu()'s output
+ * @x: [N, T, 2 C]
+ *
+ * Value half: dy · gelu (gate); gate half: dy · value · gelu′(gate). Tolerance as fb_op_activation().
+ */
+void fb_op_geglu_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x);

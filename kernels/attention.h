@@ -18,3 +18,19 @@
  */
 void fb_op_attention (FbDevice *dev, FbTensor *out, const FbTensor *q, const FbTensor *k, const FbTensor *v,
                       int n_heads, float scale, gboolean causal);
+
+/**
+ * fb_op_attention_backward:
+ * @dq: [N, T, n_heads · D]; overwritten
+ * @dk, @dv: (nullable, both or neither): [N, S, n_heads · D]; overwritten; %NULL where keys and values come from a frozen context
+ * @dout: [N, T, n_heads · D], gradient of fb_op_attention()'s output; dtype of @q, as all here
+ * @out: that output
+ * the rest: as in the forward call
+ *
+ * With P = softmax (scale · q kᵀ), dP = dout vᵀ and dS = scale · P · (dP − row sums of dout · out): dv = Pᵀ dout, dq = dS k, dk = dSᵀ q.
+ * P is computed anew, tile by tile; the T×S matrix never exists for a whole layer.
+ * Tolerance against reference/: 2e-5 (f32), 2e-2 (bf16), relative to the largest element of each gradient.
+ * Source: arXiv:2205.14135, appendix B.4.
+ */
+void fb_op_attention_backward (FbDevice *dev, FbTensor *dq, FbTensor *dk, FbTensor *dv, const FbTensor *dout, const FbTensor *q, const FbTensor *k,
+                               const FbTensor *v, const FbTensor *out, int n_heads, float scale, gboolean causal);

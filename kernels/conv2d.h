@@ -32,3 +32,29 @@ typedef struct
  */
 void fb_op_conv2d (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbWeight *weight, const FbTensor *bias,
                    const FbTensor *residual, const FbConv2dParams *params, FbActivation act);
+
+/**
+ * fb_op_conv2d_backward_input:
+ * @dx: [N, H, W, Cin], dtype of @weight; overwritten
+ * @dy: [N, Ho, Wo, Cout], dtype of @weight: gradient of conv (x, weight); sizes as in fb_op_conv2d()
+ * @weight: conv kernel [Cout, Cin, kH, kW]
+ * @params: those of the forward call; no padding is wider than the kernel less one
+ * @sum: (nullable): shape and dtype of @dx, added: what other uses of x gave already; may be @dx itself
+ *
+ * dx = convᵀ (dy, weight) + sum. Sums are f32 or wider. A device may make a flipped and transposed copy of @weight for the call.
+ * A cancel takes effect within about 50 ms. Tolerance as fb_op_conv2d().
+ */
+void fb_op_conv2d_backward_input (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbWeight *weight, const FbConv2dParams *params,
+                                  const FbTensor *sum);
+
+/**
+ * fb_op_conv2d_backward_weight:
+ * @dw: [Cout, Cin, kH, kW], f32; added to
+ * @dy: [N, Ho, Wo, Cout]
+ * @x: [N, H, W, Cin], dtype of @dy
+ * @params: those of the forward call
+ *
+ * dw += Σ over images and output pixels of dy · the x under each tap; in f32 or wider.
+ * Tolerance against reference/: 5e-6 (f32 and bf16), relative to the largest element.
+ */
+void fb_op_conv2d_backward_weight (FbDevice *dev, FbTensor *dw, const FbTensor *dy, const FbTensor *x, const FbConv2dParams *params);

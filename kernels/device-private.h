@@ -25,6 +25,7 @@ typedef struct
   void     (* close)      (FbDevice *dev);
   FbDtype  (* best_dtype) (const FbDevice *dev);
   gboolean (* supports)   (const FbDevice *dev, FbDtype dtype);
+  char *   (* describe)   (const FbDevice *dev);                         /* libraries and instruction set; NULL: nothing that matters */
   void     (* finish)     (FbDevice *dev);                               /* waits for all work; NULL: work is done when an op returns */
 
   void *   (* alloc)      (FbDevice *dev, size_t n_bytes);              /* NULL when memory runs out */
@@ -33,7 +34,8 @@ typedef struct
   void     (* upload)     (FbDevice *dev, void *device, FbDtype device_dtype, const void *host, FbDtype host_dtype, size_t n);
   void     (* download)   (FbDevice *dev, void *host, FbDtype host_dtype, const void *device, FbDtype device_dtype, size_t n);
 
-  void     (* pack)        (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dtype);   /* sets packed and n_bytes, or fails @dev */
+  /* sets packed and n_bytes, or fails @dev; a weight that is packed already gets its new values in place */
+  void     (* pack)        (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dtype);
   void     (* free_packed) (FbDevice *dev, FbWeight *weight);
 
   void (* activation) (FbDevice *dev, FbTensor *out, const FbTensor *x, FbActivation act);
@@ -51,6 +53,23 @@ typedef struct
   void (* concat)     (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
   void (* upsample)   (FbDevice *dev, FbTensor *out, const FbTensor *x);
   void (* cast)       (FbDevice *dev, FbTensor *out, const FbTensor *x);
+
+  void (* activation_backward)    (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x, FbActivation act);
+  void (* geglu_backward)         (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x);
+  void (* conv2d_backward_input)  (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbWeight *weight, const FbConv2dParams *params,
+                                   const FbTensor *sum);
+  void (* conv2d_backward_weight) (FbDevice *dev, FbTensor *dw, const FbTensor *dy, const FbTensor *x, const FbConv2dParams *params);
+  void (* linear_backward_input)  (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbWeight *weight, const FbTensor *sum);
+  void (* linear_backward_weight) (FbDevice *dev, FbTensor *dw, const FbTensor *dy, const FbTensor *x);
+  void (* bias_backward)          (FbDevice *dev, FbTensor *db, const FbTensor *dy);
+  void (* attention_backward)     (FbDevice *dev, FbTensor *dq, FbTensor *dk, FbTensor *dv, const FbTensor *dout, const FbTensor *q,
+                                   const FbTensor *k, const FbTensor *v, const FbTensor *out, int n_heads, float scale, gboolean causal);
+  void (* group_norm_backward)    (FbDevice *dev, FbTensor *dx, FbTensor *dweight, FbTensor *dbias, const FbTensor *dy, const FbTensor *x,
+                                   const FbTensor *weight, const FbTensor *bias, int n_groups, float eps, FbActivation act);
+  void (* layer_norm_backward)    (FbDevice *dev, FbTensor *dx, FbTensor *dweight, FbTensor *dbias, const FbTensor *dy, const FbTensor *x,
+                                   const FbTensor *weight, const FbTensor *bias, float eps);
+  void (* concat_backward)        (FbDevice *dev, FbTensor *da, FbTensor *db, const FbTensor *dout);
+  void (* upsample_backward)      (FbDevice *dev, FbTensor *dx, const FbTensor *dout);
 } FbDeviceOps;
 
 extern const FbDeviceOps fb_reference_ops;
@@ -66,6 +85,7 @@ struct FbDevice
   const gint        *cancel_flag;
   size_t             bytes_in_use;
   size_t             bytes_peak;
+  guint64            n_tensors;      /* made so far */
 };
 
 struct FbWeight
@@ -103,6 +123,14 @@ static inline gboolean
 fb_op_is_parameter (const FbTensor *parameter, const FbTensor *x)
 {
   return parameter->dtype == FB_DTYPE_F32 || (parameter->dtype == FB_DTYPE_F64 && x->dtype == FB_DTYPE_F64);
+}
+
+/* Whether @parameter is one per channel of @x, or not there. */
+static inline gboolean
+fb_op_is_per_channel (const FbTensor *parameter, const FbTensor *x)
+{
+  return parameter == NULL
+         || (parameter->n_dims == 1 && parameter->shape[0] == x->shape[x->n_dims - 1] && fb_op_is_parameter (parameter, x));
 }
 
 /* As fb_op_ready(), for a weight. */

@@ -1,71 +1,11 @@
-/* kernels/device.c: devices, their sticky error, cancel flag and memory account. SPDX-License-Identifier: LGPL-3.0-or-later */
+/* kernels/device.c: a device's sticky error, cancel flag and memory account. SPDX-License-Identifier: LGPL-3.0-or-later */
 
-#define _GNU_SOURCE   /* sched_getaffinity */
+#include <gnu/libc-version.h>
 #include <glib/gi18n-lib.h>
-#include <sched.h>
 
 #include "kernels/device-private.h"
 
-static const FbDeviceOps * const devices[] =
-{
-  &fb_cpu_ops,
-  &fb_reference_ops,
-};
-
 G_DEFINE_QUARK (fb-device-error-quark, fb_device_error)
-
-/* Two hardware threads of one core share its multipliers, so an op gains nothing from the second. Counts the cores this process may run on. */
-static int
-count_physical_cores (void)
-{
-  g_autoptr(GHashTable) cores = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  cpu_set_t             set;
-
-  if (sched_getaffinity (0, sizeof set, &set) != 0)
-    return MAX (1, (int) g_get_num_processors ());
-
-  for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-    if (CPU_ISSET (cpu, &set))
-      {
-        g_autofree char *path = g_strdup_printf ("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
-        char            *siblings;
-
-        if (!g_file_get_contents (path, &siblings, NULL, NULL))
-          siblings = g_strdup_printf ("%d", cpu);
-        g_hash_table_add (cores, siblings);
-      }
-
-  return MAX (1, (int) g_hash_table_size (cores));
-}
-
-FbDevice *
-fb_device_new (const char *name, int n_threads, GError **error)
-{
-  g_autoptr(GString) names = g_string_new (NULL);
-
-  g_assert (n_threads >= 0);
-
-  for (size_t i = 0; i < G_N_ELEMENTS (devices); i++)
-    {
-      FbDevice *dev;
-
-      g_string_append_printf (names, "%s%s", i > 0 ? ", " : "", devices[i]->name);
-      if (g_strcmp0 (name, devices[i]->name) != 0)
-        continue;
-
-      dev            = g_new0 (FbDevice, 1);
-      dev->ops       = devices[i];
-      dev->ref_count = 1;
-      dev->n_threads = n_threads > 0 ? n_threads : count_physical_cores ();
-      if (!dev->ops->open (dev, error))
-        g_clear_pointer (&dev, g_free);
-      return dev;
-    }
-
-  g_set_error (error, FB_DEVICE_ERROR, FB_DEVICE_ERROR_UNKNOWN,
-               _("There is no compute device called “%s”; this build has: %s."), name, names->str);
-  return NULL;
-}
 
 FbDevice *
 fb_device_ref (FbDevice *dev)
@@ -87,16 +27,6 @@ fb_device_unref (FbDevice *dev)
   g_free (dev);
 }
 
-const char * const *
-fb_device_names (void)
-{
-  static const char *names[G_N_ELEMENTS (devices) + 1];
-
-  for (size_t i = 0; i < G_N_ELEMENTS (devices); i++)
-    names[i] = devices[i]->name;
-  return names;
-}
-
 const char *
 fb_device_name (const FbDevice *dev)
 {
@@ -107,6 +37,15 @@ int
 fb_device_n_threads (const FbDevice *dev)
 {
   return dev->n_threads;
+}
+
+char *
+fb_device_describe (const FbDevice *dev)
+{
+  g_autofree char *libraries = dev->ops->describe != NULL ? dev->ops->describe (dev) : g_strdup ("no libraries");
+
+  return g_strdup_printf ("%s, threads %d, %s, GLib %u.%u.%u, C library %s", dev->ops->name, dev->n_threads, libraries,
+                          glib_major_version, glib_minor_version, glib_micro_version, gnu_get_libc_version ());
 }
 
 FbDtype

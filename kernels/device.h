@@ -5,7 +5,7 @@
 
 typedef enum
 {
-  FB_DEVICE_ERROR_UNKNOWN,        /* no device has that name, or this build lacks it */
+  FB_DEVICE_ERROR_UNKNOWN,        /* no device has that name, or this build or machine lacks it */
   FB_DEVICE_ERROR_NO_MEMORY,      /* an allocation failed */
   FB_DEVICE_ERROR_CANCELLED,      /* the cancel flag was set */
   FB_DEVICE_ERROR_FAILED,         /* the device's library reported a failure */
@@ -17,7 +17,7 @@ GQuark fb_device_error_quark (void);
 
 /**
  * fb_device_new:
- * @name: "cpu" (oneDNN), "reference" (plain loops with f64 sums; slow, the truth for tests)
+ * @name: "cuda" (an NVIDIA card), "cpu" (oneDNN), "reference" (plain loops with f64 sums; slow, the truth for tests)
  * @n_threads: threads an op may use; 0 means one per physical core. Results do not depend on it.
  *
  * One device serves one thread of the caller at a time.
@@ -25,6 +25,17 @@ GQuark fb_device_error_quark (void);
  * Returns: (transfer full): the device, or %NULL with @error set.
  */
 FbDevice *   fb_device_new   (const char *name, int n_threads, GError **error);
+
+/**
+ * fb_device_new_chosen:
+ *
+ * Opens the device that the environment variable FLASHBRUSH_DEVICE names; without one, or with "auto", an NVIDIA card where a driver answers,
+ * else the processor.
+ *
+ * Returns: (transfer full): the device, or %NULL with @error set.
+ */
+FbDevice *   fb_device_new_chosen (int n_threads, GError **error);
+
 FbDevice *   fb_device_ref   (FbDevice *dev);
 void         fb_device_unref (FbDevice *dev);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbDevice, fb_device_unref)
@@ -32,7 +43,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbDevice, fb_device_unref)
 const char * fb_device_name      (const FbDevice *dev);
 int          fb_device_n_threads (const FbDevice *dev);
 
-/* (transfer none): the names fb_device_new() knows in this build, best first, %NULL-terminated */
+/* (transfer full): all that decides the last bits of what @dev computes: its name, threads, instruction set and libraries, for logs and checkpoints */
+char *       fb_device_describe  (const FbDevice *dev);
+
+/* (transfer none): the names fb_device_new() knows, best first, %NULL-terminated; whether this machine has them, opening one tells */
 const char * const * fb_device_names (void);
 
 /* The type @dev computes fastest in: BF16 where the processor multiplies it, else F32. */

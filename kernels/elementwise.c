@@ -45,6 +45,28 @@ fb_op_concat (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b
 }
 
 void
+fb_op_concat_backward (FbDevice *dev, FbTensor *da, FbTensor *db, const FbTensor *dout)
+{
+  const FbTensor *tensors[] = { dout, da, db };
+  int             last      = dout->n_dims - 1;
+  int             C         = 0;
+
+  g_assert ((da != NULL || db != NULL) && fb_device_supports (dev, dout->dtype));
+  for (size_t t = 1; t < G_N_ELEMENTS (tensors); t++)
+    if (tensors[t] != NULL)
+      {
+        g_assert (tensors[t]->dtype == dout->dtype && tensors[t]->n_dims == dout->n_dims);
+        for (int i = 0; i < last; i++)
+          g_assert (tensors[t]->shape[i] == dout->shape[i]);
+        C += tensors[t]->shape[last];
+      }
+  g_assert (da != NULL && db != NULL ? C == dout->shape[last] : C < dout->shape[last]);
+
+  if (fb_op_ready (dev, dev->ops->concat_backward != NULL, tensors, G_N_ELEMENTS (tensors)))
+    dev->ops->concat_backward (dev, da, db, dout);
+}
+
+void
 fb_op_upsample (FbDevice *dev, FbTensor *out, const FbTensor *x)
 {
   const FbTensor *tensors[] = { out, x };
@@ -56,6 +78,20 @@ fb_op_upsample (FbDevice *dev, FbTensor *out, const FbTensor *x)
 
   if (fb_op_ready (dev, dev->ops->upsample != NULL, tensors, G_N_ELEMENTS (tensors)))
     dev->ops->upsample (dev, out, x);
+}
+
+void
+fb_op_upsample_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dout)
+{
+  const FbTensor *tensors[] = { dx, dout };
+
+  g_assert (dx->dtype == dout->dtype && fb_device_supports (dev, dx->dtype));
+  g_assert (dx->n_dims == 4 && dout->n_dims == 4 && dout->shape[0] == dx->shape[0] && dout->shape[3] == dx->shape[3]);
+  for (int i = 1; i <= 2; i++)
+    g_assert (dout->shape[i] == 2 * dx->shape[i] || dout->shape[i] == 2 * dx->shape[i] - 1);
+
+  if (fb_op_ready (dev, dev->ops->upsample_backward != NULL, tensors, G_N_ELEMENTS (tensors)))
+    dev->ops->upsample_backward (dev, dx, dout);
 }
 
 void

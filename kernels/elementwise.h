@@ -24,6 +24,15 @@ void fb_op_add (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor 
 void fb_op_concat (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
 
 /**
+ * fb_op_concat_backward:
+ * @da, @db: (nullable, not both): shapes of fb_op_concat()'s @a and @b; overwritten
+ * @dout: gradient of its output
+ *
+ * Cuts the channels of @dout in two: the first to @da, the last to @db. Exact.
+ */
+void fb_op_concat_backward (FbDevice *dev, FbTensor *da, FbTensor *db, const FbTensor *dout);
+
+/**
  * fb_op_upsample:
  * @out: [N, Ho, Wo, C], dtype of @x; Ho = 2 H or 2 H − 1, Wo = 2 W or 2 W − 1
  * @x: [N, H, W, C]
@@ -32,6 +41,15 @@ void fb_op_concat (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTens
  * before it was halved. Even sizes need no such step: fb_op_conv2d() enlarges by itself. Exact.
  */
 void fb_op_upsample (FbDevice *dev, FbTensor *out, const FbTensor *x);
+
+/**
+ * fb_op_upsample_backward:
+ * @dx: [N, H, W, C]; overwritten
+ * @dout: [N, Ho, Wo, C], gradient of fb_op_upsample()'s output
+ *
+ * Sums the one to four pixels that each pixel was repeated into, in f32. Tolerance: exact up to one rounding to the dtype.
+ */
+void fb_op_upsample_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dout);
 
 /**
  * fb_op_cast:

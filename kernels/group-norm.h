@@ -20,3 +20,17 @@
  */
 void fb_op_group_norm (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbTensor *weight, const FbTensor *bias,
                        int n_groups, float eps, FbActivation act);
+
+/**
+ * fb_op_group_norm_backward:
+ * @dx: [N, H, W, C] or [N, T, C]; overwritten; may be @dy itself
+ * @dweight, @dbias: (nullable): [C], f32; added to
+ * @dy: gradient of fb_op_group_norm()'s output; shape and dtype of @x
+ * the rest: as in the forward call, whose statistics are computed anew
+ *
+ * With x̂ the normalised input and g = dy · act′(x̂ · weight + bias): dweight += Σ g · x̂ and dbias += Σ g over images and pixels;
+ * dx = (g · weight − its mean − x̂ · the mean of g · weight · x̂) / deviation, means over each group.
+ * Tolerance against reference/: 1e-5 (f32), 8e-3 (bf16; @dweight, @dbias 1e-4), relative to the largest element of each gradient.
+ */
+void fb_op_group_norm_backward (FbDevice *dev, FbTensor *dx, FbTensor *dweight, FbTensor *dbias, const FbTensor *dy, const FbTensor *x,
+                                const FbTensor *weight, const FbTensor *bias, int n_groups, float eps, FbActivation act);

@@ -16,3 +16,17 @@
  * Source: arXiv:1607.06450.
  */
 void fb_op_layer_norm (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbTensor *weight, const FbTensor *bias, float eps);
+
+/**
+ * fb_op_layer_norm_backward:
+ * @dx: [..., C]; overwritten; may be @dy itself
+ * @dweight, @dbias: (nullable): [C], f32; added to
+ * @dy: gradient of fb_op_layer_norm()'s output; shape and dtype of @x
+ * the rest: as in the forward call, whose statistics are computed anew
+ *
+ * With x̂ the normalised input: dweight += Σ dy · x̂ and dbias += Σ dy over all rows;
+ * dx = (dy · weight − its mean − x̂ · the mean of dy · weight · x̂) / deviation, means over each row.
+ * Tolerance against reference/: 1e-5 (f32), 8e-3 (bf16; @dweight, @dbias 1e-4), relative to the largest element of each gradient.
+ */
+void fb_op_layer_norm_backward (FbDevice *dev, FbTensor *dx, FbTensor *dweight, FbTensor *dbias, const FbTensor *dy, const FbTensor *x,
+                                const FbTensor *weight, const FbTensor *bias, float eps);

@@ -32,6 +32,7 @@ fb_tensor_new (FbDevice *dev, FbDtype dtype, int n_dims, const int *shape)
 {
   FbTensor *t = tensor_new (dev, dtype, n_dims, shape);
 
+  t->id   = ++dev->n_tensors;
   t->data = fb_device_alloc (dev, t->n_bytes);
   return t;
 }
@@ -70,6 +71,7 @@ fb_tensor_view (FbTensor *t, int n_dims, const int *shape, size_t first_element)
 
   view->data = t->data != NULL ? (char *) t->data + skip : NULL;
   view->base = fb_tensor_ref (t->base != NULL ? t->base : t);
+  view->id   = view->n_bytes == t->n_bytes ? t->id : ++t->dev->n_tensors;
   return view;
 }
 

@@ -44,6 +44,7 @@ void         fb_dtype_convert (void *dst, FbDtype dst_dtype, const void *src, Fb
  * @shape: @n_dims sizes, outermost first; the rest are 1
  * @data: dense row-major elements in @dev's memory; %NULL only while @dev is in its error state
  * @n_bytes: size of @data
+ * @id: no other tensor of @dev has had it, but a view of all of a tensor has that tensor's: what a tape knows values by once they are gone
  *
  * Activations are [N, H, W, C] or [N, T, C], f32 or @dev's compute type. Reference-counted, not thread-safe.
  */
@@ -55,6 +56,7 @@ typedef struct FbTensor
   int              shape[FB_MAX_DIMS];
   void            *data;
   size_t           n_bytes;
+  guint64          id;
   struct FbTensor *base;      /* owned; the tensor whose memory this view shares, or NULL */
   int              ref_count;
 } FbTensor;

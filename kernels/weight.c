@@ -27,6 +27,13 @@ fb_weight_new (FbDevice *dev, FbWeightKind kind, FbDtype dtype, const int *shape
   return w;
 }
 
+void
+fb_weight_update (FbWeight *w, const void *data, FbDtype data_dtype)
+{
+  if (w->dev->failure == NULL && !fb_device_cancelled (w->dev) && fb_weight_ready (w))
+    w->dev->ops->pack (w->dev, w, data, data_dtype);
+}
+
 FbWeight *
 fb_weight_ref (FbWeight *w)
 {

@@ -27,6 +27,14 @@ typedef struct FbWeight FbWeight;
  * Returns: (transfer full): never %NULL; on failure @dev enters its error state and ops on the weight do nothing.
  */
 FbWeight *  fb_weight_new   (FbDevice *dev, FbWeightKind kind, FbDtype dtype, const int *shape, const void *data, FbDtype data_dtype);
+/**
+ * fb_weight_update:
+ * @data: as in fb_weight_new()
+ *
+ * Packs other values into @w, in place: for weights that train. Does nothing while @w's device has failed.
+ */
+void        fb_weight_update (FbWeight *w, const void *data, FbDtype data_dtype);
+
 FbWeight *  fb_weight_ref   (FbWeight *w);
 void        fb_weight_unref (FbWeight *w);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbWeight, fb_weight_unref)

@@ -44,43 +44,77 @@ tell_stages ()
   echo failed
 }
 
-# demo [--task generate] [PROMPT] [--seed N] [--steps N] [--model NAME|PATH] [-o OUT.png]
-cmd_demo ()
+# Options of demo, left in variables that the tasks below read
+demo_options ()
 {
-  local task=generate prompt="cat face, noto" seed=-1 steps="" model="" out=demo.png log=$build_dir/demo.log arguments
   while [ $# -gt 0 ]; do
     case "$1" in
-      --task|--seed|--steps|--model|-o) [ $# -ge 2 ] || die "$1 needs a value"; ;;&
-      --task)  task=$2; shift 2 ;;
-      --seed)  seed=$2; shift 2 ;;
-      --steps) steps=$2; shift 2 ;;
-      --model) model=$2; shift 2 ;;
-      -o)      out=$2; shift 2 ;;
-      -*)      die "demo has no option $1; ./dev help lists them" ;;
-      *)       prompt=$1; shift ;;
+      --task|--prompt|--seed|--steps|--model|-o) [ $# -ge 2 ] || die "$1 needs a value"; ;;&
+      --task)   task=$2; shift 2 ;;
+      --prompt) prompt=$2; shift 2 ;;
+      --seed)   seed=$2; shift 2 ;;
+      --steps)  steps=$2; shift 2 ;;
+      --model)  model=$2; shift 2 ;;
+      -o)       out=$2; shift 2 ;;
+      -*)       die "demo has no option $1; ./dev help lists them" ;;
+      *)        rest+=("$1"); shift ;;
     esac
   done
-  [ "$task" = generate ] || die "there is no task “$task”; the tasks are: generate"
+  case "$task" in generate|inpaint) ;; *) die "there is no task “$task”; the tasks are: generate, inpaint" ;; esac
   [[ $seed =~ ^-?[0-9]+$ ]] || die "--seed takes a whole number, not “$seed”"
   [[ $steps =~ ^[0-9]*$ ]] || die "--steps takes a whole number, not “$steps”"
   case "$out" in *.png) ;; *) die "-o takes a name that ends in .png, not “$out”" ;; esac
   [ -d "$(dirname "$out")" ] || die "there is no folder $(dirname "$out") to write $out into"
   out=$(cd "$(dirname "$out")" && pwd)/$(basename "$out")
   [ ! -e "$model" ] || model=$(readlink -f "$model")
+}
 
-  arguments="#:run-mode RUN-NONINTERACTIVE #:destination \"new-image\" #:prompt $(scheme_string "$prompt") #:seed \"$seed\""
-  [ -z "$steps" ] || arguments+=" #:steps $steps"             # without it, the model's own number
-  [ -z "$model" ] || arguments+=" #:model $(scheme_string "$model")"
+# The arguments that both tasks have
+demo_arguments ()
+{
+  echo -n "#:run-mode RUN-NONINTERACTIVE #:prompt $(scheme_string "$1") #:seed \"$seed\""
+  [ -z "$steps" ] || echo -n " #:steps $steps"             # without it, the model's own number
+  [ -z "$model" ] || echo -n " #:model $(scheme_string "$model")"
+}
 
+# existing FILE: where it is, as Script-Fu writes it; "" for no name
+existing ()
+{
+  [ -z "$1" ] || [ -e "$1" ] || die "there is no file $1"
+  scheme_string "$([ -z "$1" ] || readlink -f "$1")"
+}
+
+# run_demo SCHEME: runs it in GIMP without a window, after demo.scm
+run_demo ()
+{
   timed prepare prepare
   timed build build_and_stage
   rm -f "$out"
   in_root env GIMP3_DIRECTORY="$profile" gimp-console --no-interface --no-data --no-fonts \
     --console-messages --batch-interpreter=plug-in-script-fu-eval --quit \
-    -b "(begin (load $(scheme_string "$here/tools/demo.scm"))
-               (demo (lambda () (plug-in-flashbrush-generate $arguments)) $(scheme_string "$out")))" \
-    2>"$log" | tell_stages || true
+    -b "(begin (load $(scheme_string "$here/tools/demo.scm")) $1)" 2>"$log" | tell_stages || true
   [ -s "$out" ] || die "GIMP made no picture. $(reason_in "$log")"
+}
+
+# demo [PROMPT], demo --task inpaint [IMAGE [MASK]]; the options are in ./dev help
+cmd_demo ()
+{
+  local task=generate prompt="" seed=-1 steps="" model="" out=demo.png log=$build_dir/demo.log before use image mask rest=()
+  demo_options "$@"
+  if [ "$task" = generate ]; then
+    prompt=${rest[0]:-${prompt:-cat face, noto}}
+    run_demo "(demo (lambda () (plug-in-flashbrush-generate $(demo_arguments "$prompt") #:destination \"new-image\")) $(scheme_string "$out"))"
+  else
+    if [ "${rest[1]:-none}" = none ]; then rest[1]=""; fi
+    image=$(existing "${rest[0]:-}") || exit 1
+    mask=$(existing "${rest[1]}") || exit 1
+    before=${out%.png}-before.png
+    use=fill; [ -n "$prompt" ] || use=remove
+    run_demo "(demo-inpaint (lambda () (plug-in-flashbrush-generate #:run-mode RUN-NONINTERACTIVE #:prompt \"cat face, noto\" #:seed \"7\"))
+               $image $mask (lambda (image layer) (plug-in-flashbrush-inpaint $(demo_arguments "$prompt") #:image image
+                 #:drawables (vector layer) #:use \"$use\")) $(scheme_string "$before") $(scheme_string "$out"))"
+    printf '%-12s %s\n' before "$([ -n "${rest[0]:-}" ] && readlink -f "${rest[0]}" || echo "$before")"
+  fi
   printf '%-12s %s\n' picture "$out"
 }
 

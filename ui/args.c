@@ -64,6 +64,9 @@ fb_args_register (const FbArg *args, GimpProcedure *procedure)
       case FB_ARG_KIND_CHOICE:
         register_choice (arg, procedure);
         break;
+      case FB_ARG_KIND_BOOL:
+        gimp_procedure_add_boolean_argument (procedure, arg->name, _(arg->label), _(arg->blurb), arg->value != 0.0, G_PARAM_READWRITE);
+        break;
       }
 }
 
@@ -138,6 +141,7 @@ value_of (const FbArg *arg, GimpProcedureConfig *config, GError **error)
   gint64           seed    = 0;
   double           number  = 0.0;
   int              integer = 0;
+  gboolean         is_true = FALSE;
 
   switch (arg->kind)
     {
@@ -160,6 +164,9 @@ value_of (const FbArg *arg, GimpProcedureConfig *config, GError **error)
     case FB_ARG_KIND_DOUBLE:
       g_object_get (config, arg->name, &number, NULL);
       return g_variant_new_double (number);
+    case FB_ARG_KIND_BOOL:
+      g_object_get (config, arg->name, &is_true, NULL);
+      return g_variant_new_boolean (is_true);
     }
   g_assert_not_reached ();
 }
@@ -185,7 +192,7 @@ fb_args_to_variant (const FbArg *args, GimpProcedureConfig *config, GError **err
       if (value == NULL)
         return NULL;
       g_variant_ref_sink (value);
-      if (!is_empty_text (value))
+      if (!is_empty_text (value) && !(arg->omits_zero && g_variant_get_double (value) == 0.0))
         g_variant_dict_insert_value (&dict, fb_arg_key (arg), value);
     }
 
@@ -255,6 +262,10 @@ set_value (const FbArg *arg, GimpProcedureConfig *config, GVariant *value)
       if (g_variant_is_of_type (value, G_VARIANT_TYPE_DOUBLE) &&
           g_variant_get_double (value) >= arg->minimum && g_variant_get_double (value) <= arg->maximum)
         g_object_set (config, arg->name, g_variant_get_double (value), NULL);
+      return;
+    case FB_ARG_KIND_BOOL:
+      if (g_variant_is_of_type (value, G_VARIANT_TYPE_BOOLEAN))
+        g_object_set (config, arg->name, g_variant_get_boolean (value), NULL);
       return;
     }
 }

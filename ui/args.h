@@ -18,6 +18,7 @@ typedef enum
   FB_ARG_KIND_INT,
   FB_ARG_KIND_DOUBLE,
   FB_ARG_KIND_CHOICE,
+  FB_ARG_KIND_BOOL,
 } FbArgKind;
 
 typedef struct
@@ -30,13 +31,14 @@ typedef struct
  * FbArg:
  * @label: untranslated, with a mnemonic
  * @blurb: untranslated, one line; the widget's tooltip and the procedure browser's text
- * @minimum, @maximum, @value: for numbers; of a text, @value is how many lines are shown
+ * @minimum, @maximum, @value: for numbers; of a text, @value is how many lines are shown; of a bool, 0 or 1
  * @text: default of strings and choices
  * @model_kind: of models: "checkpoint" or "vae"
  * @choices: ends with a row whose name is %NULL
  * @key: the engine's key where it is not the name
  * @is_local: for the plug-in only; the engine is not told
  * @zero_is_auto: 0 leaves the choice to the model
+ * @omits_zero: and the engine is not told of it, because to the engine 0 is a value
  */
 typedef struct
 {
@@ -51,6 +53,7 @@ typedef struct
   const char        *model_kind;
   gboolean           is_local;
   gboolean           zero_is_auto;
+  gboolean           omits_zero;
 } FbArg;
 
 #define FB_ARG_STRING(name, label, blurb, value)           { FB_ARG_KIND_STRING,  name, label, blurb, .text = value }
@@ -61,13 +64,23 @@ typedef struct
 #define FB_ARG_SEED(name, label, blurb)                    { FB_ARG_KIND_SEED,    name, label, blurb, .text = "-1" }
 #define FB_ARG_INT(name, label, blurb, min, max, value)    { FB_ARG_KIND_INT,     name, label, blurb, min, max, value }
 #define FB_ARG_DOUBLE(name, label, blurb, min, max, value) { FB_ARG_KIND_DOUBLE,  name, label, blurb, min, max, value }
+#define FB_ARG_BOOL(name, key_, label, blurb, value_)      { FB_ARG_KIND_BOOL,    name, label, blurb, 0, 1, value_, .key = key_ }
 #define FB_ARG_CHOICE(name, label, blurb, value, rows)     { FB_ARG_KIND_CHOICE,  name, label, blurb, .text = value, .choices = rows }
+
+/* for the plug-in only */
+#define FB_ARG_LOCAL_CHOICE(name, label, blurb, value, rows) \
+  { FB_ARG_KIND_CHOICE,  name, label, blurb, .text = value, .choices = rows, .is_local = TRUE }
+#define FB_ARG_LOCAL_STRING(name, label, blurb, value) \
+  { FB_ARG_KIND_STRING,  name, label, blurb, .text = value, .is_local = TRUE }
 
 /* numbers that are the model's own unless the user sets them */
 #define FB_ARG_AUTO_INT(name, key_, label, blurb, max) \
   { FB_ARG_KIND_INT, name, label, blurb, 0, max, 0, .key = key_, .zero_is_auto = TRUE }
 #define FB_ARG_AUTO_DOUBLE(name, key_, label, blurb, max) \
   { FB_ARG_KIND_DOUBLE, name, label, blurb, 0, max, 0, .key = key_, .zero_is_auto = TRUE }
+
+#define FB_ARG_OPTIONAL_DOUBLE(name, label, blurb, max) \
+  { FB_ARG_KIND_DOUBLE, name, label, blurb, 0, max, 0, .zero_is_auto = TRUE, .omits_zero = TRUE }
 
 #define FB_ARG_END                                         { .name = NULL }
 
@@ -85,7 +98,7 @@ const char *  fb_arg_key          (const FbArg *arg);
  * @config: the procedure's arguments as the run function or the dialog has them
  *
  * Returns: (transfer full): the engine's request, a{sv}: s for strings and choices, i for whole numbers, d for the others,
- * a(sd) for LoRAs, and x for a seed, drawn here when it is "-1". Rows whose text is empty are left to the model. %NULL with
+ * b for a bool, a(sd) for LoRAs, and x for a seed, drawn here when it is "-1". Rows whose text is empty are left to the model. %NULL with
  * @error when a seed or a LoRA cannot be read.
  */
 GVariant *    fb_args_to_variant  (const FbArg *args, GimpProcedureConfig *config, GError **error);

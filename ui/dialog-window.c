@@ -1,5 +1,5 @@
 /* ui/dialog-window.c: what the dialog looks like. SPDX-License-Identifier: LGPL-3.0-or-later */
-#include "ui/dialog-private.h"
+#include "ui/dialog-class.h"
 
 #include <atk/atk.h>
 #include <glib/gi18n-lib.h>
@@ -153,16 +153,23 @@ estimate_new (FbDialog *self)
   return box;
 }
 
+GtkWidget *
+fb_dialog_preview_new (FbDialog *self)
+{
+  self->preview = FB_PREVIEW_AREA (fb_preview_area_new (_("Describe a picture on the left, then press Generate.")));
+  atk_object_set_name (gtk_widget_get_accessible (GTK_WIDGET (self->preview)), _("Picture"));
+  gtk_widget_set_size_request (GTK_WIDGET (self->preview), 360, 300);
+
+  return GTK_WIDGET (self->preview);
+}
+
 static GtkWidget *
 right_side_new (FbDialog *self)
 {
   GtkWidget *box = gtk_box_new (GTK_ORIENTATION_VERTICAL, 6);
 
-  self->preview  = FB_PREVIEW_AREA (fb_preview_area_new (_("Describe a picture on the left, then press Generate.")));
   self->history  = FB_HISTORY (fb_history_new ());
-  atk_object_set_name (gtk_widget_get_accessible (GTK_WIDGET (self->preview)), _("Picture"));
-
-  gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->preview), TRUE, TRUE, 0);
+  gtk_box_pack_start (GTK_BOX (box), FB_DIALOG_GET_CLASS (self)->picture_new (self), TRUE, TRUE, 0);
   gtk_box_pack_start (GTK_BOX (box), caption_new (self), FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->history), FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (box), progress_new (self), FALSE, FALSE, 0);

@@ -1,12 +1,12 @@
 /* ui/dialog.c: the window every generating plug-in opens. SPDX-License-Identifier: LGPL-3.0-or-later */
-#include "ui/dialog-private.h"
+#include "ui/dialog-class.h"
 
 #include <glib/gi18n-lib.h>
 
 #include "ui/job.h"
 #include "ui/procedure.h"
 
-G_DEFINE_FINAL_TYPE (FbDialog, fb_dialog, GIMP_TYPE_PROCEDURE_DIALOG)
+G_DEFINE_TYPE (FbDialog, fb_dialog, GIMP_TYPE_PROCEDURE_DIALOG)
 
 static void
 show_error (FbDialog *self, const GError *error)
@@ -16,8 +16,8 @@ show_error (FbDialog *self, const GError *error)
 
 /* --- what is possible now ----------------------------------------------------------------------------------------------- */
 
-static GimpImage *
-image_of (FbDialog *self)
+GimpImage *
+fb_dialog_get_image (FbDialog *self)
 {
   return fb_image_if_open (self->image_id, self->display_id);
 }
@@ -33,17 +33,32 @@ text_of (FbDialog *self, const char *name)
   return text != NULL ? text : g_strdup ("");
 }
 
-static void
-update_buttons (FbDialog *self)
+void
+fb_dialog_update (FbDialog *self)
 {
-  GtkDialog       *dialog  = GTK_DIALOG (self);
-  g_autofree char *prompt  = g_strstrip (text_of (self, "prompt"));
-  gboolean         is_idle = self->job == NULL && !self->is_waiting;
+  GtkDialog *dialog   = GTK_DIALOG (self);
+  gboolean   is_idle  = self->job == NULL && !self->is_waiting;
+  gboolean   is_ready = is_idle && FB_DIALOG_GET_CLASS (self)->is_ready (self);
 
-  gtk_dialog_set_response_sensitive (dialog, FB_RESPONSE_GENERATE, is_idle && *prompt != '\0');
-  gtk_dialog_set_response_sensitive (dialog, FB_RESPONSE_ANOTHER, is_idle && *prompt != '\0' && self->has_generated);
-  gtk_dialog_set_response_sensitive (dialog, GTK_RESPONSE_OK, fb_history_get_chosen (self->history) != NULL);
+  gtk_dialog_set_response_sensitive (dialog, FB_RESPONSE_GENERATE, is_ready);
+  gtk_dialog_set_response_sensitive (dialog, FB_RESPONSE_ANOTHER, is_ready && self->has_generated);
+  gtk_dialog_set_response_sensitive (dialog, GTK_RESPONSE_OK,
+                                     fb_history_get_chosen (self->history) != NULL && FB_DIALOG_GET_CLASS (self)->can_insert (self));
   gtk_widget_set_sensitive (self->cancel, !is_idle);
+}
+
+static gboolean
+is_ready (FbDialog *self)
+{
+  g_autofree char *prompt = g_strstrip (text_of (self, "prompt"));
+
+  return *prompt != '\0';
+}
+
+static gboolean
+can_insert (FbDialog *self)
+{
+  return TRUE;
 }
 
 /* greys out what has no effect, with the reason */
@@ -51,7 +66,7 @@ static void
 update_reasons (FbDialog *self)
 {
   GVariant   *resolved = fb_estimator_get_resolved (self->estimator);
-  GimpImage  *image    = image_of (self);
+  GimpImage  *image    = fb_dialog_get_image (self);
   double      guidance = 0.0;
   const char *reason   = NULL;
 
@@ -61,6 +76,8 @@ update_reasons (FbDialog *self)
 
   reason = image == NULL ? _("No image is open to start from.") : NULL;
   fb_form_set_reason (self->form, "strength", reason == NULL, reason);
+  if (fb_args_find (self->layout->args, "width") == NULL)
+    return;                            /* it works on an image only, and says itself what becomes of it */
 
   reason = NULL;
   if (image == NULL)
@@ -91,7 +108,7 @@ on_config (FbDialog *self)
 {
   g_autofree char *model = NULL;
 
-  update_buttons (self);
+  fb_dialog_update (self);
   g_object_get (self->config, "model", &model, NULL);
   if (self->job == NULL && (!self->lacks_models || (model != NULL && *model != '\0')))
     fb_dialog_hide_message (self);
@@ -114,8 +131,14 @@ show_chosen (FbDialog *self)
   /* Translators: size and seed of a picture, "512 × 512, seed 1234" */
   caption = g_strdup_printf (_("%d × %d, seed %s"), entry->result->image->width, entry->result->image->height, seed);
   gtk_label_set_text (self->caption, caption);
-  fb_preview_area_set_image (self->preview, entry->result->image, caption);
-  update_buttons (self);
+  FB_DIALOG_GET_CLASS (self)->show (self, entry->result->image, caption, entry);
+  fb_dialog_update (self);
+}
+
+static void
+show (FbDialog *self, FbImage *picture, const char *text, const FbHistoryEntry *entry)
+{
+  fb_preview_area_set_image (self->preview, picture, text);
 }
 
 static void
@@ -143,8 +166,15 @@ on_progress (FbJob *job, const FbJobProgress *progress, FbDialog *self)
   if (progress->preview != NULL)
     {
       gtk_label_set_text (self->caption, text);
-      fb_preview_area_set_image (self->preview, progress->preview, text);
+      FB_DIALOG_GET_CLASS (self)->show (self, progress->preview, text, NULL);
     }
+}
+
+void
+fb_dialog_add_result (FbDialog *self, FbResult *result, FbTarget *target, const char *prompt)
+{
+  self->has_generated = TRUE;
+  fb_history_add (self->history, fb_result_ref (result), target, prompt);
 }
 
 static void
@@ -153,9 +183,10 @@ on_picture (FbJob *job, int index, FbDialog *self)
   g_autoptr(GVariant) parameters = fb_job_get_metadata (job, index);
   FbResult           *result     = fb_result_new (fb_job_get_picture (job, index), fb_job_get_seed (job, index), parameters);
 
-  self->has_generated = TRUE;
-  g_ptr_array_add (self->job_results, fb_result_ref (result));
-  fb_history_add (self->history, result, fb_target_copy (self->job_target), self->job_prompt);
+  if (self->job_mask != NULL)
+    fb_result_set_mask (result, self->job_mask);
+  g_ptr_array_add (self->job_results, result);
+  fb_dialog_add_result (self, result, fb_target_copy (self->job_target), self->job_prompt);
 }
 
 /* what was not known yet when the pictures came */
@@ -193,6 +224,7 @@ forget_job (FbDialog *self)
   g_ptr_array_set_size (self->job_results, 0);
   g_clear_pointer (&self->job_target, fb_target_free);
   g_clear_pointer (&self->job_prompt, g_free);
+  g_clear_pointer (&self->job_mask, g_bytes_unref);
 }
 
 static void
@@ -213,16 +245,23 @@ on_finished (FbJob *job, FbDialog *self)
   tell_loras (self);
   forget_job (self);
   show_chosen (self);                  /* a cancelled preview makes way for the last result */
-  update_buttons (self);
+  fb_dialog_update (self);
   fb_estimator_ask (self->estimator);  /* the pace is known better now, and memory has changed */
+  if (FB_DIALOG_GET_CLASS (self)->finished != NULL)
+    FB_DIALOG_GET_CLASS (self)->finished (self);
+}
+
+static FbTarget *
+measure_for_estimate (gpointer self)
+{
+  return FB_DIALOG_GET_CLASS (self)->measure (self);
 }
 
 /* the target as things are now: the selection and the chosen layers may have changed since the last time */
 static FbTarget *
-measure (gpointer data)
+measure (FbDialog *self)
 {
-  FbDialog                 *self      = data;
-  GimpImage                *image     = image_of (self);
+  GimpImage                *image     = fb_dialog_get_image (self);
   g_autofree GimpDrawable **drawables = image != NULL ? gimp_image_get_selected_drawables (image) : NULL;
   FbTarget                 *target    = fb_target_new (image, drawables);
   double                    strength  = 1.0;
@@ -236,8 +275,8 @@ measure (gpointer data)
 }
 
 /* The request as the form has it; without an image there is nothing to start from, whatever the strength was last time. */
-static GVariant *
-request_of (FbDialog *self, GError **error)
+GVariant *
+fb_dialog_get_request (FbDialog *self, GError **error)
 {
   g_autoptr(GVariant)  request = fb_args_to_variant (self->layout->args, self->config, error);
   g_auto(GVariantDict) dict    = G_VARIANT_DICT_INIT (request);
@@ -246,18 +285,27 @@ request_of (FbDialog *self, GError **error)
     return NULL;
   if (self->wants_another)
     g_variant_dict_insert (&dict, "seed", "x", (gint64) g_random_int ());
-  if (image_of (self) == NULL)
+  if (fb_dialog_get_image (self) == NULL && fb_args_find (self->layout->args, "width") != NULL)
     g_variant_dict_insert (&dict, "strength", "d", 1.0);
 
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
 static FbJob *
-job_new (FbDialog *self, GError **error)
+job_new (FbDialog *self, GVariant *request, FbTarget *target, GError **error)
 {
-  g_autoptr(GVariant) request     = request_of (self, error);
+  int width, height;
+
+  fb_estimator_get_model_size (self->estimator, &width, &height);
+
+  return fb_job_prepare (self->client, self->layout->kind, request, target, width, height, error);
+}
+
+static FbJob *
+checked_job (FbDialog *self, GError **error)
+{
+  g_autoptr(GVariant) request     = fb_dialog_get_request (self, error);
   g_autofree char    *destination = text_of (self, "destination");
-  int                 width, height;
 
   if (request == NULL || !fb_target_check (self->job_target, fb_destination_from_name (destination), error))
     return NULL;
@@ -269,9 +317,8 @@ job_new (FbDialog *self, GError **error)
 
   self->job_count = 1;
   g_variant_lookup (request, "count", "i", &self->job_count);
-  fb_estimator_get_model_size (self->estimator, &width, &height);
 
-  return fb_job_prepare (self->client, self->layout->kind, request, self->job_target, width, height, error);
+  return FB_DIALOG_GET_CLASS (self)->job_new (self, request, self->job_target, error);
 }
 
 /* Starts what generate() asked for; the settings have been checked. */
@@ -281,15 +328,20 @@ start_job (FbDialog *self)
   g_autoptr(GError) error = NULL;
 
   self->is_waiting = FALSE;
-  self->job_target = measure (self);
+  self->job_target = FB_DIALOG_GET_CLASS (self)->measure (self);
   self->job_prompt = text_of (self, "prompt");
-  self->job        = job_new (self, &error);
+  if (*self->job_prompt == '\0' && self->layout->unnamed != NULL)
+    {
+      g_free (self->job_prompt);
+      self->job_prompt = g_strdup (_(self->layout->unnamed));
+    }
+  self->job        = checked_job (self, &error);
   if (self->job == NULL)
     {
       show_error (self, error);
       fb_dialog_set_status (self, "");
       forget_job (self);
-      update_buttons (self);
+      fb_dialog_update (self);
       return;
     }
 
@@ -297,7 +349,7 @@ start_job (FbDialog *self)
   g_signal_connect (self->job, "picture",  G_CALLBACK (on_picture), self);
   g_signal_connect (self->job, "finished", G_CALLBACK (on_finished), self);
   fb_job_start (self->job);
-  update_buttons (self);
+  fb_dialog_update (self);
   gtk_widget_grab_focus (self->cancel);
 }
 
@@ -308,25 +360,33 @@ generate (FbDialog *self, gboolean wants_another)
     return;
 
   fb_dialog_hide_message (self);
+  if (FB_DIALOG_GET_CLASS (self)->started != NULL)
+    FB_DIALOG_GET_CLASS (self)->started (self);
   self->is_waiting    = TRUE;
   self->wants_another = wants_another;
   gtk_progress_bar_set_fraction (self->progress, 0.0);
   fb_dialog_set_status (self, _("Starting"));
-  update_buttons (self);
+  fb_dialog_update (self);
   if (fb_estimator_is_current (self->estimator))
     start_job (self);
   else
     fb_estimator_ask_now (self->estimator);
 }
 
-static void
-cancel_job (FbDialog *self)
+void
+fb_dialog_generate (FbDialog *self)
+{
+  generate (self, FALSE);
+}
+
+void
+fb_dialog_cancel (FbDialog *self)
 {
   if (self->job == NULL)
     {
       self->is_waiting = FALSE;
       fb_dialog_set_status (self, _("Cancelled"));
-      update_buttons (self);
+      fb_dialog_update (self);
       return;
     }
   fb_dialog_set_status (self, _("Cancelling"));
@@ -380,6 +440,8 @@ insert (FbDialog *self, FbDestination destination, gboolean anyway)
   name = gimp_item_get_name (g_ptr_array_index (layers, 0));
   text = g_strdup_printf (_("Inserted as the layer “%s”."), name);
   fb_dialog_set_status (self, text);
+  if (FB_DIALOG_GET_CLASS (self)->inserted != NULL)
+    FB_DIALOG_GET_CLASS (self)->inserted (self);
 }
 
 static void
@@ -423,7 +485,7 @@ on_close (GtkDialog *dialog, FbDialog *self)
 {
   if (self->job == NULL && !self->is_waiting)
     return;
-  cancel_job (self);
+  fb_dialog_cancel (self);
   g_signal_stop_emission_by_name (dialog, "close");
 }
 
@@ -524,6 +586,13 @@ fb_dialog_class_init (FbDialogClass *class)
 {
   G_OBJECT_CLASS (class)->dispose  = dispose;
   G_OBJECT_CLASS (class)->finalize = finalize;
+
+  class->picture_new = fb_dialog_preview_new;
+  class->show        = show;
+  class->is_ready    = is_ready;
+  class->can_insert  = can_insert;
+  class->measure     = measure;
+  class->job_new     = job_new;
 }
 
 static void
@@ -534,10 +603,15 @@ fb_dialog_init (FbDialog *self)
   self->seeds       = g_strv_builder_new ();
 }
 
-static FbDialog *
-dialog_new (GimpProcedure *procedure, GimpProcedureConfig *config, const FbDialogLayout *layout, GimpImage *image)
+FbDialog *
+fb_dialog_new (GType type, GimpProcedure *procedure, GimpProcedureConfig *config, const FbDialogLayout *layout, GimpImage *image)
 {
-  FbDialog *self = g_object_new (FB_TYPE_DIALOG, "procedure", procedure, "config", config, "title", _(layout->title), NULL);
+  FbDialog *self;
+
+  gimp_ui_init ("flashbrush");
+  /* we look at what fails ourselves; libgimp's own writing of the settings on an image that was closed would open a window */
+  gimp_plug_in_set_pdb_error_handler (gimp_get_plug_in (), GIMP_PDB_ERROR_HANDLER_PLUGIN);
+  self = g_object_new (type, "procedure", procedure, "config", config, "title", _(layout->title), NULL);
 
   self->config    = config;
   self->layout    = layout;
@@ -545,7 +619,7 @@ dialog_new (GimpProcedure *procedure, GimpProcedureConfig *config, const FbDialo
   self->client    = fb_engine_client_new ();
   if (image != NULL)
     self->display_id = fb_display_id ();
-  self->estimator = fb_estimator_new (self->client, layout->kind, layout->args, config, measure, self);
+  self->estimator = fb_estimator_new (self->client, layout->kind, layout->args, config, measure_for_estimate, self);
 
   fb_dialog_fill_window (self);
   add_keys (self);
@@ -554,7 +628,7 @@ dialog_new (GimpProcedure *procedure, GimpProcedureConfig *config, const FbDialo
   g_signal_connect (self->bar, "response", G_CALLBACK (on_bar_response), self);
   g_signal_connect_swapped (self->history, "chosen", G_CALLBACK (show_chosen), self);
   g_signal_connect_swapped (self->take_seed, "clicked", G_CALLBACK (take_seed), self);
-  g_signal_connect_swapped (self->cancel, "clicked", G_CALLBACK (cancel_job), self);
+  g_signal_connect_swapped (self->cancel, "clicked", G_CALLBACK (fb_dialog_cancel), self);
   g_signal_connect_swapped (config, "notify", G_CALLBACK (on_config), self);
   g_signal_connect_swapped (self->estimator, "changed", G_CALLBACK (on_estimate), self);
   g_signal_connect_swapped (self, "focus-in-event", G_CALLBACK (fb_estimator_ask), self->estimator);
@@ -562,7 +636,7 @@ dialog_new (GimpProcedure *procedure, GimpProcedureConfig *config, const FbDialo
   fb_engine_client_get_capabilities_async (self->client, NULL, on_capabilities, g_object_ref (self));
   fb_engine_client_list_models_async (self->client, NULL, on_models, g_object_ref (self));
   fb_estimator_ask (self->estimator);
-  update_buttons (self);
+  fb_dialog_update (self);
   update_reasons (self);
 
   return self;
@@ -582,16 +656,12 @@ layers_left (FbDialog *self)
 }
 
 GimpValueArray *
-fb_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, const FbDialogLayout *layout, GimpImage *image)
+fb_dialog_loop (FbDialog *self, GimpProcedure *procedure)
 {
-  FbDialog       *self   = NULL;
   GimpValueArray *values = NULL;
   GimpImage      *result = NULL;
 
-  gimp_ui_init ("flashbrush");
-  /* we look at what fails ourselves; libgimp's own writing of the settings on an image that was closed would open a window */
-  gimp_plug_in_set_pdb_error_handler (gimp_get_plug_in (), GIMP_PDB_ERROR_HANDLER_PLUGIN);
-  self = g_object_ref (dialog_new (procedure, config, layout, image));
+  g_object_ref (self);
   gtk_widget_grab_focus (fb_form_get_widget (self->form, "prompt"));
   gimp_procedure_dialog_run (GIMP_PROCEDURE_DIALOG (self));
   gtk_widget_hide (GTK_WIDGET (self));
@@ -607,4 +677,10 @@ fb_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, const FbDi
   g_object_unref (self);
 
   return values;
+}
+
+GimpValueArray *
+fb_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, const FbDialogLayout *layout, GimpImage *image)
+{
+  return fb_dialog_loop (fb_dialog_new (FB_TYPE_DIALOG, procedure, config, layout, image), procedure);
 }

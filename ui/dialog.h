@@ -14,6 +14,7 @@
  * FbDialogLayout:
  * @kind: of the engine's jobs
  * @title: untranslated
+ * @unnamed: (nullable): untranslated: what a result without a prompt is called
  * @args, @rows: as for fb_form_new(); "prompt", "negative-prompt", "seed", "strength" and "destination" have a meaning here
  */
 typedef struct
@@ -22,6 +23,7 @@ typedef struct
   const char         *title;
   const FbArg        *args;
   const char * const *rows;
+  const char         *unnamed;
 } FbDialogLayout;
 
 /**

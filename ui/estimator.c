@@ -36,6 +36,13 @@ forget_answer (FbEstimator *self)
 
 static void put_question (FbEstimator *self, int width, int height);
 
+/* whether the pictures' size is the user's or the place's to choose */
+static gboolean
+has_size (FbEstimator *self)
+{
+  return fb_args_find (self->args, "width") != NULL;
+}
+
 static void
 take_answer (FbEstimator *self, const FbJobEstimate *estimate, GError *error)
 {
@@ -59,6 +66,8 @@ ask_with_size (FbEstimator *self, GVariant *resolved)
 
   g_variant_lookup (resolved, "width", "i", &self->model_width);
   g_variant_lookup (resolved, "height", "i", &self->model_height);
+  if (!has_size (self))
+    return FALSE;
   g_variant_lookup (self->request, "width", "i", &width);
   g_variant_lookup (self->request, "height", "i", &height);
   target = self->measure (self->user_data);
@@ -96,8 +105,11 @@ put_question (FbEstimator *self, int width, int height)
 
   if (!g_variant_dict_contains (&dict, "prompt"))
     g_variant_dict_insert (&dict, "prompt", "s", "?");         /* the cost does not wait for the words */
-  g_variant_dict_insert (&dict, "width", "i", width);
-  g_variant_dict_insert (&dict, "height", "i", height);
+  if (has_size (self))
+    {
+      g_variant_dict_insert (&dict, "width", "i", width);
+      g_variant_dict_insert (&dict, "height", "i", height);
+    }
 
   g_clear_object (&self->cancellable);
   self->cancellable = g_cancellable_new ();

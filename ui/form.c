@@ -169,13 +169,17 @@ make_widget (FbForm *self, Place *place)
     case FB_ARG_KIND_SEED:    make_seed (self, place);    break;
     case FB_ARG_KIND_INT:     make_number (self, place);  break;
     case FB_ARG_KIND_DOUBLE:
-      if (place->arg->maximum > 1.0)
+      if (place->arg->maximum > 1.0 || place->arg->zero_is_auto)
         make_number (self, place);
       else
         make_slider (self, place);
       break;
     case FB_ARG_KIND_CHOICE:
       place->widget = gimp_prop_choice_combo_box_new (G_OBJECT (self->config), place->arg->name);
+      break;
+    case FB_ARG_KIND_BOOL:
+      place->widget = gtk_check_button_new ();
+      bind (self, place->arg, place->widget, "active");
       break;
     }
   if (place->focus == NULL)

@@ -1,6 +1,8 @@
 /* ui/history.c: the results so far, as a strip of thumbnails. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "ui/history.h"
 
+#include <string.h>
+
 #include <atk/atk.h>
 #include <glib/gi18n-lib.h>
 
@@ -51,14 +53,47 @@ on_toggled (GtkToggleButton *button, FbHistory *self)
 {
   /* themes hardly tell a pressed button from another */
   gtk_widget_set_opacity (gtk_bin_get_child (GTK_BIN (button)), gtk_toggle_button_get_active (button) ? 1.0 : 0.5);
+}
+
+/* also of the one that is chosen already: another picture may be shown meanwhile */
+static void
+on_clicked (GtkToggleButton *button, FbHistory *self)
+{
   if (gtk_toggle_button_get_active (button))
     g_signal_emit_by_name (self, "chosen");
 }
 
-/* (transfer floating): @image in a square */
-static GtkWidget *
-thumbnail_new (FbImage *image)
+/* (transfer full): of a picture with alpha, what is seen of it, and nothing of what would be around */
+static FbImage *
+visible_part (FbImage *image)
 {
+  int      x0 = image->width, y0 = image->height, x1 = -1, y1 = -1;
+  FbImage *part;
+
+  for (int y = 0; image->n_channels == 4 && y < image->height; y++)
+    for (int x = 0; x < image->width; x++)
+      if (image->pixels[4 * ((gsize) y * image->width + x) + 3] > 0.0f)
+        {
+          x0 = MIN (x0, x);
+          x1 = MAX (x1, x);
+          y0 = MIN (y0, y);
+          y1 = y;
+        }
+  part = x1 >= 0 ? fb_image_new (x1 - x0 + 1, y1 - y0 + 1, 4) : NULL;
+  if (part == NULL)
+    return fb_image_ref (image);
+  for (int y = y0; y <= y1; y++)
+    memcpy (part->pixels + 4 * (gsize) (y - y0) * part->width, image->pixels + 4 * ((gsize) y * image->width + x0),
+            4 * (gsize) part->width * sizeof (float));
+
+  return part;
+}
+
+/* (transfer floating): @whole in a square */
+static GtkWidget *
+thumbnail_new (FbImage *whole)
+{
+  g_autoptr(FbImage) image   = visible_part (whole);
   double             scale   = (double) THUMBNAIL / MAX (image->width, image->height);
   g_autoptr(FbImage) small   = fb_image_resize (image, MAX (1, (int) (image->width * scale)), MAX (1, (int) (image->height * scale)));
   cairo_surface_t   *surface = fb_image_to_surface (small != NULL ? small : image);
@@ -111,12 +146,16 @@ fb_history_add (FbHistory *self, FbResult *result, FbTarget *target, const char 
   gtk_widget_set_tooltip_text (button, name);
   atk_object_set_name (gtk_widget_get_accessible (button), name);
   g_signal_connect (button, "toggled", G_CALLBACK (on_toggled), self);
+  g_signal_connect (button, "clicked", G_CALLBACK (on_clicked), self);
   gtk_box_pack_start (GTK_BOX (self->box), button, FALSE, FALSE, 0);
   gtk_widget_show_all (button);
   g_queue_push_tail (&self->buttons, button);
 
   if (gtk_toggle_button_get_active (GTK_TOGGLE_BUTTON (button)))      /* the first of a group is active from the start */
-    on_toggled (GTK_TOGGLE_BUTTON (button), self);
+    {
+      on_toggled (GTK_TOGGLE_BUTTON (button), self);
+      on_clicked (GTK_TOGGLE_BUTTON (button), self);
+    }
   else
     gtk_toggle_button_set_active (GTK_TOGGLE_BUTTON (button), TRUE);
   g_idle_add (scroll_to_end, g_object_ref (self));

@@ -160,50 +160,70 @@ blame_caller (GError *error)
   error->code   = G_IO_ERROR_INVALID_ARGUMENT;
 }
 
-/* the job for @request, checked in every way before anything is computed */
-static FbJob *
-checked_job (const char *kind, GVariant *request, FbTarget *target, FbDestination destination, GError **error)
+FbEngineClient *
+fb_job_check_for_gimp (const char *kind, GVariant *request, FbTarget *target, FbDestination destination, GVariant **resolved, GError **error)
 {
-  g_autoptr(FbEngineClient) client   = fb_engine_client_new ();
-  g_autoptr(GVariant)       resolved = NULL;
-  int                       width    = 0;
-  int                       height   = 0;
+  g_autoptr(FbEngineClient) client = fb_engine_client_new ();
 
   if (!fb_target_check (target, destination, error))
     return NULL;
   gimp_progress_init (_("Starting the engine"));
-  resolved = fb_engine_resolve (client, kind, request, error);
-  if (resolved == NULL)
+  *resolved = fb_engine_resolve (client, kind, request, error);
+  if (*resolved == NULL)
     {
       blame_caller (*error);
       return NULL;
     }
+
+  return g_steal_pointer (&client);
+}
+
+FbJob *
+fb_job_prepare_for_gimp (const char *kind, GVariant *request, FbTarget *target, FbDestination destination, GError **error)
+{
+  g_autoptr(GVariant)       resolved = NULL;
+  g_autoptr(FbEngineClient) client   = fb_job_check_for_gimp (kind, request, target, destination, &resolved, error);
+  int                       width    = 0;
+  int                       height   = 0;
+
+  if (client == NULL)
+    return NULL;
   g_variant_lookup (resolved, "width", "i", &width);
   g_variant_lookup (resolved, "height", "i", &height);
 
   return fb_job_prepare (client, kind, request, target, width, height, error);
 }
 
-GimpValueArray *
-fb_job_run_for_gimp (GimpProcedure *procedure, const char *kind, GVariant *request, FbTarget *target,
-                     FbDestination destination, gboolean show)
+/* what a person would call the results: the prompt, or without one what was done */
+static const char *
+name_of (GVariant *request, const char *otherwise)
 {
-  GError               *error      = NULL;
-  g_autoptr(FbJob)      job        = checked_job (kind, request, target, destination, &error);
+  const char *prompt = "";
+
+  g_variant_lookup (request, "prompt", "&s", &prompt);
+
+  return *prompt != '\0' ? prompt : otherwise;
+}
+
+GimpValueArray *
+fb_job_run_for_gimp (GimpProcedure *procedure, FbJob *job, GVariant *request, FbTarget *target, GBytes *mask,
+                     FbDestination destination, const char *otherwise, gboolean show, GError *error)
+{
+  g_autoptr(FbJob)      owned      = job;
   g_autoptr(GPtrArray)  results    = NULL;
   GPtrArray            *layers     = NULL;
   GimpImage            *image      = NULL;
-  const char           *prompt     = "";
   int                   n_pictures = 1;
 
-  g_variant_lookup (request, "count", "i", &n_pictures);
-  g_variant_lookup (request, "prompt", "&s", &prompt);
-
+  if (job != NULL)
+    g_variant_lookup (request, "count", "i", &n_pictures);
   if (job == NULL || !fb_job_run (job, show_progress, &n_pictures, NULL, &error))
     return fb_procedure_return (procedure, NULL, NULL, NULL, error);
 
   results = fb_job_get_results (job);
-  image   = fb_target_insert (target, destination, results, prompt, show, &layers, &error);
+  for (guint i = 0; mask != NULL && i < results->len; i++)
+    fb_result_set_mask (g_ptr_array_index (results, i), mask);
+  image = fb_target_insert (target, destination, results, name_of (request, otherwise), show, &layers, &error);
   gimp_progress_end ();
 
   return fb_procedure_return (procedure, image, layers, image != NULL ? fb_results_get_seeds (results) : NULL, error);

@@ -45,12 +45,29 @@ char *      fb_job_progress_text (const FbJobProgress *progress, int n_pictures)
 GVariant *  fb_engine_resolve (FbEngineClient *client, const char *kind, GVariant *request, GError **error);
 
 /**
+ * fb_job_check_for_gimp, fb_job_prepare_for_gimp: (blocking)
+ * @resolved: (out) (transfer full): as from fb_engine_resolve()
+ *
+ * What precedes a job without a dialog: everything that can be known to fail is refused before it computes, and what the request is to blame for is
+ * %G_IO_ERROR_INVALID_ARGUMENT. The second goes on with fb_job_prepare().
+ *
+ * Returns: (transfer full): an engine that would take @request; a job ready to start
+ */
+FbEngineClient * fb_job_check_for_gimp   (const char *kind, GVariant *request, FbTarget *target, FbDestination destination,
+                                          GVariant **resolved, GError **error);
+FbJob *          fb_job_prepare_for_gimp (const char *kind, GVariant *request, FbTarget *target, FbDestination destination, GError **error);
+
+/**
  * fb_job_run_for_gimp: (blocking)
+ * @job: (nullable) (transfer full): %NULL where it could not be prepared
+ * @mask: (nullable): what was painted, for the layers' records
+ * @otherwise: the layers' name where there is no prompt
+ * @error: (nullable) (transfer full): why there is no @job
  *
  * Runs one request to its end while GIMP shows the progress, then inserts the results. The image is touched in this last
  * step only: GIMP's Cancel ends the whole plug-in, and the engine takes the lost connection as a cancel.
  *
  * Returns: the procedure's return values
  */
-GimpValueArray * fb_job_run_for_gimp (GimpProcedure *procedure, const char *kind, GVariant *request, FbTarget *target,
-                                      FbDestination destination, gboolean show);
+GimpValueArray * fb_job_run_for_gimp (GimpProcedure *procedure, FbJob *job, GVariant *request, FbTarget *target, GBytes *mask,
+                                      FbDestination destination, const char *otherwise, gboolean show, GError *error);

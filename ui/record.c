@@ -9,18 +9,45 @@
 
 G_DEFINE_QUARK (fb-record-error-quark, fb_record_error)
 
+static void
+attach (GimpItem *item, const char *name, gconstpointer data, gsize size)
+{
+  GimpParasite *parasite = gimp_parasite_new (name, GIMP_PARASITE_PERSISTENT | GIMP_PARASITE_UNDOABLE, (guint32) size, data);
+
+  gimp_item_attach_parasite (item, parasite);
+  gimp_parasite_free (parasite);
+}
+
 void
 fb_record_write (GimpItem *item, GVariant *parameters)
 {
-  g_autofree char *text     = NULL;
-  gsize            size     = 0;
-  GimpParasite    *parasite = NULL;
+  gsize            size = 0;
+  g_autofree char *text = json_gvariant_serialize_data (parameters, &size);
 
-  text     = json_gvariant_serialize_data (parameters, &size);
-  parasite = gimp_parasite_new (FB_RECORD_PARASITE, GIMP_PARASITE_PERSISTENT | GIMP_PARASITE_UNDOABLE,
-                                (guint32) size, text);
-  gimp_item_attach_parasite (item, parasite);
-  gimp_parasite_free (parasite);
+  attach (item, FB_RECORD_PARASITE, text, size);
+}
+
+void
+fb_record_write_mask (GimpItem *item, GBytes *mask)
+{
+  gsize         size = 0;
+  gconstpointer data = g_bytes_get_data (mask, &size);
+
+  attach (item, FB_RECORD_MASK, data, size);
+}
+
+GBytes *
+fb_record_read_mask (GimpItem *item)
+{
+  GimpParasite  *parasite = gimp_item_get_parasite (item, FB_RECORD_MASK);
+  guint32        size     = 0;
+  gconstpointer  data     = parasite != NULL ? gimp_parasite_get_data (parasite, &size) : NULL;
+  GBytes        *mask     = data != NULL ? g_bytes_new (data, size) : NULL;
+
+  if (parasite != NULL)
+    gimp_parasite_free (parasite);
+
+  return mask;
 }
 
 /* text of a JSON string; NULL for everything else */
@@ -83,8 +110,18 @@ value_of (const FbArg *arg, JsonNode *node)
     case FB_ARG_KIND_DOUBLE:
       return is_number (node) && json_node_get_double (node) >= arg->minimum && json_node_get_double (node) <= arg->maximum
              ? g_variant_new_double (json_node_get_double (node)) : NULL;
+    case FB_ARG_KIND_BOOL:
+      return JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_BOOLEAN
+             ? g_variant_new_boolean (json_node_get_boolean (node)) : NULL;
     }
   g_assert_not_reached ();
+}
+
+/* the engine writes a negative number where it was left the choice */
+static gboolean
+is_left_open (const FbArg *arg, JsonNode *node)
+{
+  return arg->omits_zero && node != NULL && is_number (node) && json_node_get_double (node) < 0.0;
 }
 
 static GVariant *
@@ -97,6 +134,8 @@ values_of (JsonObject *object, const FbArg *args, GError **error)
       JsonNode *node  = json_object_get_member (object, fb_arg_key (arg));
       GVariant *value = node != NULL ? value_of (arg, node) : NULL;
 
+      if (value == NULL && is_left_open (arg, node))
+        continue;
       if (node != NULL && value == NULL)
         {
           g_set_error (error, FB_RECORD_ERROR, FB_RECORD_ERROR_DAMAGED, _("“%s” has a value it cannot have."), fb_arg_key (arg));

@@ -11,6 +11,7 @@
 #include "ui/args.h"
 
 #define FB_RECORD_PARASITE "flashbrush-parameters"
+#define FB_RECORD_MASK     "flashbrush-mask"
 
 typedef enum
 {
@@ -35,3 +36,7 @@ GVariant * fb_record_read  (GimpItem *item, const FbArg *args, GError **error);
 
 /* The same from JSON text of @size bytes, without GIMP: for the tests. */
 GVariant * fb_record_parse (const char *text, gsize size, const FbArg *args, GError **error);
+
+/* What was painted to make the layer, as fb_mask_pack() gives it; %NULL where there is none. */
+void       fb_record_write_mask (GimpItem *item, GBytes *mask);
+GBytes *   fb_record_read_mask  (GimpItem *item);

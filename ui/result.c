@@ -26,6 +26,7 @@ clear (gpointer data)
 
   fb_image_unref (self->image);
   g_clear_pointer (&self->parameters, g_variant_unref);
+  g_clear_pointer (&self->mask, g_bytes_unref);
 }
 
 void
@@ -39,4 +40,11 @@ fb_result_set_parameters (FbResult *result, GVariant *parameters)
 {
   g_clear_pointer (&result->parameters, g_variant_unref);
   result->parameters = parameters != NULL ? g_variant_ref_sink (parameters) : NULL;
+}
+
+void
+fb_result_set_mask (FbResult *result, GBytes *mask)
+{
+  g_clear_pointer (&result->mask, g_bytes_unref);
+  result->mask = g_bytes_ref (mask);
 }

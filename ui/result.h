@@ -6,12 +6,14 @@
 /**
  * FbResult: reference-counted
  * @parameters: (nullable): a{sv} from the engine: prompt, model and LoRA hashes, sampler, sizes, versions
+ * @mask: (nullable): what the user painted, as fb_mask_pack() gives it
  */
 typedef struct
 {
   FbImage  *image;
   gint64    seed;
   GVariant *parameters;
+  GBytes   *mask;
 } FbResult;
 
 /* references @image and @parameters */
@@ -22,3 +24,4 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbResult, fb_result_unref)
 
 /* Hashes of large models are known only when the job has finished. */
 void       fb_result_set_parameters (FbResult *result, GVariant *parameters);
+void       fb_result_set_mask       (FbResult *result, GBytes *mask);

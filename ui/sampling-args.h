@@ -35,12 +35,15 @@ static const FbArgChoice fb_spacing_choices[] G_GNUC_UNUSED =
   FB_ARG_INT ("clip-skip", N_("CLIP skip"), N_("Last layers of the text encoder to leave out"), 0, 11, 0), \
   FB_ARG_SEED ("seed", N_("See_d"), N_("Number that the noise is drawn from; -1 draws a new one each time"))
 
+#define FB_ARGS_COUNT \
+  FB_ARG_INT ("count", N_("Pict_ures"), N_("How many pictures to make, with seeds that follow each other"), 1, 64, 1)
+
 #define FB_ARGS_SIZE \
   FB_ARG_AUTO_INT ("width", NULL, N_("_Width"), \
                    N_("Pixels, a multiple of 8; 0 takes the selection's shape or the model's own size"), 8192), \
   FB_ARG_AUTO_INT ("height", NULL, N_("_Height"), \
                    N_("Pixels, a multiple of 8; 0 takes the selection's shape or the model's own size"), 8192), \
-  FB_ARG_INT ("count", N_("Pict_ures"), N_("How many pictures to make, with seeds that follow each other"), 1, 64, 1)
+  FB_ARGS_COUNT
 
 static const FbArgChoice fb_preview_choices[] G_GNUC_UNUSED =
 {
@@ -64,8 +67,11 @@ static const FbArgChoice fb_destination_choices[] G_GNUC_UNUSED =
   { NULL }
 };
 
-#define FB_ARGS_RESULT \
+#define FB_ARGS_DECODING \
   FB_ARG_CHOICE ("preview", N_("Live preview"), N_("How the picture is shown while it forms"), "taesd", fb_preview_choices), \
-  FB_ARG_CHOICE ("decoder", N_("Decoder"), N_("What makes the finished picture from the latents"), "full", fb_decoder_choices), \
+  FB_ARG_CHOICE ("decoder", N_("Decoder"), N_("What makes the finished picture from the latents"), "full", fb_decoder_choices)
+
+#define FB_ARGS_RESULT \
+  FB_ARGS_DECODING, \
   { FB_ARG_KIND_CHOICE, "destination", N_("_Keep as"), N_("Where the result goes"), .text = "new-layer", \
     .choices = fb_destination_choices, .is_local = TRUE }

@@ -27,9 +27,10 @@ typedef enum
 {
   FB_DESTINATION_NEW_LAYER,
   FB_DESTINATION_NEW_IMAGE,
+  FB_DESTINATION_IN_PLACE,    /* the layer's own pixels */
 } FbDestination;
 
-/* "new-layer" or "new-image"; anything else is the first */
+/* "new-layer", "new-image" or "in-place"; anything else is the first */
 FbDestination fb_destination_from_name (const char *name);
 
 /**
@@ -40,6 +41,8 @@ FbDestination fb_destination_from_name (const char *name);
  *   when the user closes it, and only its window is gone
  * @n_drawables: how many were selected
  * @input_id: the drawable to start from; 0 until fb_target_use_input()
+ * @input_is_copy: that drawable is ours and not in the image, so a record cannot name it
+ * @task: (nullable): static: what the results' records say made them; %NULL for generate
  * @is_fixed: the place was given and doesn't follow the selection
  * @base_type: the image's at that time
  * @is_bounded: the place is the selection's bounds; else it is as large as the picture, in the middle of the canvas
@@ -52,6 +55,8 @@ typedef struct
   int               display_id;
   int               n_drawables;
   int               input_id;
+  gboolean          input_is_copy;
+  const char       *task;
   GimpImageBaseType base_type;
   gboolean          is_bounded;
   gboolean          is_fixed;
@@ -109,6 +114,9 @@ FbImage *   fb_target_read      (const FbTarget *target, int width, int height, 
  * Adds each result as a layer above the drawable, in the image's own type, precision and profile (babl converts; an indexed
  * image's layer takes the nearest colours of its palette), scaled to the place. Where the selection is not a plain rectangle
  * the layer gets a mask of its shape. A new image is RGB, 8 bit, sRGB, of the picture's size.
+ *
+ * A result with alpha becomes an opaque layer whose mask is the alpha; where that is 0, GIMP shows the very bytes it showed before. In place, it is mixed
+ * into the layer's pixels in linear light instead, and every pixel it leaves alone keeps its bytes.
  *
  * Returns: (transfer none): the image, or %NULL with @error and the image as it was
  */

@@ -70,7 +70,7 @@ fb_bench_get (FbWorkshop *workshop, GError **error)
 
   if (self == NULL)
     {
-      FbDevice *dev = fb_device_new ("cpu", workshop->settings->threads, error);
+      FbDevice *dev = fb_device_new_chosen (workshop->settings->threads, error);
 
       if (dev == NULL)
         return NULL;
@@ -153,7 +153,7 @@ desk_free (gpointer data)
   g_free (self->model_key);
   fb_store_free (self->store);
   g_free (self->store_stamp);
-  fb_device_unref (self->cpu);
+  fb_device_unref (self->dev);
   g_free (self);
 }
 
@@ -164,12 +164,12 @@ fb_desk_get (FbWorkshop *workshop, GError **error)
 
   if (self == NULL)
     {
-      FbDevice *cpu = fb_device_new ("cpu", workshop->settings->threads, error);
+      FbDevice *dev = fb_device_new_chosen (workshop->settings->threads, error);
 
-      if (cpu == NULL)
+      if (dev == NULL)
         return NULL;
       self                = g_new0 (FbDesk, 1);
-      self->cpu           = cpu;
+      self->dev           = dev;
       workshop->desk      = self;
       workshop->free_desk = desk_free;
     }

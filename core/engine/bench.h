@@ -26,16 +26,16 @@ FbBench * fb_bench_get (FbWorkshop *workshop, GError **error);
  */
 FbModel * fb_bench_open_model  (FbWorkshop *workshop, const FbModelUse *use, GCancellable *cancellable, GError **error);
 
-/* From now on, @model is computed in f32 for requests that leave the choice to us: in bf16 it gave values that are no numbers. */
+/* From now on, @model is computed in f32 for requests that leave the choice to us: in 16 bits it gave values that are no numbers. */
 void      fb_bench_prefer_f32  (FbWorkshop *workshop, FbModel *model);
 
 /**
  * FbDesk: the clerk's models are opened without a device, so that a question neither waits for a job nor takes memory
- * @cpu: tells the type that "auto" is
+ * @dev: tells the type that "auto" is
  */
 typedef struct
 {
-  FbDevice *cpu;
+  FbDevice *dev;
   FbStore  *store;
   char     *store_stamp;
   FbModel  *model;                /* the one asked about last */

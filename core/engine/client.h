@@ -8,6 +8,7 @@
 
 #include "core/engine/error.h"
 #include "core/image/image.h"
+#include "core/tasks/inpaint-place.h"
 
 /**
  * FbEngineClient: the way to the user's engine, which is found, or started, when the first call needs it, and again when it has left meanwhile
@@ -30,7 +31,7 @@ gboolean fb_engine_client_connect_finish (FbEngineClient *self, GAsyncResult *re
 /**
  * fb_engine_client_get_capabilities_async:
  *
- * Returns: (transfer full): a{sv}: "version" s, "device" s (its name), "dtype" s ("f32" or "bf16"), "threads" i, "kinds" as, "stages" as,
+ * Returns: (transfer full): a{sv}: "version" s, "device" s (its name), "dtype" s ("f32", "bf16" or "f16"), "threads" i, "kinds" as, "stages" as,
  *   "samplers" aa{sv} (each "name" s, "label" s untranslated, "steps" i, "guidance" d), "memory-budget" t, "available-bytes" t.
  */
 void       fb_engine_client_get_capabilities_async  (FbEngineClient *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
@@ -107,12 +108,18 @@ G_DECLARE_FINAL_TYPE (FbJob, fb_job, FB, JOB, GObject)
 
 /**
  * fb_job_new:
- * @kind: "generate", "load", "unload", "verify"
+ * @kind: "generate", "inpaint", "load", "unload", "verify"
  * @request: a{sv}; a floating reference is taken.
  *   "generate": "model" s (a name in the store, or an absolute path), "vae" s and "taesd" s (the same, optional), "loras" a(sd) (name or path, strength),
- *     "dtype" s ("auto", "f32", "bf16"), and the keys of a generate request: "prompt" s, "negative-prompt" s, "sampler" s, "timestep-spacing" s,
+ *     "dtype" s ("auto", "f32", "bf16", "f16"), and the keys of a generate request: "prompt" s, "negative-prompt" s, "sampler" s, "timestep-spacing" s,
  *     "n-steps" i, "guidance-scale" d, "seed" x, "count" i, "width" i, "height" i, "clip-skip" i, "strength" d, "preview" s ("none", "linear", "taesd"), "decoder" s ("full", "taesd");
  *     absent ones take the model's own values. Picture "init": to start from.
+ *   "inpaint": those keys without "width" and "height", and "use" s ("fill", "remove", "background", "expand", "refine"), "route" s ("auto", "inpaint-model",
+ *     "masked-latents", "differential"), "fill" s ("auto", "original", "neutral", "blur", "border", "noise"), "resolution" i, "feather" d, "grow" d,
+ *     "blend" d, "match-colours" b, as core/tasks/inpaint.h explains them; "strength" is negative for the use's own. Pictures "image" (RGB or
+ *     RGBA) and "mask" (1 channel), of the context's size, see fb_inpaint_context(). The job's pictures and previews are RGBA with the composite
+ *     mask as alpha and cover the context. The mask is sent as painted: for "background" the engine inverts it. Both may be sent at a lower scale, for a
+ *     draft: the result then comes in that size. An estimate needs no pictures; its "width" and "height" are the model's own size.
  *   "load", "verify": "model" s, and for "load" also "vae", "taesd", "loras", "dtype". "unload": "model" s, absent for all.
  */
 FbJob *        fb_job_new         (FbEngineClient *client, const char *kind, GVariant *request);
@@ -144,7 +151,8 @@ gint64         fb_job_get_seed       (FbJob *self, int index);
  * Returns: (transfer full): a{sv}: the request's keys with everything resolved, for this picture alone ("count" 1, its own "seed"), so that it can be
  *   used as a request; and "model-path" s, "family" s, "dtype" s, "model-hash" s (for a folder: of its files' hashes), "vae-hash" s,
  *   "lora-hashes" as, "lora-reports" a(siias) (path, layers that matched, layers that didn't, first names of those), "engine-version" s,
- *   "stage-seconds" a{sd}, "retried-in-f32" b where that happened
+ *   "stage-seconds" a{sd}, "retried-in-f32" b where that happened;
+ *   for "inpaint" also "bounds" (iiii): x, y, width and height within the picture of all that the composite mask lets through
  */
 GVariant *     fb_job_get_metadata   (FbJob *self, int index);
 

@@ -13,7 +13,10 @@
 
 static const struct { const char *name; int (* run) (int argc, char **argv); } commands[] =
 {
+  { "distill",  fb_command_distill  },
+  { "eval",     fb_command_eval     },
   { "generate", fb_command_generate },
+  { "inpaint",  fb_command_inpaint  },
   { "models",   fb_command_models   },
 };
 

@@ -85,7 +85,7 @@ find_loras (FbModelUse *self, GVariant *request, FbStore *store, GError **error)
 }
 
 static gboolean
-choose_dtype (FbModelUse *self, GVariant *request, FbDevice *cpu, const FbSettings *settings, GError **error)
+choose_dtype (FbModelUse *self, GVariant *request, FbDevice *dev, const FbSettings *settings, GError **error)
 {
   const char *name = "auto";
 
@@ -96,26 +96,28 @@ choose_dtype (FbModelUse *self, GVariant *request, FbDevice *cpu, const FbSettin
     name = settings->dtype;
 
   if (strcmp (name, "auto") == 0)
-    self->dtype = fb_device_best_dtype (cpu);
+    self->dtype = fb_device_best_dtype (dev);
   else if (strcmp (name, "f32") == 0)
     self->dtype = FB_DTYPE_F32;
   else if (strcmp (name, "bf16") == 0)
     self->dtype = FB_DTYPE_BF16;
+  else if (strcmp (name, "f16") == 0)
+    self->dtype = FB_DTYPE_F16;
   else
     {
-      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("“%s” is not a value of “dtype”; it takes: %s."), name, "auto, f32, bf16");
+      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("“%s” is not a value of “dtype”; it takes: %s."), name, "auto, f32, bf16, f16");
       return FALSE;
     }
-  if (!fb_device_supports (cpu, self->dtype))
+  if (!fb_device_supports (dev, self->dtype))
     {
-      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("This processor does not compute in %s; use “auto” or “f32”."), name);
+      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("The compute device “%s” does not compute in %s; use “auto” or “f32”."), fb_device_name (dev), name);
       return FALSE;
     }
   return TRUE;
 }
 
 FbModelUse *
-fb_model_use_new (GVariant *request, FbStore *store, FbDevice *cpu, const FbSettings *settings, GError **error)
+fb_model_use_new (GVariant *request, FbStore *store, FbDevice *dev, const FbSettings *settings, GError **error)
 {
   g_autoptr(FbModelUse) self = g_new0 (FbModelUse, 1);
 
@@ -123,7 +125,7 @@ fb_model_use_new (GVariant *request, FbStore *store, FbDevice *cpu, const FbSett
       find (request, "vae", store, FB_STORE_VAE, &self->vae, error) &&
       find (request, "taesd", store, FB_STORE_TAESD, &self->taesd, error) &&
       find_loras (self, request, store, error) &&
-      choose_dtype (self, request, cpu, settings, error))
+      choose_dtype (self, request, dev, settings, error))
     return g_steal_pointer (&self);
   return NULL;
 }

@@ -90,8 +90,8 @@ parse_key (FbSettings *self, const char *key, const char *text, GError **error)
     return parse_number (key, text, 0.1, 1e6, FALSE, &self->hang_seconds, error);
   if (strcmp (key, "dtype") == 0)
     {
-      if (strcmp (text, "auto") != 0 && strcmp (text, "f32") != 0 && strcmp (text, "bf16") != 0)
-        return refuse (error, key, text, _("auto, f32 or bf16"));
+      if (strcmp (text, "auto") != 0 && strcmp (text, "f32") != 0 && strcmp (text, "bf16") != 0 && strcmp (text, "f16") != 0)
+        return refuse (error, key, text, _("auto, f32, bf16 or f16"));
       g_free (self->dtype);
       self->dtype = g_strdup (text);
       return TRUE;

@@ -12,7 +12,7 @@
  * @memory_budget: bytes of models that stay loaded between jobs ("6GB", "800MB", or a share such as "50%" of the available memory); half
  * @idle_seconds: without work until the engine leaves, 0.1 … 1e6; 300
  * @hang_seconds: a cancelled job has to end before the engine gives itself up, 0.1 … 1e6; 30
- * @dtype: "auto", "f32" or "bf16"; what a request that says "auto" gets
+ * @dtype: "auto", "f32", "bf16" or "f16"; what a request that says "auto" gets
  */
 typedef struct
 {

@@ -9,6 +9,7 @@
 static const FbJobKind kinds[] =
 {
   { "generate", fb_kind_generate_estimate, fb_kind_generate_run },
+  { "inpaint",  fb_kind_inpaint_estimate,  fb_kind_inpaint_run  },
   { "load",     NULL,                      fb_kind_load_run     },
   { "unload",   NULL,                      fb_kind_unload_run   },
   { "verify",   NULL,                      fb_kind_verify_run   },
@@ -41,9 +42,9 @@ capabilities (FbWorkshop *workshop, GVariantDict *dict)
   g_variant_dict_insert_value (dict, "samplers", list_samplers ());
   if (desk != NULL)
     {
-      g_variant_dict_insert (dict, "device",  "s", fb_device_name (desk->cpu));
-      g_variant_dict_insert (dict, "dtype",   "s", fb_dtype_name (fb_device_best_dtype (desk->cpu)));
-      g_variant_dict_insert (dict, "threads", "i", fb_device_n_threads (desk->cpu));
+      g_variant_dict_insert (dict, "device",  "s", fb_device_name (desk->dev));
+      g_variant_dict_insert (dict, "dtype",   "s", fb_dtype_name (fb_device_best_dtype (desk->dev)));
+      g_variant_dict_insert (dict, "threads", "i", fb_device_n_threads (desk->dev));
     }
 }
 

@@ -7,6 +7,10 @@
 gboolean   fb_kind_generate_estimate (FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GCancellable *cancellable, GError **error);
 GVariant * fb_kind_generate_run      (FbTask *task, GError **error);
 
+/* core/engine/kind-inpaint.c */
+gboolean   fb_kind_inpaint_estimate  (FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GCancellable *cancellable, GError **error);
+GVariant * fb_kind_inpaint_run       (FbTask *task, GError **error);
+
 /* core/engine/kind-models.c: bringing models into memory, out of it, and checking their files */
 GVariant * fb_kind_load_run          (FbTask *task, GError **error);
 GVariant * fb_kind_unload_run        (FbTask *task, GError **error);

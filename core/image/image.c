@@ -2,6 +2,7 @@
 #include "core/image/image.h"
 
 #include <math.h>
+#include <string.h>
 
 FbImage *
 fb_image_new (int width, int height, int n_channels)
@@ -95,24 +96,25 @@ lanczos3 (double x)
 typedef struct
 {
   int     n_taps;
-  int    *first;      /* [size_out] */
-  float  *weights;    /* [size_out, n_taps], each row sums to 1 */
+  int    *first;      /* [n_out] */
+  float  *weights;    /* [n_out, n_taps], each row sums to 1 */
 } Filter;
 
+/* for the output pixels from @start on, @n_out of the @size_out there are */
 static void
-filter_init (Filter *f, int size_in, int size_out)
+filter_init (Filter *f, int size_in, int size_out, int start, int n_out)
 {
   double scale   = (double) size_in / size_out;
   double stretch = MAX (scale, 1.0);                 /* shrinking widens the filter, so that every input pixel counts */
   int    width   = (int) ceil (3.0 * stretch) * 2 + 1;
 
   f->n_taps  = MIN (width, size_in);
-  f->first   = g_new (int, size_out);
-  f->weights = g_new (float, (size_t) size_out * f->n_taps);
+  f->first   = g_new (int, n_out);
+  f->weights = g_new (float, (size_t) n_out * f->n_taps);
 
-  for (int i = 0; i < size_out; i++)
+  for (int i = 0; i < n_out; i++)
     {
-      double centre = (i + 0.5) * scale - 0.5;
+      double centre = (start + i + 0.5) * scale - 0.5;
       int    first  = CLAMP ((int) floor (centre) - width / 2, 0, size_in - f->n_taps);
       float *row    = f->weights + (size_t) i * f->n_taps;
       double sum    = 0.0;
@@ -132,41 +134,69 @@ filter_clear (Filter *f)
   g_free (f->weights);
 }
 
-/* [n_rows, size_in, C] -> [size_out, n_rows, C]: applied twice it resizes both axes and the two transposes cancel */
+/* [·, n] -> [n_out, n]: rows are summed as a whole, which a processor does several pixels at a time */
 static void
-resize_and_transpose (const float *in, int n_rows, int size_in, float *out, int size_out, int C)
+resize_down_columns (const Filter *f, const float *in, int n, float *out, int n_out)
 {
-  Filter f;
+  for (int y = 0; y < n_out; y++)
+    {
+      float *row = out + (size_t) y * n;
 
-  filter_init (&f, size_in, size_out);
+      memset (row, 0, n * sizeof (float));
+      for (int j = 0; j < f->n_taps; j++)
+        {
+          const float  weight = f->weights[(size_t) y * f->n_taps + j];
+          const float *tap    = in + (size_t) (f->first[y] + j) * n;
+
+          for (int i = 0; i < n; i++)
+            row[i] += weight * tap[i];
+        }
+    }
+}
+
+/* [n_rows, width, C] -> [n_rows, n_out, C] */
+static void
+resize_along_rows (const Filter *f, const float *in, int n_rows, int width, float *out, int n_out, int C)
+{
   for (int y = 0; y < n_rows; y++)
-    for (int x = 0; x < size_out; x++)
+    for (int x = 0; x < n_out; x++)
       {
-        const float *taps = in + ((size_t) y * size_in + f.first[x]) * C;
-        const float *row  = f.weights + (size_t) x * f.n_taps;
-        double       sum[4] = { 0.0 };
+        const float *taps   = in + ((size_t) y * width + f->first[x]) * C;
+        const float *row    = f->weights + (size_t) x * f->n_taps;
+        float        sum[4] = { 0.0f };
 
-        for (int j = 0; j < f.n_taps; j++)
+        for (int j = 0; j < f->n_taps; j++)
           for (int c = 0; c < C; c++)
-            sum[c] += (double) row[j] * taps[j * C + c];
-        for (int c = 0; c < C; c++)
-          out[((size_t) x * n_rows + y) * C + c] = sum[c];
+            sum[c] += row[j] * taps[j * C + c];
+        memcpy (out + ((size_t) y * n_out + x) * C, sum, C * sizeof (float));
       }
+}
+
+FbImage *
+fb_image_resize_part (const FbImage *image, int width, int height, int x, int y, int part_width, int part_height)
+{
+  int                C      = image->n_channels;
+  g_autoptr(FbImage) down   = fb_image_new (image->width, part_height, C);
+  g_autoptr(FbImage) result = fb_image_new (part_width, part_height, C);
+  Filter             f;
+
+  g_return_val_if_fail (x >= 0 && y >= 0 && x + part_width <= width && y + part_height <= height, NULL);
+
+  if (down == NULL || result == NULL)
+    return NULL;
+
+  filter_init (&f, image->height, height, y, part_height);
+  resize_down_columns (&f, image->pixels, image->width * C, down->pixels, part_height);
   filter_clear (&f);
+  filter_init (&f, image->width, width, x, part_width);
+  resize_along_rows (&f, down->pixels, part_height, image->width, result->pixels, part_width, C);
+  filter_clear (&f);
+
+  return g_steal_pointer (&result);
 }
 
 FbImage *
 fb_image_resize (const FbImage *image, int width, int height)
 {
-  int                C      = image->n_channels;
-  g_autoptr(FbImage) across = fb_image_new (image->height, width, C);   /* transposed */
-  g_autoptr(FbImage) result = fb_image_new (width, height, C);
-
-  if (across == NULL || result == NULL)
-    return NULL;
-
-  resize_and_transpose (image->pixels, image->height, image->width, across->pixels, width, C);
-  resize_and_transpose (across->pixels, width, image->height, result->pixels, height, C);
-
-  return g_steal_pointer (&result);
+  return fb_image_resize_part (image, width, height, 0, 0, width, height);
 }

@@ -40,6 +40,9 @@ void      fb_image_to_network   (const FbImage *image, float *data);
 /**
  * fb_image_resize:
  *
- * Returns: (transfer full): @image at another size; Lanczos-3, area-weighted when it shrinks, in computed on the stored values; NULL when memory runs out.
+ * Returns: (transfer full): @image at another size; Lanczos-3, area-weighted when it shrinks, computed on the stored values; NULL when memory runs out.
  */
 FbImage * fb_image_resize (const FbImage *image, int width, int height);
+
+/* (transfer full): the pixels from (@x, @y) on, @part_width × @part_height of them, of what fb_image_resize() to @width × @height would give */
+FbImage * fb_image_resize_part (const FbImage *image, int width, int height, int x, int y, int part_width, int part_height);

@@ -84,6 +84,18 @@ measure_taesd (FbModel *model, FbContext *ctx, int n, int height, int width)
   fb_nn_reset (ctx);
 }
 
+static void
+measure_taesd_encoder (FbModel *model, FbContext *ctx, int n, int height, int width)
+{
+  const int                 shape[] = { n, height, width, 3 };
+  g_autoptr(FbTaesdEncoder) encoder = fb_taesd_encoder_new (&model->taesd_config);
+
+  fill_with_nothing (fb_taesd_encoder_params (encoder), fb_nn_device (ctx), model->dtype);
+  fb_device_reset_peak (fb_nn_device (ctx));
+  fb_taesd_encoder_forward (ctx, encoder, fb_nn_upload (ctx, model->dtype, NULL, 4, shape));
+  fb_nn_reset (ctx);
+}
+
 guint64
 fb_model_activation_bytes (FbModel *model, FbModelPart part, int n, int height, int width)
 {
@@ -106,6 +118,10 @@ fb_model_activation_bytes (FbModel *model, FbModelPart part, int n, int height, 
     case FB_MODEL_VAE_ENCODER:  measure_encoder (model, ctx, 1, MIN (h, tile) * scale, MIN (w, tile) * scale); break;
     case FB_MODEL_VAE_DECODER:  measure_decoder (model, ctx, 1, MIN (h, tile), MIN (w, tile)); break;
     case FB_MODEL_TAESD:        if (model->taesd != NULL) measure_taesd (model, ctx, 1, MIN (h, tile), MIN (w, tile)); break;
+    case FB_MODEL_TAESD_ENCODER:
+      if (model->taesd_encoder != NULL)
+        measure_taesd_encoder (model, ctx, 1, MIN (h, tile) * scale, MIN (w, tile) * scale);
+      break;
     }
 
   bytes = fb_device_check (dev, NULL) ? fb_device_bytes_peak (dev) : ENDLESS;

@@ -28,6 +28,10 @@ fb_model_loader (FbModel *model, FbModelPart part)
       loader.params = model->taesd != NULL ? fb_taesd_decoder_params (model->taesd) : NULL;
       loader.checkpoint = model->taesd_file;
       break;
+    case FB_MODEL_TAESD_ENCODER:
+      loader.params = model->taesd_encoder != NULL ? fb_taesd_encoder_params (model->taesd_encoder) : NULL;
+      loader.checkpoint = model->taesd_file;
+      break;
     }
   fb_model_add_loras_to_loader (model, part, &loader);
 
@@ -88,6 +92,25 @@ fb_model_set_dtype (FbModel *model, FbDtype dtype)
   model->dtype = dtype;
   fb_nn_context_free (model->ctx);
   model->ctx = fb_nn_context_new (model->dev, dtype);
+}
+
+FbUnet *
+fb_model_unet (FbModel *model)
+{
+  return model->unet;
+}
+
+FbContext *
+fb_model_context (FbModel *model)
+{
+  return model->ctx;
+}
+
+void
+fb_model_set_plain_kernels (FbModel *model, gboolean plain)
+{
+  model->plain_kernels = plain;
+  fb_params_set_odd_sizes (fb_unet_params (model->unet), plain);
 }
 
 guint64

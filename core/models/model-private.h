@@ -37,6 +37,8 @@ struct FbModel
   FbVaeEncoder    *encoder;
   FbVaeDecoder    *decoder;
   FbTaesdDecoder  *taesd;
+  gboolean         plain_kernels;
+  FbTaesdEncoder  *taesd_encoder;                           /* NULL where the file lacks it */
 
   FbModelLoras    *loras;                                   /* NULL = none yet */
   FbLoraTarget     lora_targets[2];

@@ -122,12 +122,13 @@ gboolean
 fb_model_denoise (FbModel *model, const FbDenoise *request, float *out, GCancellable *cancellable, GError **error)
 {
   const int        shape[]    = { request->n, request->height, request->width, model->info.unet_channels };
-  FbUnetConditions conditions = { .timestep = request->timestep, .class_label = request->class_label,
+  FbUnetConditions conditions = { .timestep = request->timestep, .timesteps = request->timesteps, .class_label = request->class_label,
                                   .pooled = request->pooled, .time_ids = request->time_ids };
   FbTensor        *latents, *prediction;
   FbModelCall      call;
 
-  fb_params_set_odd_sizes (fb_unet_params (model->unet), fb_unet_halves_oddly (model->unet, request->height, request->width));
+  fb_params_set_odd_sizes (fb_unet_params (model->unet),
+                           model->plain_kernels || fb_unet_halves_oddly (model->unet, request->height, request->width));
   if (!fb_model_begin (&call, model, FB_MODEL_UNET, cancellable, error))
     return FALSE;
 
@@ -272,6 +273,41 @@ fb_model_decode_taesd (FbModel *model, const float *latents, int height, int wid
     pixels[i] = 2.0f * pixels[i] - 1.0f;
 
   return fb_model_end (&call, error) && fb_model_check_finite (model, pixels, n * scale * scale * 3, error);
+}
+
+static gboolean
+encode_taesd_tile (const float *in, int height, int width, float *out, gpointer data, GError **error)
+{
+  FbModel  *model   = data;
+  const int shape[] = { 1, height * model->info.scale_factor, width * model->info.scale_factor, 3 };
+
+  fb_nn_scope_begin (model->ctx);
+  fb_tensor_download (fb_taesd_encoder_forward (model->ctx, model->taesd_encoder, fb_nn_upload (model->ctx, model->dtype, in, 4, shape)),
+                      out, FB_DTYPE_F32);
+  fb_nn_scope_end (model->ctx, NULL);
+
+  return !fb_device_has_failed (model->dev);
+}
+
+gboolean
+fb_model_encode_taesd (FbModel *model, const float *pixels, int height, int width, float *latents, GCancellable *cancellable, GError **error)
+{
+  const int         scale = model->info.scale_factor, channels = model->info.latent_channels;
+  const FbTiles     tiles = { height / scale, width / scale, fb_model_tile_size (model, height / scale, width / scale, 0), scale, 3, 1, channels };
+  const gsize       n     = (gsize) height * width;
+  g_autofree float *half  = g_new (float, n * 3);
+  FbModelCall       call;
+
+  g_assert (height % scale == 0 && width % scale == 0);
+
+  if (!fb_model_begin (&call, model, FB_MODEL_TAESD_ENCODER, cancellable, error))
+    return FALSE;
+
+  for (gsize i = 0; i < n * 3; i++)
+    half[i] = 0.5f * pixels[i] + 0.5f;
+  fb_tiles_run (&tiles, half, latents, encode_taesd_tile, model, NULL);
+
+  return fb_model_end (&call, error) && fb_model_check_finite (model, latents, n / scale / scale * channels, error);
 }
 
 static gboolean

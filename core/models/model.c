@@ -96,6 +96,14 @@ open_vae (FbModel *model, const char *vae_path, GError **error)
   return check_part (model, FB_MODEL_VAE_DECODER, error);
 }
 
+static void
+drop_taesd (FbModel *model)
+{
+  g_clear_pointer (&model->taesd, fb_taesd_decoder_free);
+  g_clear_pointer (&model->taesd_encoder, fb_taesd_encoder_free);
+  g_clear_pointer (&model->taesd_file, fb_checkpoint_unref);
+}
+
 gboolean
 fb_model_set_taesd (FbModel *model, const char *path, GError **error)
 {
@@ -111,17 +119,20 @@ fb_model_set_taesd (FbModel *model, const char *path, GError **error)
                    _("The TAESD in “%s” does not fit “%s”: it is for another family of models."), path, model->path);
       return FALSE;
     }
-  g_clear_pointer (&model->taesd, fb_taesd_decoder_free);
-  g_clear_pointer (&model->taesd_file, fb_checkpoint_unref);
+  drop_taesd (model);
   model->taesd_config = config;
   model->taesd = fb_taesd_decoder_new (&config);
+  model->taesd_encoder = fb_taesd_encoder_new (&config);
   model->taesd_file = g_steal_pointer (&file);
-  if (check_part (model, FB_MODEL_TAESD, error))
-    return TRUE;
+  if (!check_part (model, FB_MODEL_TAESD, error))
+    {
+      drop_taesd (model);
+      return FALSE;
+    }
+  if (!check_part (model, FB_MODEL_TAESD_ENCODER, NULL))   /* many keep the decoder alone */
+    g_clear_pointer (&model->taesd_encoder, fb_taesd_encoder_free);
 
-  g_clear_pointer (&model->taesd, fb_taesd_decoder_free);
-  g_clear_pointer (&model->taesd_file, fb_checkpoint_unref);
-  return FALSE;
+  return TRUE;
 }
 
 /* SDXL's TAESD has the same shapes and other colours: only its name tells, "taesdxl_decoder.safetensors" */
@@ -267,11 +278,10 @@ fb_model_free (FbModel *model)
   g_clear_pointer (&model->unet, fb_unet_free);
   g_clear_pointer (&model->encoder, fb_vae_encoder_free);
   g_clear_pointer (&model->decoder, fb_vae_decoder_free);
-  g_clear_pointer (&model->taesd, fb_taesd_decoder_free);
+  drop_taesd (model);
   g_clear_pointer (&model->text_file, fb_checkpoint_unref);
   g_clear_pointer (&model->unet_file, fb_checkpoint_unref);
   g_clear_pointer (&model->vae_file, fb_checkpoint_unref);
-  g_clear_pointer (&model->taesd_file, fb_checkpoint_unref);
   g_clear_pointer (&model->schedule, fb_schedule_free);
   g_clear_pointer (&model->ctx, fb_nn_context_free);
   g_clear_pointer (&model->tokenizer, fb_clip_tokenizer_free);
@@ -316,4 +326,10 @@ gboolean
 fb_model_has_taesd (FbModel *model)
 {
   return model->taesd != NULL;
+}
+
+gboolean
+fb_model_has_taesd_encoder (FbModel *model)
+{
+  return model->taesd_encoder != NULL;
 }

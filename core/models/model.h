@@ -6,7 +6,9 @@
 #include "kernels/device.h"
 
 typedef struct FbClipTokenizer FbClipTokenizer;     /* core/text/clip-tokenizer.h */
+typedef struct FbContext       FbContext;           /* core/nn/nn.h */
 typedef struct FbSchedule      FbSchedule;          /* core/samplers/schedule.h */
+typedef struct FbUnet          FbUnet;              /* core/models/unet.h */
 
 /**
  * FbModel: a checkpoint (diffusers folder or single file) with tokenizer, text encoder, UNet, autoencoder and, if found, TAESD.
@@ -27,9 +29,10 @@ typedef enum
   FB_MODEL_UNET,
   FB_MODEL_VAE_ENCODER,
   FB_MODEL_VAE_DECODER,
-  FB_MODEL_TAESD,           /* decoder only */
+  FB_MODEL_TAESD,           /* the tiny decoder */
+  FB_MODEL_TAESD_ENCODER,   /* its other half, which some files lack */
 } FbModelPart;
-#define FB_MODEL_N_PARTS (FB_MODEL_TAESD + 1)
+#define FB_MODEL_N_PARTS (FB_MODEL_TAESD_ENCODER + 1)
 
 typedef struct
 {
@@ -151,7 +154,8 @@ gboolean     fb_model_encode_text (FbModel *model, const int *ids, int n_chunks,
  * @latents: [n, height, width, unet_channels], already scaled as the sampler says
  * @n: pictures in the batch; for guidance, both halves in one call
  * @height, @width: in latent pixels, ≥ 1
- * @timestep: 0 … 999, may lie between two
+ * @timestep: 0 … 999, may lie between two; of all pictures
+ * @timesteps: (nullable): [n], one for each picture instead
  * @context: [n, n_tokens, context_width]; kept on the device from call to call while its values stay the same
  * @class_label: the x4 upscaler's noise level; others ignore it
  * @pooled, @time_ids: (nullable): [n, pooled width] and [n, 6]; SDXL only
@@ -161,6 +165,7 @@ typedef struct
   const float *latents;
   int          n, height, width;
   float        timestep;
+  const float *timesteps;
   const float *context;
   int          n_tokens;
   int          class_label;
@@ -201,16 +206,22 @@ gboolean     fb_model_decode (FbModel *model, const float *latents, int height, 
 
 /**
  * fb_model_has_taesd: whether one was found or set
+ * fb_model_has_taesd_encoder: whether it can also encode
  * fb_model_set_taesd: takes the one a person has chosen
  * fb_model_offer_taesd: takes one that merely lies there (beside the model, in the store); %FALSE if it does not fit or its name says that it
  *   is for another family
  */
 gboolean     fb_model_has_taesd   (FbModel *model);
+gboolean     fb_model_has_taesd_encoder (FbModel *model);
 gboolean     fb_model_set_taesd   (FbModel *model, const char *path, GError **error);
 gboolean     fb_model_offer_taesd (FbModel *model, const char *path);
 
 /* fb_model_decode_taesd: as fb_model_decode(), through the tiny decoder; tiles above 1024×1024 by itself */
 gboolean     fb_model_decode_taesd (FbModel *model, const float *latents, int height, int width, float *pixels,
+                                    GCancellable *cancellable, GError **error);
+
+/* fb_model_encode_taesd: as fb_model_encode_image(), through the tiny encoder, which gives no distribution but the latents themselves */
+gboolean     fb_model_encode_taesd (FbModel *model, const float *pixels, int height, int width, float *latents,
                                     GCancellable *cancellable, GError **error);
 
 /**
@@ -229,3 +240,12 @@ gboolean     fb_model_preview_linear (FbModel *model, const float *latents, int 
  */
 guint64      fb_model_weight_bytes     (FbModel *model, FbModelPart part);
 guint64      fb_model_activation_bytes (FbModel *model, FbModelPart part, int n, int height, int width);
+
+/**
+ * fb_model_unet, fb_model_context: (transfer none): the network itself and the context that the calls above compute in, for training: what is
+ *   enabled there (a LoRA branch) they see too. The context changes with fb_model_set_dtype().
+ * fb_model_set_plain_kernels: whether the UNet is loaded without folded kernels, which have no gradients; before fb_model_load()
+ */
+FbUnet *     fb_model_unet              (FbModel *model);
+FbContext *  fb_model_context           (FbModel *model);
+void         fb_model_set_plain_kernels (FbModel *model, gboolean plain);

@@ -17,10 +17,12 @@ fb_resnet_init (FbResnet *m, FbParams *params, int in_channels, int out_channels
     fb_params_conv2d (params, &m->skip, "conv_shortcut", in_channels, out_channels, 1);
 }
 
-FbTensor *
-fb_resnet_forward (FbContext *ctx, const FbResnet *m, FbTensor *x, FbTensor *temb)
+static FbTensor *
+forward (FbContext *ctx, const void *layer, FbTensor **inputs)
 {
-  FbTensor *h;
+  const FbResnet *m = layer;
+  FbTensor       *x = inputs[0], *temb = inputs[1];
+  FbTensor       *h;
 
   fb_nn_scope_begin (ctx);
 
@@ -33,4 +35,12 @@ fb_resnet_forward (FbContext *ctx, const FbResnet *m, FbTensor *x, FbTensor *tem
   h = fb_nn_conv2d_add (ctx, &m->conv2, h, m->has_skip ? fb_nn_conv2d (ctx, &m->skip, x) : x, FB_ACT_NONE);
 
   return fb_nn_scope_end (ctx, h);
+}
+
+FbTensor *
+fb_resnet_forward (FbContext *ctx, const FbResnet *m, FbTensor *x, FbTensor *temb)
+{
+  FbTensor *inputs[] = { x, temb };
+
+  return fb_nn_block (ctx, forward, m, inputs, G_N_ELEMENTS (inputs));
 }

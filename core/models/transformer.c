@@ -81,10 +81,12 @@ block_forward (FbContext *ctx, const FbTransformer *t, const FbTransformerBlock 
   return fb_nn_scope_end (ctx, x);
 }
 
-FbTensor *
-fb_transformer_forward (FbContext *ctx, const FbTransformer *m, FbTensor *x, FbTensor *context)
+static FbTensor *
+forward (FbContext *ctx, const void *layer, FbTensor **inputs)
 {
-  FbTensor *h, *residual;
+  const FbTransformer *m = layer;
+  FbTensor            *x = inputs[0], *context = inputs[1];
+  FbTensor            *h, *residual;
 
   fb_nn_scope_begin (ctx);
 
@@ -96,4 +98,12 @@ fb_transformer_forward (FbContext *ctx, const FbTransformer *m, FbTensor *x, FbT
   h = fb_nn_linear_add (ctx, &m->proj_out, h, residual);
 
   return fb_nn_scope_end (ctx, fb_nn_as_picture (ctx, h, x->shape[1], x->shape[2]));
+}
+
+FbTensor *
+fb_transformer_forward (FbContext *ctx, const FbTransformer *m, FbTensor *x, FbTensor *context)
+{
+  FbTensor *inputs[] = { x, context };
+
+  return fb_nn_block (ctx, forward, m, inputs, G_N_ELEMENTS (inputs));
 }

@@ -195,6 +195,21 @@ fb_unet_halves_oddly (const FbUnet *m, int height, int width)
   return height % n != 0 || width % n != 0;
 }
 
+int
+fb_unet_feature_channels (const FbUnet *m)
+{
+  return m->config.block_channels[m->config.n_levels - 1];
+}
+
+void
+fb_unet_feature_size (const FbUnet *m, int height, int width, int *feature_height, int *feature_width)
+{
+  const int n = 1 << (m->config.n_levels - 1);
+
+  *feature_height = (height + n - 1) / n;
+  *feature_width = (width + n - 1) / n;
+}
+
 void
 fb_unet_sinusoid (float value, int width, gboolean flip_sin_to_cos, float frequency_shift, float *out)
 {
@@ -241,14 +256,15 @@ static FbTensor *
 time_embedding (FbContext *ctx, const FbUnet *m, const FbUnetConditions *conditions, int n)
 {
   const FbUnetConfig *c       = &m->config;
-  const int           shape[] = { c->time_id_width > 0 ? n : 1, c->block_channels[0] };
+  const int           shape[] = { c->time_id_width > 0 || conditions->timesteps != NULL ? n : 1, c->block_channels[0] };
   g_autofree float   *rows    = g_new (float, (size_t) shape[0] * shape[1]);
   FbTensor           *temb;
 
   fb_nn_scope_begin (ctx);
 
   for (int i = 0; i < shape[0]; i++)
-    fb_unet_sinusoid (conditions->timestep, shape[1], c->flip_sin_to_cos, c->frequency_shift, rows + (size_t) i * shape[1]);
+    fb_unet_sinusoid (conditions->timesteps != NULL ? conditions->timesteps[i] : conditions->timestep, shape[1], c->flip_sin_to_cos,
+                      c->frequency_shift, rows + (size_t) i * shape[1]);
   temb = fb_nn_upload (ctx, fb_nn_dtype (ctx), rows, 2, shape);
   temb = fb_nn_linear (ctx, &m->time2, fb_nn_linear_act (ctx, &m->time1, temb, FB_ACT_SILU));
 
@@ -286,30 +302,56 @@ mid_forward (FbContext *ctx, const FbUnet *m, FbTensor *x, FbTensor *temb, FbTen
   return fb_nn_then (ctx, x, fb_resnet_forward (ctx, &m->mid_resnets[1], x, temb));
 }
 
-FbTensor *
-fb_unet_forward (FbContext *ctx, const FbUnet *m, FbTensor *latents, const FbUnetConditions *conditions)
+/* What the way down leaves for the way up */
+typedef struct
 {
-  FbTensor *skips[FB_UNET_MAX_LEVELS * FB_UNET_MAX_LAYERS + 1];
+  FbTensor *temb;
+  FbTensor *tensors[FB_UNET_MAX_LEVELS * FB_UNET_MAX_LAYERS + 1];
+  int       n;
+} Skips;
+
+/* Down to the mid block and through it: [N, h, w, C] */
+static FbTensor *
+encode (FbContext *ctx, const FbUnet *m, FbTensor *latents, const FbUnetConditions *conditions, Skips *skips)
+{
+  FbTensor *temb    = skips->temb = time_embedding (ctx, m, conditions, latents->shape[0]);
   FbTensor *context = conditions->context;
-  FbTensor *temb, *x;
-  int       n_skips = 0;
+  FbTensor *x;
 
-  fb_nn_scope_begin (ctx);
-
-  temb = time_embedding (ctx, m, conditions, latents->shape[0]);
-  x = skips[n_skips++] = fb_nn_conv2d (ctx, &m->conv_in, latents);
+  x = skips->tensors[skips->n++] = fb_nn_conv2d (ctx, &m->conv_in, latents);
 
   for (int i = 0; i < m->config.n_levels; i++)
     {
       const Level *level = &m->down[i];
 
       for (int j = 0; j < level->n_layers; j++)
-        x = skips[n_skips++] = layer_forward (ctx, level, j, x, temb, context);
+        x = skips->tensors[skips->n++] = layer_forward (ctx, level, j, x, temb, context);
       if (level->has_resample)
-        x = skips[n_skips++] = fb_nn_conv2d (ctx, &level->resample, x);
+        x = skips->tensors[skips->n++] = fb_nn_conv2d (ctx, &level->resample, x);
     }
 
-  x = mid_forward (ctx, m, x, temb, context);
+  return mid_forward (ctx, m, x, temb, context);
+}
+
+FbTensor *
+fb_unet_forward_features (FbContext *ctx, const FbUnet *m, FbTensor *latents, const FbUnetConditions *conditions)
+{
+  Skips skips = { 0 };
+
+  fb_nn_scope_begin (ctx);
+
+  return fb_nn_scope_end (ctx, encode (ctx, m, latents, conditions, &skips));
+}
+
+FbTensor *
+fb_unet_forward (FbContext *ctx, const FbUnet *m, FbTensor *latents, const FbUnetConditions *conditions)
+{
+  Skips     skips = { 0 };
+  FbTensor *x;
+
+  fb_nn_scope_begin (ctx);
+
+  x = encode (ctx, m, latents, conditions, &skips);
 
   for (int i = 0; i < m->config.n_levels; i++)
     {
@@ -317,12 +359,18 @@ fb_unet_forward (FbContext *ctx, const FbUnet *m, FbTensor *latents, const FbUne
 
       for (int j = 0; j < level->n_layers; j++)
         {
-          x = fb_nn_then (ctx, x, fb_nn_concat (ctx, x, skips[--n_skips]));
-          fb_nn_drop (ctx, skips[n_skips]);
-          x = fb_nn_then (ctx, x, layer_forward (ctx, level, j, x, temb, context));
+          FbTensor *skip = skips.tensors[--skips.n];
+
+          x = fb_nn_then (ctx, x, fb_nn_concat (ctx, x, skip));
+          fb_nn_drop (ctx, skip);
+          x = fb_nn_then (ctx, x, layer_forward (ctx, level, j, x, skips.temb, conditions->context));
         }
       if (level->has_resample)           /* to the skip's size: an odd one was halved upwards */
-        x = fb_nn_then (ctx, x, fb_nn_conv2d_enlarge (ctx, &level->resample, x, skips[n_skips - 1]->shape[1], skips[n_skips - 1]->shape[2]));
+        {
+          const int *size = skips.tensors[skips.n - 1]->shape;
+
+          x = fb_nn_then (ctx, x, fb_nn_conv2d_enlarge (ctx, &level->resample, x, size[1], size[2]));
+        }
     }
 
   x = fb_nn_then (ctx, x, fb_nn_group_norm (ctx, &m->norm_out, x, FB_ACT_SILU));

@@ -52,6 +52,7 @@ const FbUnetConfig * fb_unet_config (const FbUnet *m);
 /**
  * FbUnetConditions: what a step is conditioned on besides the latents
  * @timestep: 0 … 999, may lie between two
+ * @timesteps: (nullable): [N], one per picture, instead of @timestep
  * @context: [N, S, context_width]
  * @class_label: with n_class_labels
  * @pooled, @time_ids: with time_id_width: host f32, [N, pooled width] and [N, 6]
@@ -59,6 +60,7 @@ const FbUnetConfig * fb_unet_config (const FbUnet *m);
 typedef struct
 {
   float        timestep;
+  const float *timesteps;
   FbTensor    *context;
   int          class_label;
   const float *pooled;
@@ -72,6 +74,17 @@ typedef struct
  * Returns: (transfer none): [N, H, W, out_channels], f32
  */
 FbTensor *           fb_unet_forward (FbContext *ctx, const FbUnet *m, FbTensor *latents, const FbUnetConditions *conditions);
+
+/**
+ * fb_unet_forward_features: the same, left after the mid block: what a discriminator looks at
+ *
+ * Returns: (transfer none): [N, h, w, C] of the coarsest level, in @ctx's dtype
+ */
+FbTensor *           fb_unet_forward_features (FbContext *ctx, const FbUnet *m, FbTensor *latents, const FbUnetConditions *conditions);
+
+/* Channels of those features, and the coarsest level's sides for latents of @height × @width; each halving rounds up. */
+int                  fb_unet_feature_channels (const FbUnet *m);
+void                 fb_unet_feature_size     (const FbUnet *m, int height, int width, int *feature_height, int *feature_width);
 
 /* Whether some level meets a side that does not halve evenly: such a size needs fb_params_set_odd_sizes() before loading. */
 gboolean             fb_unet_halves_oddly (const FbUnet *m, int height, int width);

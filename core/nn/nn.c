@@ -1,19 +1,5 @@
-/* core/nn/nn.c: layers over kernels' ops. SPDX-License-Identifier: LGPL-3.0-or-later */
-#include "core/nn/nn.h"
-
-#include <math.h>
-
-#include "kernels/elementwise.h"
-#include "kernels/group-norm.h"
-#include "kernels/layer-norm.h"
-
-struct FbContext
-{
-  FbDevice  *dev;
-  FbDtype    dtype;
-  GPtrArray *tensors;      /* owned, in the order they were made */
-  GArray    *scopes;       /* of guint: how many tensors there were at each begin */
-};
+/* core/nn/nn.c: where a forward pass happens, and who owns its tensors. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "core/nn/nn-private.h"
 
 FbContext *
 fb_nn_context_new (FbDevice *dev, FbDtype dtype)
@@ -50,6 +36,18 @@ FbDtype
 fb_nn_dtype (const FbContext *ctx)
 {
   return ctx->dtype;
+}
+
+void
+fb_nn_set_tape (FbContext *ctx, FbTape *tape)
+{
+  ctx->tape = tape;
+}
+
+void
+fb_nn_set_lora_enabled (FbContext *ctx, gboolean enabled)
+{
+  ctx->lora_enabled = enabled;
 }
 
 static guint
@@ -113,22 +111,21 @@ fb_nn_reset (FbContext *ctx)
   g_array_set_size (ctx->scopes, 0);
 }
 
-static FbTensor *
-own (FbContext *ctx, FbTensor *t)
+FbTensor *
+fb_nn_own (FbContext *ctx, FbTensor *t)
 {
   g_ptr_array_add (ctx->tensors, t);
   return t;
 }
 
-static FbTensor *
-like (FbContext *ctx, const FbTensor *x)
+FbTensor *
+fb_nn_like (FbContext *ctx, const FbTensor *x)
 {
-  return own (ctx, fb_tensor_new (ctx->dev, x->dtype, x->n_dims, x->shape));
+  return fb_nn_own (ctx, fb_tensor_new (ctx->dev, x->dtype, x->n_dims, x->shape));
 }
 
-/* an uninitialised tensor of @x's shape but for its last size */
-static FbTensor *
-with_channels (FbContext *ctx, FbDtype dtype, const FbTensor *x, int channels)
+FbTensor *
+fb_nn_with_channels (FbContext *ctx, FbDtype dtype, const FbTensor *x, int channels)
 {
   int shape[FB_MAX_DIMS];
 
@@ -136,13 +133,13 @@ with_channels (FbContext *ctx, FbDtype dtype, const FbTensor *x, int channels)
     shape[i] = x->shape[i];
   shape[x->n_dims - 1] = channels;
 
-  return own (ctx, fb_tensor_new (ctx->dev, dtype, x->n_dims, shape));
+  return fb_nn_own (ctx, fb_tensor_new (ctx->dev, dtype, x->n_dims, shape));
 }
 
 FbTensor *
 fb_nn_upload (FbContext *ctx, FbDtype dtype, const float *data, int n_dims, const int *shape)
 {
-  FbTensor *t = own (ctx, fb_tensor_new (ctx->dev, dtype, n_dims, shape));
+  FbTensor *t = fb_nn_own (ctx, fb_tensor_new (ctx->dev, dtype, n_dims, shape));
 
   fb_tensor_upload (t, data, FB_DTYPE_F32);
 
@@ -156,7 +153,7 @@ fb_nn_as_tokens (FbContext *ctx, FbTensor *t)
 
   g_assert (t->n_dims == 4);
 
-  return own (ctx, fb_tensor_view (t, 3, shape, 0));
+  return fb_nn_own (ctx, fb_tensor_view (t, 3, shape, 0));
 }
 
 FbTensor *
@@ -166,7 +163,7 @@ fb_nn_as_picture (FbContext *ctx, FbTensor *t, int height, int width)
 
   g_assert (t->n_dims == 3 && t->shape[1] == height * width);
 
-  return own (ctx, fb_tensor_view (t, 4, shape, 0));
+  return fb_nn_own (ctx, fb_tensor_view (t, 4, shape, 0));
 }
 
 FbTensor *
@@ -174,178 +171,5 @@ fb_nn_as_vector (FbContext *ctx, FbTensor *t)
 {
   g_assert (t->n_dims == 2 && t->shape[0] == 1);
 
-  return own (ctx, fb_tensor_view (t, 1, &t->shape[1], 0));
-}
-
-static FbTensor *
-conv2d (FbContext *ctx, const FbConv2d *m, FbTensor *x, FbTensor *bias, FbTensor *residual, FbActivation act, FbDtype dtype)
-{
-  const FbConv2dParams *p = &m->params;
-  const int            *w = fb_weight_shape (m->weight);
-  const int             shape[] = {
-    x->shape[0],
-    (x->shape[1] * p->upsample + p->pad_top + p->pad_bottom - w[2]) / p->stride + 1,
-    (x->shape[2] * p->upsample + p->pad_left + p->pad_right - w[3]) / p->stride + 1,
-    w[0],
-  };
-  FbTensor             *out = own (ctx, fb_tensor_new (ctx->dev, dtype, 4, shape));
-
-  fb_op_conv2d (ctx->dev, out, x, m->weight, bias, residual, p, act);
-
-  return out;
-}
-
-FbTensor *
-fb_nn_conv2d (FbContext *ctx, const FbConv2d *m, FbTensor *x)
-{
-  return conv2d (ctx, m, x, m->bias, NULL, FB_ACT_NONE, ctx->dtype);
-}
-
-FbTensor *
-fb_nn_conv2d_act (FbContext *ctx, const FbConv2d *m, FbTensor *x, FbActivation act)
-{
-  return conv2d (ctx, m, x, m->bias, NULL, act, ctx->dtype);
-}
-
-FbTensor *
-fb_nn_conv2d_add (FbContext *ctx, const FbConv2d *m, FbTensor *x, FbTensor *residual, FbActivation act)
-{
-  return conv2d (ctx, m, x, m->bias, residual, act, ctx->dtype);
-}
-
-FbTensor *
-fb_nn_conv2d_shift (FbContext *ctx, const FbConv2d *m, FbTensor *x, FbTensor *shift)
-{
-  FbTensor *bias = m->bias != NULL ? fb_nn_add (ctx, shift, m->bias) : shift;
-
-  return conv2d (ctx, m, x, bias->shape[0] == 1 ? fb_nn_as_vector (ctx, bias) : bias, NULL, FB_ACT_NONE, ctx->dtype);
-}
-
-FbTensor *
-fb_nn_conv2d_enlarge (FbContext *ctx, const FbConv2d *m, FbTensor *x, int height, int width)
-{
-  const int shape[] = { x->shape[0], height, width, x->shape[3] };
-  FbConv2d  plain   = *m;
-  FbTensor *large, *out;
-
-  if (height == 2 * x->shape[1] && width == 2 * x->shape[2])
-    return fb_nn_conv2d (ctx, m, x);
-
-  fb_nn_scope_begin (ctx);
-  plain.params.upsample = 1;
-  large = own (ctx, fb_tensor_new (ctx->dev, x->dtype, 4, shape));
-  fb_op_upsample (ctx->dev, large, x);
-  out = fb_nn_conv2d (ctx, &plain, large);
-
-  return fb_nn_scope_end (ctx, out);
-}
-
-FbTensor *
-fb_nn_conv2d_f32 (FbContext *ctx, const FbConv2d *m, FbTensor *x)
-{
-  return conv2d (ctx, m, x, m->bias, NULL, FB_ACT_NONE, FB_DTYPE_F32);
-}
-
-static FbTensor *
-linear (FbContext *ctx, const FbLinear *m, FbTensor *x, FbTensor *residual, FbActivation act, FbDtype dtype)
-{
-  FbTensor *out = with_channels (ctx, dtype, x, fb_weight_shape (m->weight)[0]);
-
-  fb_op_linear (ctx->dev, out, x, m->weight, m->bias, residual, act);
-
-  return out;
-}
-
-FbTensor *
-fb_nn_linear (FbContext *ctx, const FbLinear *m, FbTensor *x)
-{
-  return linear (ctx, m, x, NULL, FB_ACT_NONE, ctx->dtype);
-}
-
-FbTensor *
-fb_nn_linear_act (FbContext *ctx, const FbLinear *m, FbTensor *x, FbActivation act)
-{
-  return linear (ctx, m, x, NULL, act, ctx->dtype);
-}
-
-FbTensor *
-fb_nn_linear_add (FbContext *ctx, const FbLinear *m, FbTensor *x, FbTensor *residual)
-{
-  return linear (ctx, m, x, residual, FB_ACT_NONE, ctx->dtype);
-}
-
-FbTensor *
-fb_nn_linear_f32 (FbContext *ctx, const FbLinear *m, FbTensor *x)
-{
-  return linear (ctx, m, x, NULL, FB_ACT_NONE, FB_DTYPE_F32);
-}
-
-FbTensor *
-fb_nn_group_norm (FbContext *ctx, const FbNorm *m, FbTensor *x, FbActivation act)
-{
-  FbTensor *out = like (ctx, x);
-
-  fb_op_group_norm (ctx->dev, out, x, m->weight, m->bias, m->n_groups, m->eps, act);
-
-  return out;
-}
-
-FbTensor *
-fb_nn_layer_norm (FbContext *ctx, const FbNorm *m, FbTensor *x)
-{
-  FbTensor *out = like (ctx, x);
-
-  fb_op_layer_norm (ctx->dev, out, x, m->weight, m->bias, m->eps);
-
-  return out;
-}
-
-FbTensor *
-fb_nn_attention (FbContext *ctx, FbTensor *q, FbTensor *k, FbTensor *v, int n_heads, gboolean causal)
-{
-  FbTensor *out = like (ctx, q);
-
-  fb_op_attention (ctx->dev, out, q, k, v, n_heads, 1.0f / sqrtf ((float) (q->shape[2] / n_heads)), causal);
-
-  return out;
-}
-
-FbTensor *
-fb_nn_activation (FbContext *ctx, FbTensor *x, FbActivation act)
-{
-  FbTensor *out = like (ctx, x);
-
-  fb_op_activation (ctx->dev, out, x, act);
-
-  return out;
-}
-
-FbTensor *
-fb_nn_geglu (FbContext *ctx, FbTensor *x)
-{
-  FbTensor *out = with_channels (ctx, x->dtype, x, x->shape[x->n_dims - 1] / 2);
-
-  fb_op_geglu (ctx->dev, out, x);
-
-  return out;
-}
-
-FbTensor *
-fb_nn_add (FbContext *ctx, FbTensor *a, FbTensor *b)
-{
-  FbTensor *out = like (ctx, a);
-
-  fb_op_add (ctx->dev, out, a, b);
-
-  return out;
-}
-
-FbTensor *
-fb_nn_concat (FbContext *ctx, FbTensor *a, FbTensor *b)
-{
-  FbTensor *out = with_channels (ctx, a->dtype, a, a->shape[a->n_dims - 1] + b->shape[b->n_dims - 1]);
-
-  fb_op_concat (ctx->dev, out, a, b);
-
-  return out;
+  return fb_nn_own (ctx, fb_tensor_view (t, 1, &t->shape[1], 0));
 }

@@ -6,12 +6,14 @@
 #include "kernels/device.h"
 #include "kernels/linear.h"
 
+typedef struct FbTape FbTape;     /* core/nn/tape.h */
+
 /**
  * FbContext:
  *
  * Where a forward pass happens: a device, the type it computes in, and the tensors it has made. Tensors that layers return belong to the
- * context; whoever wants one for longer takes a reference. Every computation of a model goes through this header, so that a tape can be
- * hung into the context and keep what a backward pass needs, whatever the forward function drops early.
+ * context; whoever wants one for longer takes a reference. Every computation of a model goes through this header: a tape that is hung into
+ * the context (core/nn/tape.h) keeps what a backward pass needs, whatever the forward function drops early.
  */
 typedef struct FbContext FbContext;
 
@@ -21,6 +23,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbContext, fb_nn_context_free)
 
 FbDevice *  fb_nn_device (const FbContext *ctx);
 FbDtype     fb_nn_dtype  (const FbContext *ctx);
+
+/* @tape (nullable, not owned) records what layers do from here on. */
+void        fb_nn_set_tape (FbContext *ctx, FbTape *tape);
+
+/* Whether linear layers take their LoRA branches: with them a network is the student, without them its own teacher. Off at first. */
+void        fb_nn_set_lora_enabled (FbContext *ctx, gboolean enabled);
 
 /**
  * fb_nn_scope_begin, fb_nn_scope_end:
@@ -44,30 +52,69 @@ FbTensor *  fb_nn_then (FbContext *ctx, FbTensor *t, FbTensor *next);
 void        fb_nn_reset (FbContext *ctx);
 
 /**
+ * FbLoraBranch: a low-rank change beside a linear layer, y += up (down (x)); owned by whoever trains it (core/distill/lora-set.h)
+ * @down: [rank, Cin]
+ * @up: [Cout, rank], times alpha / rank
+ * @ddown, @dup: (nullable): gradients of the two as they stand here, in their shapes, f32 (f64 where all is f64); backward adds to them
+ */
+typedef struct
+{
+  FbWeight *down, *up;
+  FbTensor *ddown, *dup;
+} FbLoraBranch;
+
+/**
  * FbConv2d, FbLinear, FbNorm: layers as a model holds them; filled by core/nn/params.h
  * @weight: of a norm: scale, f32
  * @bias: (nullable): f32
+ * @dweight, @dbias: (nullable): gradients in the weights' shapes, f32 (f64 where all is f64), that backward adds to; %NULL: frozen
+ * @lora: (nullable)
  */
 typedef struct
 {
   FbWeight      *weight;
   FbTensor      *bias;
+  FbTensor      *dweight, *dbias;
   FbConv2dParams params;
 } FbConv2d;
 
 typedef struct
 {
-  FbWeight *weight;
-  FbTensor *bias;
+  FbWeight     *weight;
+  FbTensor     *bias;
+  FbTensor     *dweight, *dbias;
+  FbLoraBranch *lora;
 } FbLinear;
 
 typedef struct
 {
   FbTensor *weight;
   FbTensor *bias;
+  FbTensor *dweight, *dbias;
   int       n_groups;       /* 1 and unused for a layer norm */
   float     eps;
 } FbNorm;
+
+/**
+ * FbBlockFunc:
+ * @layer: a part of a model
+ * @inputs: what it computes with; each nullable
+ *
+ * The forward code of one block. It computes the same each time, and from nothing else that wants a gradient.
+ */
+typedef FbTensor * (* FbBlockFunc) (FbContext *ctx, const void *layer, FbTensor **inputs);
+
+/**
+ * fb_nn_block:
+ * @layer: stays where it is until a tape has been walked back
+ * @n_inputs: 1 … 3
+ *
+ * Calls @forward. Under a tape whose memory budget is spent, only @inputs are kept, and the way back calls @forward once more.
+ * Source: gradient checkpointing, arXiv:1604.06174.
+ *
+ * Returns: (transfer none): what @forward returned
+ */
+FbTensor *  fb_nn_block (FbContext *ctx, FbBlockFunc forward, const void *layer, FbTensor **inputs, int n_inputs);
 
 /**
  * fb_nn_upload:
@@ -115,3 +162,6 @@ FbTensor *  fb_nn_activation  (FbContext *ctx, FbTensor *x, FbActivation act);
 FbTensor *  fb_nn_geglu       (FbContext *ctx, FbTensor *x);
 FbTensor *  fb_nn_add         (FbContext *ctx, FbTensor *a, FbTensor *b);
 FbTensor *  fb_nn_concat      (FbContext *ctx, FbTensor *a, FbTensor *b);
+
+/* @x in @ctx's dtype, though it may come from a context of another */
+FbTensor *  fb_nn_cast        (FbContext *ctx, FbTensor *x);

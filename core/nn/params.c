@@ -62,7 +62,12 @@ fb_params_free (FbParams *params)
 
   fb_params_clear (params);
   for (guint i = 0; i < params->list->len; i++)
-    g_free (g_array_index (params->list, FbParam, i).name);
+    {
+      FbParam *param = &g_array_index (params->list, FbParam, i);
+
+      fb_param_set_trains (param, NULL, FALSE);
+      g_free (param->name);
+    }
   g_array_unref (params->list);
   g_hash_table_unref (params->by_name);
   g_string_free (params->prefix, TRUE);
@@ -110,9 +115,12 @@ add (FbParams *params, const char *name, const char *suffix, FbParamKind kind, i
 }
 
 static void
-add_vector (FbParams *params, FbTensor **slot, const char *name, const char *suffix, int channels)
+add_vector (FbParams *params, FbTensor **slot, FbTensor **gradient, const char *name, const char *suffix, int channels)
 {
-  add (params, name, suffix, FB_PARAM_VECTOR, 1, &channels)->slot.tensor = slot;
+  FbParam *param = add (params, name, suffix, FB_PARAM_VECTOR, 1, &channels);
+
+  param->slot.tensor = slot;
+  param->gradient = gradient;
 }
 
 void
@@ -133,21 +141,25 @@ fb_params_conv2d_full (FbParams *params, FbConv2d *m, const char *name, int in_c
 
   m->params = *settings;
   param->slot.weight = &m->weight;
+  param->gradient = &m->dweight;
   param->enlarges = settings->upsample > 1;
   if (param->enlarges)
     param->kind = FB_PARAM_CONV2D_UPSAMPLE;
   if (bias)
-    add_vector (params, &m->bias, name, ".bias", out_channels);
+    add_vector (params, &m->bias, &m->dbias, name, ".bias", out_channels);
 }
 
 void
 fb_params_linear (FbParams *params, FbLinear *m, const char *name, int in_channels, int out_channels, gboolean bias)
 {
   const int shape[] = { out_channels, in_channels };
+  FbParam  *param   = add (params, name, ".weight", FB_PARAM_LINEAR, 2, shape);
 
-  add (params, name, ".weight", FB_PARAM_LINEAR, 2, shape)->slot.weight = &m->weight;
+  param->slot.weight = &m->weight;
+  param->gradient = &m->dweight;
+  param->linear = m;
   if (bias)
-    add_vector (params, &m->bias, name, ".bias", out_channels);
+    add_vector (params, &m->bias, &m->dbias, name, ".bias", out_channels);
 }
 
 void
@@ -155,8 +167,8 @@ fb_params_group_norm (FbParams *params, FbNorm *m, const char *name, int channel
 {
   m->n_groups = n_groups;
   m->eps = eps;
-  add_vector (params, &m->weight, name, ".weight", channels);
-  add_vector (params, &m->bias, name, ".bias", channels);
+  add_vector (params, &m->weight, &m->dweight, name, ".weight", channels);
+  add_vector (params, &m->bias, &m->dbias, name, ".bias", channels);
 }
 
 void
@@ -251,6 +263,22 @@ fb_param_fill (const FbParam *param, FbDevice *dev, FbDtype dtype, const void *d
       if (data != NULL)
         fb_dtype_convert (param->slot.table->rows, dtype, data, data_dtype, param->n_elements);
       break;
+    }
+}
+
+void
+fb_param_set_trains (const FbParam *param, FbDevice *dev, gboolean trains)
+{
+  if (param->gradient == NULL)
+    return;
+
+  g_clear_pointer (param->gradient, fb_tensor_unref);
+  if (trains)
+    {
+      g_autofree float *zeros = g_new0 (float, param->n_elements);
+
+      *param->gradient = fb_tensor_new (dev, FB_DTYPE_F32, param->n_dims, param->shape);
+      fb_tensor_upload (*param->gradient, zeros, FB_DTYPE_F32);
     }
 }
 

@@ -31,6 +31,8 @@ void fb_table_add_row (const FbTable *table, int row, float *out);
  * @shape: what the network expects, @n_dims sizes
  * @n_elements: their product
  * @enlarges: a convolution that enlarges its input
+ * @gradient: (nullable): the layer's place for the gradient; %NULL for a table
+ * @linear: (nullable): the layer that a linear weight belongs to: a LoRA branch hangs there
  */
 typedef struct
 {
@@ -40,6 +42,8 @@ typedef struct
   int         shape[4];
   size_t      n_elements;
   gboolean    enlarges;
+  FbTensor  **gradient;
+  FbLinear   *linear;
   union
   {
     FbWeight **weight;
@@ -109,6 +113,14 @@ gboolean        fb_param_is_filled (const FbParam *param);
  * Puts the values into their place, packed for @dev in @dtype (vectors: f32). Frees what was there first, so that no weight is held twice.
  */
 void            fb_param_fill (const FbParam *param, FbDevice *dev, FbDtype dtype, const void *data, FbDtype data_dtype);
+
+/**
+ * fb_param_set_trains:
+ *
+ * Gives the layer a gradient of zeros on @dev (f32, in the parameter's shape) for backward to add to, or takes it away. A trained parameter is
+ * not an enlarging convolution's in the folded kind. fb_params_free() frees the gradients.
+ */
+void            fb_param_set_trains (const FbParam *param, FbDevice *dev, gboolean trains);
 
 /* Frees one parameter's contents; it is to be filled again before use. */
 void            fb_param_empty (const FbParam *param);

@@ -45,10 +45,10 @@ step (FbSampler *self, int i, float *latents, const float *model_output, float *
   double         share = to->sigma / from->sigma;                          /* e^−h */
   float          kx, ko, keep = (float) (to->s / from->s), take = (float) (to->a * (1.0 - share)), slope = 0.0f;
 
-  if (i == 0)
+  if (i == self->first)
     remember (self, n);
   g_assert (n == self->history_size);
-  if (i > 0 && to->sigma > 0.0 && self->from[i - 1].sigma > from->sigma)   /* h / (2 h_previous); rounded lists may repeat a timestep */
+  if (i > self->first && to->sigma > 0.0 && self->from[i - 1].sigma > from->sigma)   /* h / (2 h_previous); rounded lists may repeat a timestep */
     slope = (float) (0.5 * log (share) / log (from->sigma / self->from[i - 1].sigma));
 
   fb_x0_factors (self, from, &kx, &ko);

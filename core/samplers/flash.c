@@ -71,11 +71,10 @@ lcm_plan (FbSampler *self, const FbSchedule *schedule, FbSpacing spacing, double
     plan_from (self, schedule, strength, grid, n);
 }
 
-/* at t = 0 the latents are the picture: c_skip is 1 there and c_out 0 (σ_data = 0.5, timesteps ten-fold) */
-static void
-boundary (double t, double *c_skip, double *c_out)
+void
+fb_boundary_scalings (double timestep, double *c_skip, double *c_out)
 {
-  double scaled = 10.0 * MAX (t, 0.0);
+  double scaled = 10.0 * MAX (timestep, 0.0);
   double square = scaled * scaled + 0.25;
 
   *c_skip = 0.25 / square;
@@ -90,7 +89,7 @@ step (FbSampler *self, int i, float *latents, const float *model_output, float *
   double         c_skip, c_out;
 
   fb_x0_factors (self, &self->from[i], &kx, &ko);
-  boundary (self->timesteps[i], &c_skip, &c_out);
+  fb_boundary_scalings (self->timesteps[i], &c_skip, &c_out);
   for (size_t j = 0; j < n; j++)
     {
       float clean = kx * latents[j] + ko * model_output[j];

@@ -17,13 +17,14 @@ typedef struct FbSamplerClass FbSamplerClass;
  * @from, @to: [n_steps] levels at which a step starts and ends; the end of one is the start of the next, but in ddim's plain lists
  * @from_noise: whether the run starts from pure noise
  * @init_sigma: factor of that noise
+ * @first: the step that begins a run
  * @history: (nullable): [history_size] a multistep sampler's last x0
  */
 struct FbSampler
 {
   const FbSamplerClass *class;
   FbPrediction          prediction;
-  int                   n_steps;
+  int                   n_steps, first;
   double               *timesteps;
   FbLevel              *from, *to;
   gboolean              from_noise;

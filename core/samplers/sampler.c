@@ -214,6 +214,13 @@ fb_sampler_free (FbSampler *self)
   g_free (self);
 }
 
+void
+fb_sampler_start_at (FbSampler *self, int first)
+{
+  g_assert (first >= 0 && first < self->n_steps);
+  self->first = first;
+}
+
 int
 fb_sampler_n_steps (const FbSampler *self)
 {

@@ -84,6 +84,15 @@ FbSampler * fb_sampler_new         (const char *name, const FbSchedule *schedule
 void        fb_sampler_free        (FbSampler *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbSampler, fb_sampler_free)
 
+/**
+ * fb_sampler_start_at:
+ * @first: 0 … n_steps − 1
+ *
+ * Makes step @first the one that begins a run, 0 without this call: what a multistep sampler remembers is forgotten there. Latents then start at
+ * the level of fb_sampler_add_noise (@first).
+ */
+void        fb_sampler_start_at    (FbSampler *self, int first);
+
 int         fb_sampler_n_steps     (const FbSampler *self);
 /* for the network's time embedding; falls with @i */
 double      fb_sampler_timestep    (const FbSampler *self, int i);
@@ -111,7 +120,7 @@ gboolean    fb_sampler_needs_noise (const FbSampler *self, int i);
 
 /**
  * fb_sampler_step:
- * @i: 0 … n_steps − 1, in order; 0 begins a new run
+ * @i: 0 … n_steps − 1, in order; 0, or what fb_sampler_start_at() said, begins a new run
  * @latents: (inout): [n]
  * @model_output: [n] the network's ε or v at fb_sampler_timestep(), after guidance
  * @x0: (out) (nullable): [n] the finished latents as far as this step can tell, for previews; not @latents or @model_output
@@ -120,3 +129,12 @@ gboolean    fb_sampler_needs_noise (const FbSampler *self, int i);
  */
 void        fb_sampler_step        (FbSampler *self, int i, float *latents, const float *model_output, float *x0,
                                     const float *noise, size_t n);
+
+/**
+ * fb_boundary_scalings:
+ * @timestep: ≥ −1
+ * @c_skip, @c_out: (out): a consistency model's picture is c_out x0 + c_skip z; at timestep 0 the latents are the picture
+ *
+ * Source: arXiv:2310.04378, with σ_data = 0.5 and timesteps ten-fold, as in diffusers' LCMScheduler.
+ */
+void        fb_boundary_scalings   (double timestep, double *c_skip, double *c_out);

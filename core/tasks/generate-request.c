@@ -6,6 +6,8 @@
 #include <stddef.h>
 
 #include "core/samplers/sampler.h"
+#include "core/tasks/diffusion-private.h"
+#include "core/tasks/fields-private.h"
 
 #define MAX_STEPS    1000
 #define MAX_COUNT    64
@@ -55,104 +57,36 @@ fb_generate_free (FbGenerate *request)
 
 /* --- the a{sv} form: one table serves both directions ------------------------------------------------------------------- */
 
-typedef enum { STRING, INT, INT64, DOUBLE, CHOICE } FieldType;
-
-typedef struct
-{
-  const char         *key;
-  FieldType           type;
-  size_t              offset;
-  const char * const *choices;     /* CHOICE: names of the enum's values in order */
-} Field;
-
 static const char * const preview_names[] = { "none", "linear", "taesd", NULL };
 static const char * const decoder_names[] = { "full", "taesd", NULL };
 
-static const Field fields[] =
+static const FbField fields[] =
 {
-  { "prompt",           STRING, offsetof (FbGenerate, prompt) },
-  { "negative-prompt",  STRING, offsetof (FbGenerate, negative_prompt) },
-  { "sampler",          STRING, offsetof (FbGenerate, sampler) },
-  { "timestep-spacing", STRING, offsetof (FbGenerate, timestep_spacing) },
-  { "n-steps",          INT,    offsetof (FbGenerate, n_steps) },
-  { "guidance-scale",   DOUBLE, offsetof (FbGenerate, guidance_scale) },
-  { "seed",             INT64,  offsetof (FbGenerate, seed) },
-  { "count",            INT,    offsetof (FbGenerate, count) },
-  { "width",            INT,    offsetof (FbGenerate, width) },
-  { "height",           INT,    offsetof (FbGenerate, height) },
-  { "clip-skip",        INT,    offsetof (FbGenerate, clip_skip) },
-  { "strength",         DOUBLE, offsetof (FbGenerate, strength) },
-  { "preview",          CHOICE, offsetof (FbGenerate, preview), preview_names },
-  { "decoder",          CHOICE, offsetof (FbGenerate, decoder), decoder_names },
+  { "prompt",           FB_FIELD_STRING, offsetof (FbGenerate, prompt) },
+  { "negative-prompt",  FB_FIELD_STRING, offsetof (FbGenerate, negative_prompt) },
+  { "sampler",          FB_FIELD_STRING, offsetof (FbGenerate, sampler) },
+  { "timestep-spacing", FB_FIELD_STRING, offsetof (FbGenerate, timestep_spacing) },
+  { "n-steps",          FB_FIELD_INT,    offsetof (FbGenerate, n_steps) },
+  { "guidance-scale",   FB_FIELD_DOUBLE, offsetof (FbGenerate, guidance_scale) },
+  { "seed",             FB_FIELD_INT64,  offsetof (FbGenerate, seed) },
+  { "count",            FB_FIELD_INT,    offsetof (FbGenerate, count) },
+  { "width",            FB_FIELD_INT,    offsetof (FbGenerate, width) },
+  { "height",           FB_FIELD_INT,    offsetof (FbGenerate, height) },
+  { "clip-skip",        FB_FIELD_INT,    offsetof (FbGenerate, clip_skip) },
+  { "strength",         FB_FIELD_DOUBLE, offsetof (FbGenerate, strength) },
+  { "preview",          FB_FIELD_CHOICE, offsetof (FbGenerate, preview), preview_names },
+  { "decoder",          FB_FIELD_CHOICE, offsetof (FbGenerate, decoder), decoder_names },
 };
 
 GVariant *
 fb_generate_to_variant (const FbGenerate *request)
 {
-  g_auto(GVariantDict) dict;
+  GVariantDict dict;
 
   g_variant_dict_init (&dict, NULL);
-  for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
-    {
-      const Field *f     = &fields[i];
-      const void  *place = (const char *) request + f->offset;
-
-      switch (f->type)
-        {
-        case STRING: g_variant_dict_insert (&dict, f->key, "s", *(char * const *) place); break;
-        case INT:    g_variant_dict_insert (&dict, f->key, "i", *(const int *) place); break;
-        case INT64:  g_variant_dict_insert (&dict, f->key, "x", *(const gint64 *) place); break;
-        case DOUBLE: g_variant_dict_insert (&dict, f->key, "d", *(const double *) place); break;
-        case CHOICE: g_variant_dict_insert (&dict, f->key, "s", f->choices[*(const int *) place]); break;
-        }
-    }
+  fb_fields_to_dict (fields, G_N_ELEMENTS (fields), request, &dict);
 
   return g_variant_ref_sink (g_variant_dict_end (&dict));
-}
-
-static const GVariantType *
-field_variant_type (FieldType type)
-{
-  switch (type)
-    {
-    case INT:    return G_VARIANT_TYPE_INT32;
-    case INT64:  return G_VARIANT_TYPE_INT64;
-    case DOUBLE: return G_VARIANT_TYPE_DOUBLE;
-    default:     return G_VARIANT_TYPE_STRING;
-    }
-}
-
-/* Sets @f of @request from @value, whose type has been checked. */
-static gboolean
-field_set (FbGenerate *request, const Field *f, GVariant *value, GError **error)
-{
-  void *place = (char *) request + f->offset;
-
-  switch (f->type)
-    {
-    case STRING:
-      g_free (*(char **) place);
-      *(char **) place = g_variant_dup_string (value, NULL);
-      break;
-    case INT:    *(int *) place    = g_variant_get_int32 (value); break;
-    case INT64:  *(gint64 *) place = g_variant_get_int64 (value); break;
-    case DOUBLE: *(double *) place = g_variant_get_double (value); break;
-    case CHOICE:
-      for (int i = 0; f->choices[i] != NULL; i++)
-        if (g_str_equal (f->choices[i], g_variant_get_string (value, NULL)))
-          {
-            *(int *) place = i;
-            return TRUE;
-          }
-      {
-        g_autofree char *known = g_strjoinv (", ", (char **) f->choices);
-        g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD, _("“%s” is not a value of “%s”; it takes: %s."),
-                     g_variant_get_string (value, NULL), f->key, known);
-        return FALSE;
-      }
-    }
-
-  return TRUE;
 }
 
 FbGenerate *
@@ -160,44 +94,10 @@ fb_generate_from_variant (GVariant *variant, GError **error)
 {
   g_autoptr(FbGenerate) request = fb_generate_new ();
 
-  if (!g_variant_is_of_type (variant, G_VARIANT_TYPE_VARDICT))
-    {
-      g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD, _("The request is no table of named values."));
-      return NULL;
-    }
-
-  for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
-    {
-      g_autoptr(GVariant) value = g_variant_lookup_value (variant, fields[i].key, NULL);
-      const GVariantType *type  = field_variant_type (fields[i].type);
-
-      if (value == NULL)
-        continue;
-      if (!g_variant_is_of_type (value, type))
-        {
-          g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD, _("“%s” has the type “%s” where “%.*s” is expected."),
-                       fields[i].key, g_variant_get_type_string (value),
-                       (int) g_variant_type_get_string_length (type), g_variant_type_peek_string (type));
-          return NULL;
-        }
-      if (!field_set (request, &fields[i], value, error))
-        return NULL;
-    }
-
-  return g_steal_pointer (&request);
+  return fb_fields_from_variant (fields, G_N_ELEMENTS (fields), request, variant, error) ? g_steal_pointer (&request) : NULL;
 }
 
 /* --- checks -------------------------------------------------------------------------------------------------------------- */
-
-static gboolean
-check_range (const char *key, double value, double low, double high, GError **error)
-{
-  if (value >= low && value <= high)                            /* false for NaN */
-    return TRUE;
-
-  g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD, _("“%s” is %g; it must lie between %g and %g."), key, value, low, high);
-  return FALSE;
-}
 
 /* @unit: 8, or what one latent pixel covers where an autoencoder halves more than three times */
 static gboolean
@@ -212,19 +112,7 @@ check_size (const char *key, int value, int unit, GError **error)
       return FALSE;
     }
 
-  return check_range (key, value, unit, MAX_SIZE, error);
-}
-
-static gboolean
-check_text (const char *key, const char *text, GError **error)
-{
-  const char *bad;
-
-  if (g_utf8_validate (text, -1, &bad))
-    return TRUE;
-
-  g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD, _("“%s” is not valid UTF-8 text at byte %d."), key, (int) (bad - text));
-  return FALSE;
+  return fb_field_check_range (key, value, unit, MAX_SIZE, error);
 }
 
 static gboolean
@@ -252,20 +140,18 @@ check_sampler (const FbGenerate *request, FbModel *model, GError **error)
   return sampler != NULL;
 }
 
-/* Whether @model is one that a prompt alone can drive, with a text encoder that can do without so many layers */
+/* Whether @model is one that a prompt alone can drive */
 static gboolean
-check_model (const FbGenerate *request, FbModel *model, GError **error)
+check_channels (FbModel *model, GError **error)
 {
   const FbModelInfo *info = fb_model_info (model);
 
-  if (info->unet_channels != info->latent_channels)
-    {
-      g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD,
-                   _("“%s” cannot make pictures from words alone: it is a model for inpainting. Choose an ordinary model."), fb_model_path (model));
-      return FALSE;
-    }
+  if (info->unet_channels == info->latent_channels)
+    return TRUE;
 
-  return check_range ("clip-skip", request->clip_skip, 0, MIN (info->n_text_layers, 12) - 1, error);
+  g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD,
+               _("“%s” cannot make pictures from words alone: it is a model for inpainting. Choose an ordinary model."), fb_model_path (model));
+  return FALSE;
 }
 
 static void
@@ -279,10 +165,9 @@ fill_string (char **place, const char *value)
 }
 
 gboolean
-fb_generate_resolve (FbGenerate *request, FbModel *model, GError **error)
+fb_diffusion_resolve (FbGenerate *request, FbModel *model, GError **error)
 {
   const FbModelInfo *info = fb_model_info (model);
-  const int          unit = MAX (8, info->scale_factor);
 
   fill_string (&request->sampler, info->sampler);
   if (g_str_equal (request->timestep_spacing, "auto"))
@@ -304,15 +189,24 @@ fb_generate_resolve (FbGenerate *request, FbModel *model, GError **error)
       return FALSE;
     }
 
-  return check_text ("prompt", request->prompt, error) &&
-         check_text ("negative-prompt", request->negative_prompt, error) &&
-         check_not_blank (request->prompt, error) &&
-         check_model (request, model, error) &&
-         check_range ("n-steps", request->n_steps, 1, MAX_STEPS, error) &&
+  return fb_field_check_text ("prompt", request->prompt, error) &&
+         fb_field_check_text ("negative-prompt", request->negative_prompt, error) &&
+         fb_field_check_range ("clip-skip", request->clip_skip, 0, MIN (info->n_text_layers, 12) - 1, error) &&
+         fb_field_check_range ("n-steps", request->n_steps, 1, MAX_STEPS, error) &&
          check_sampler (request, model, error) &&
-         check_range ("guidance-scale", request->guidance_scale, 1.0, MAX_GUIDANCE, error) &&
-         check_range ("count", request->count, 1, MAX_COUNT, error) &&
-         check_range ("strength", request->strength, 0.0, 1.0, error) &&
+         fb_field_check_range ("guidance-scale", request->guidance_scale, 1.0, MAX_GUIDANCE, error) &&
+         fb_field_check_range ("count", request->count, 1, MAX_COUNT, error) &&
+         fb_field_check_range ("strength", request->strength, 0.0, 1.0, error);
+}
+
+gboolean
+fb_generate_resolve (FbGenerate *request, FbModel *model, GError **error)
+{
+  const int unit = MAX (8, fb_model_info (model)->scale_factor);
+
+  return fb_diffusion_resolve (request, model, error) &&
+         check_not_blank (request->prompt, error) &&
+         check_channels (model, error) &&
          check_size ("width", request->width, unit, error) &&
          check_size ("height", request->height, unit, error);
 }

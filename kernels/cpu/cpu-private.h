@@ -36,6 +36,9 @@ gboolean fb_cpu_reserve_workspaces (FbDevice *dev, size_t n_bytes);
 /* The calling thread's workspace, inside a parallel region. Behind the bytes reserved lies room for fb_gemm_run()'s scratch. */
 char *   fb_cpu_workspace (FbDevice *dev);
 
+/* to[c] += the sum of @n numbers partial[c], @step apart, for @C channels: in f64 and in their order. For reductions in fixed pieces. */
+void     fb_cpu_add_partial_sums (FbDevice *dev, float *to, const float *partial, size_t n, size_t step, size_t C);
+
 void fb_cpu_pack        (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dtype);
 void fb_cpu_free_packed (FbDevice *dev, FbWeight *weight);
 
@@ -54,3 +57,20 @@ void fb_cpu_add        (FbDevice *dev, FbTensor *out, const FbTensor *a, const F
 void fb_cpu_concat     (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
 void fb_cpu_upsample   (FbDevice *dev, FbTensor *out, const FbTensor *x);
 void fb_cpu_cast       (FbDevice *dev, FbTensor *out, const FbTensor *x);
+
+void fb_cpu_activation_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x, FbActivation act);
+void fb_cpu_geglu_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x);
+void fb_cpu_conv2d_backward_input (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbWeight *weight, const FbConv2dParams *params,
+                                   const FbTensor *sum);
+void fb_cpu_conv2d_backward_weight (FbDevice *dev, FbTensor *dw, const FbTensor *dy, const FbTensor *x, const FbConv2dParams *params);
+void fb_cpu_linear_backward_input (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbWeight *weight, const FbTensor *sum);
+void fb_cpu_linear_backward_weight (FbDevice *dev, FbTensor *dw, const FbTensor *dy, const FbTensor *x);
+void fb_cpu_bias_backward (FbDevice *dev, FbTensor *db, const FbTensor *dy);
+void fb_cpu_attention_backward (FbDevice *dev, FbTensor *dq, FbTensor *dk, FbTensor *dv, const FbTensor *dout, const FbTensor *q,
+                                const FbTensor *k, const FbTensor *v, const FbTensor *out, int n_heads, float scale, gboolean causal);
+void fb_cpu_group_norm_backward (FbDevice *dev, FbTensor *dx, FbTensor *dweight, FbTensor *dbias, const FbTensor *dy, const FbTensor *x,
+                                 const FbTensor *weight, const FbTensor *bias, int n_groups, float eps, FbActivation act);
+void fb_cpu_layer_norm_backward (FbDevice *dev, FbTensor *dx, FbTensor *dweight, FbTensor *dbias, const FbTensor *dy, const FbTensor *x,
+                                 const FbTensor *weight, const FbTensor *bias, float eps);
+void fb_cpu_concat_backward (FbDevice *dev, FbTensor *da, FbTensor *db, const FbTensor *dout);
+void fb_cpu_upsample_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dout);

@@ -42,6 +42,15 @@ cpu_open (FbDevice *dev, GError **error)
   return TRUE;
 }
 
+static char *
+cpu_describe (const FbDevice *dev)
+{
+  const dnnl_version_t *version = dnnl_version ();
+
+  return g_strdup_printf ("oneDNN %d.%d.%d, instruction set %x", version->major, version->minor, version->patch,
+                          (guint) dnnl_get_effective_cpu_isa ());
+}
+
 static void
 drop_working_memory (FbDevice *dev)
 {
@@ -171,6 +180,7 @@ const FbDeviceOps fb_cpu_ops =
   .close       = cpu_close,
   .best_dtype  = cpu_best_dtype,
   .supports    = cpu_supports,
+  .describe    = cpu_describe,
   .alloc       = cpu_alloc,
   .free        = cpu_free,
   .trim        = cpu_trim,
@@ -189,4 +199,17 @@ const FbDeviceOps fb_cpu_ops =
   .concat      = fb_cpu_concat,
   .upsample    = fb_cpu_upsample,
   .cast        = fb_cpu_cast,
+
+  .activation_backward    = fb_cpu_activation_backward,
+  .geglu_backward         = fb_cpu_geglu_backward,
+  .conv2d_backward_input  = fb_cpu_conv2d_backward_input,
+  .conv2d_backward_weight = fb_cpu_conv2d_backward_weight,
+  .linear_backward_input  = fb_cpu_linear_backward_input,
+  .linear_backward_weight = fb_cpu_linear_backward_weight,
+  .bias_backward          = fb_cpu_bias_backward,
+  .attention_backward     = fb_cpu_attention_backward,
+  .group_norm_backward    = fb_cpu_group_norm_backward,
+  .layer_norm_backward    = fb_cpu_layer_norm_backward,
+  .concat_backward        = fb_cpu_concat_backward,
+  .upsample_backward      = fb_cpu_upsample_backward,
 };

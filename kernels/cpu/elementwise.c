@@ -50,6 +50,30 @@ fb_cpu_concat (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *
     }
 }
 
+/* Channels from byte @skip of each row of @whole on */
+static void
+cut_channels (FbDevice *dev, FbTensor *part, const FbTensor *whole, size_t skip)
+{
+  size_t part_bytes  = part->shape[part->n_dims - 1] * fb_dtype_size (part->dtype);
+  size_t whole_bytes = whole->shape[whole->n_dims - 1] * fb_dtype_size (whole->dtype);
+  size_t n_rows      = part->n_bytes / part_bytes;
+
+#pragma omp parallel for num_threads(dev->n_threads)
+  for (size_t row = 0; row < n_rows; row++)
+    memcpy ((char *) part->data + row * part_bytes, (const char *) whole->data + row * whole_bytes + skip, part_bytes);
+}
+
+void
+fb_cpu_concat_backward (FbDevice *dev, FbTensor *da, FbTensor *db, const FbTensor *dout)
+{
+  int last = dout->n_dims - 1;
+
+  if (da != NULL)
+    cut_channels (dev, da, dout, 0);
+  if (db != NULL)
+    cut_channels (dev, db, dout, (dout->shape[last] - db->shape[last]) * fb_dtype_size (dout->dtype));
+}
+
 void
 fb_cpu_upsample (FbDevice *dev, FbTensor *out, const FbTensor *x)
 {
@@ -68,6 +92,46 @@ fb_cpu_upsample (FbDevice *dev, FbTensor *out, const FbTensor *x)
     }
 }
 
+/* One pixel: the sum of @n_rows × @n_columns pixels of @C channels, rows @row_step elements apart */
+FB_INLINE void
+sum_pixels_body (void *out, size_t out_first, const void *x, size_t first, int n_rows, int n_columns, size_t row_step, size_t C, FbDtype dtype)
+{
+  float sum[CHUNK], v[CHUNK];
+
+  for (size_t c = 0; c < C; c += CHUNK)
+    {
+      int n = MIN (CHUNK, C - c);
+
+      memset (sum, 0, n * sizeof (float));
+      for (int i = 0; i < n_rows * n_columns; i++)
+        {
+          fb_load_row (v, x, first + i / n_columns * row_step + i % n_columns * C + c, n, dtype);
+#pragma omp simd
+          for (int k = 0; k < n; k++)
+            sum[k] += v[k];
+        }
+      fb_store_row (out, out_first + c, sum, n, dtype);
+    }
+}
+
+FB_VECTOR_VARIANTS (sum_pixels,
+                    (void *out, size_t out_first, const void *x, size_t first, int n_rows, int n_columns, size_t row_step, size_t C, FbDtype dtype),
+                    (out, out_first, x, first, n_rows, n_columns, row_step, C, dtype))
+
+void
+fb_cpu_upsample_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dout)
+{
+  size_t N = dx->shape[0], H = dx->shape[1], W = dx->shape[2], C = dx->shape[3];
+  size_t Ho = dout->shape[1], Wo = dout->shape[2];
+
+#pragma omp parallel for collapse(2) num_threads(dev->n_threads)
+  for (size_t n = 0; n < N; n++)
+    for (size_t y = 0; y < H; y++)
+      for (size_t u = 0; u < W; u++)
+        sum_pixels (dx->data, ((n * H + y) * W + u) * C, dout->data, ((n * Ho + 2 * y) * Wo + 2 * u) * C,
+                    MIN (2, Ho - 2 * y), MIN (2, Wo - 2 * u), Wo * C, C, dx->dtype);
+}
+
 void
 fb_cpu_cast (FbDevice *dev, FbTensor *out, const FbTensor *x)
 {
@@ -78,4 +142,18 @@ fb_cpu_cast (FbDevice *dev, FbTensor *out, const FbTensor *x)
   for (size_t i = 0; i < n; i += chunk)
     fb_dtype_convert ((char *) out->data + i * fb_dtype_size (out->dtype), out->dtype,
                       (const char *) x->data + i * fb_dtype_size (x->dtype), x->dtype, MIN (chunk, n - i));
+}
+
+void
+fb_cpu_add_partial_sums (FbDevice *dev, float *to, const float *partial, size_t n, size_t step, size_t C)
+{
+#pragma omp parallel for num_threads(dev->n_threads)
+  for (size_t c = 0; c < C; c++)
+    {
+      double sum = 0.0;
+
+      for (size_t i = 0; i < n; i++)
+        sum += partial[i * step + c];
+      to[c] += sum;
+    }
 }

@@ -19,6 +19,10 @@ typedef struct
   float  *mean;             /* [N, C]: per channel, that of its group */
   float  *factor;           /* [N, C]: weight / deviation */
   float  *offset;           /* [N, C]: bias, and what rounding @mean to f32 lost */
+  float  *inverse;          /* [N, C]: 1 / deviation, of its group; backward only, as what follows */
+  float  *lost;             /* [N, C]: what rounding @mean lost, to add to x̂ */
+  float  *sums;             /* [N, n_chunks, 2, C]: Σ g · x̂ and Σ g */
+  float  *mean_g, *mean_gx; /* [N, C]: of g · weight and of g · weight · x̂, over the channel's group */
 } Plan;
 
 /* Σ over pixels of x − about, or of its square, for @n ≤ 64 channels */
@@ -119,6 +123,11 @@ measure_group (const Plan *plan, size_t image, int g, const float *weight, const
       plan->mean[at]   = mean;
       plan->factor[at] = factor;
       plan->offset[at] = (bias != NULL ? bias[c] : 0.0) - (mean - plan->mean[at]) * factor;
+      if (plan->inverse != NULL)
+        {
+          plan->inverse[at] = 1.0 / deviation;
+          plan->lost[at]    = (plan->mean[at] - mean) / deviation;
+        }
     }
 }
 
@@ -158,15 +167,42 @@ normalise_chunk (const Plan *plan, FbTensor *out, const FbTensor *x, size_t imag
                     plan->factor + image * plan->C, plan->offset + image * plan->C, act);
 }
 
+static void
+plan_chunks (Plan *plan, const FbTensor *x, int n_groups)
+{
+  size_t C = x->shape[x->n_dims - 1];
+
+  *plan = (Plan) { .P = fb_tensor_n_elements (x) / x->shape[0] / C, .C = C, .n_groups = n_groups };
+  plan->chunk_pixels = MAX (1, CHUNK_BYTES / (C * fb_dtype_size (x->dtype)));
+  plan->n_chunks     = (plan->P + plan->chunk_pixels - 1) / plan->chunk_pixels;
+}
+
+/* Statistics of all groups; inside a parallel region, whose threads meet at its end */
+static void
+measure (FbDevice *dev, const Plan *plan, const FbTensor *x, const FbTensor *weight, const FbTensor *bias, float eps)
+{
+  size_t N      = x->shape[0];
+  float *memory = (float *) fb_cpu_workspace (dev);
+
+#pragma omp for collapse(2)
+  for (size_t image = 0; image < N; image++)
+    for (size_t chunk = 0; chunk < plan->n_chunks; chunk++)
+      measure_chunk (plan, x, image, chunk, memory);
+
+#pragma omp for collapse(2)
+  for (size_t image = 0; image < N; image++)
+    for (int g = 0; g < plan->n_groups; g++)
+      measure_group (plan, image, g, weight != NULL ? weight->data : NULL, bias != NULL ? bias->data : NULL, eps);
+}
+
 void
 fb_cpu_group_norm (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbTensor *weight, const FbTensor *bias,
                    int n_groups, float eps, FbActivation act)
 {
-  size_t N    = x->shape[0], C = x->shape[x->n_dims - 1];
-  Plan   plan = { .P = fb_tensor_n_elements (x) / N / C, .C = C, .n_groups = n_groups };
+  size_t N = x->shape[0], C = x->shape[x->n_dims - 1];
+  Plan   plan;
 
-  plan.chunk_pixels = MAX (1, CHUNK_BYTES / (C * fb_dtype_size (x->dtype)));
-  plan.n_chunks     = (plan.P + plan.chunk_pixels - 1) / plan.chunk_pixels;
+  plan_chunks (&plan, x, n_groups);
   if (!fb_cpu_reserve_shared (dev, N * plan.n_chunks * n_groups * 2 * sizeof (double) + 3 * N * C * sizeof (float))
       || !fb_cpu_reserve_workspaces (dev, 2 * C * sizeof (float)))
     return;
@@ -177,21 +213,207 @@ fb_cpu_group_norm (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbTens
 
 #pragma omp parallel num_threads(dev->n_threads)
   {
-    float *memory = (float *) fb_cpu_workspace (dev);
-
-#pragma omp for collapse(2)
-    for (size_t image = 0; image < N; image++)
-      for (size_t chunk = 0; chunk < plan.n_chunks; chunk++)
-        measure_chunk (&plan, x, image, chunk, memory);
-
-#pragma omp for collapse(2)
-    for (size_t image = 0; image < N; image++)
-      for (int g = 0; g < n_groups; g++)
-        measure_group (&plan, image, g, weight != NULL ? weight->data : NULL, bias != NULL ? bias->data : NULL, eps);
+    measure (dev, &plan, x, weight, bias, eps);
 
 #pragma omp for collapse(2)
     for (size_t image = 0; image < N; image++)
       for (size_t chunk = 0; chunk < plan.n_chunks; chunk++)
         normalise_chunk (&plan, out, x, image, chunk, act);
   }
+}
+
+/* Per channel of one image, what the backward loops use */
+typedef struct
+{
+  const float *mean, *inverse, *lost, *factor, *offset, *mean_g, *mean_gx;
+} Channels;
+
+/* x̂ and g = dy · act′(…) of @n channels from @c on */
+FB_INLINE void
+load_gradient (float *v, float *g, const void *dy, const void *x, size_t at, size_t c, int n, FbDtype dtype, const Channels *ch, FbActivation act)
+{
+  float slope[64];
+
+  fb_load_row (v, x, at, n, dtype);
+  fb_load_row (g, dy, at, n, dtype);
+#pragma omp simd
+  for (int i = 0; i < n; i++)
+    {
+      slope[i] = (v[i] - ch->mean[c + i]) * ch->factor[c + i] + ch->offset[c + i];
+      v[i]     = (v[i] - ch->mean[c + i]) * ch->inverse[c + i] + ch->lost[c + i];
+    }
+  fb_slope_row (slope, n, act);
+#pragma omp simd
+  for (int i = 0; i < n; i++)
+    g[i] *= slope[i];
+}
+
+/* @n ≤ 64 channels from @c on */
+FB_INLINE void
+sum_gradients_block (float *sums, const void *dy, const void *x, size_t first, size_t n_pixels, size_t C, size_t c, int n, FbDtype dtype,
+                     const Channels *ch, FbActivation act)
+{
+  float sum_gx[64] = { 0 }, sum_g[64] = { 0 }, v[64], g[64];
+
+  for (size_t p = 0; p < n_pixels; p++)
+    {
+      load_gradient (v, g, dy, x, first + p * C + c, c, n, dtype, ch, act);
+#pragma omp simd
+      for (int i = 0; i < n; i++)
+        {
+          sum_gx[i] += g[i] * v[i];
+          sum_g[i]  += g[i];
+        }
+    }
+  memcpy (sums + c, sum_gx, n * sizeof (float));
+  memcpy (sums + C + c, sum_g, n * sizeof (float));
+}
+
+FB_INLINE void
+sum_gradients_body (float *sums, const void *dy, const void *x, size_t first, size_t n_pixels, size_t C, FbDtype dtype, const Channels *ch,
+                    FbActivation act)
+{
+  size_t c = 0;
+
+  for (; c + 64 <= C; c += 64)
+    sum_gradients_block (sums, dy, x, first, n_pixels, C, c, 64, dtype, ch, act);
+  if (c < C)
+    sum_gradients_block (sums, dy, x, first, n_pixels, C, c, C - c, dtype, ch, act);
+}
+
+FB_VECTOR_VARIANTS (sum_gradients,
+                    (float *sums, const void *dy, const void *x, size_t first, size_t n_pixels, size_t C, FbDtype dtype, const Channels *ch,
+                     FbActivation act),
+                    (sums, dy, x, first, n_pixels, C, dtype, ch, act))
+
+FB_INLINE void
+denormalise_block (void *dx, const void *dy, const void *x, size_t at, size_t c, int n, FbDtype dtype, const Channels *ch, FbActivation act)
+{
+  float v[64], g[64];
+
+  load_gradient (v, g, dy, x, at, c, n, dtype, ch, act);
+#pragma omp simd
+  for (int i = 0; i < n; i++)
+    g[i] = g[i] * ch->factor[c + i] - (ch->mean_g[c + i] + v[i] * ch->mean_gx[c + i]) * ch->inverse[c + i];
+  fb_store_row (dx, at, g, n, dtype);
+}
+
+FB_INLINE void
+denormalise_pixels_body (void *dx, const void *dy, const void *x, size_t first, size_t n_pixels, size_t C, FbDtype dtype, const Channels *ch,
+                         FbActivation act)
+{
+  for (size_t p = 0; p < n_pixels; p++)
+    {
+      size_t c = 0;
+
+      for (; c + 64 <= C; c += 64)
+        denormalise_block (dx, dy, x, first + p * C + c, c, 64, dtype, ch, act);
+      if (c < C)
+        denormalise_block (dx, dy, x, first + p * C + c, c, C - c, dtype, ch, act);
+    }
+}
+
+FB_VECTOR_VARIANTS (denormalise_pixels,
+                    (void *dx, const void *dy, const void *x, size_t first, size_t n_pixels, size_t C, FbDtype dtype, const Channels *ch,
+                     FbActivation act),
+                    (dx, dy, x, first, n_pixels, C, dtype, ch, act))
+
+static Channels
+channels_of (const Plan *plan, size_t image)
+{
+  size_t at = image * plan->C;
+
+  return (Channels) { plan->mean + at, plan->inverse + at, plan->lost + at, plan->factor + at, plan->offset + at,
+                      plan->mean_g + at, plan->mean_gx + at };
+}
+
+static void
+sum_chunk (const Plan *plan, const FbTensor *dy, const FbTensor *x, size_t image, size_t chunk, FbActivation act)
+{
+  Channels ch       = channels_of (plan, image);
+  size_t   pixel0   = chunk * plan->chunk_pixels;
+  size_t   n_pixels = MIN (plan->chunk_pixels, plan->P - pixel0);
+
+  sum_gradients (plan->sums + (image * plan->n_chunks + chunk) * 2 * plan->C, dy->data, x->data, (image * plan->P + pixel0) * plan->C,
+                 n_pixels, plan->C, x->dtype, &ch, act);
+}
+
+static void
+denormalise_chunk (const Plan *plan, FbTensor *dx, const FbTensor *dy, const FbTensor *x, size_t image, size_t chunk, FbActivation act)
+{
+  Channels ch       = channels_of (plan, image);
+  size_t   pixel0   = chunk * plan->chunk_pixels;
+  size_t   n_pixels = MIN (plan->chunk_pixels, plan->P - pixel0);
+
+  denormalise_pixels (dx->data, dy->data, x->data, (image * plan->P + pixel0) * plan->C, n_pixels, plan->C, x->dtype, &ch, act);
+}
+
+/* Puts the sums of one group of one image together */
+static void
+mean_gradients (const Plan *plan, size_t image, int g, const float *weight)
+{
+  size_t       C = plan->C, D = C / plan->n_groups;
+  const float *sums = plan->sums + image * plan->n_chunks * 2 * C;
+  double       total_gx = 0.0, total_g = 0.0;
+
+  for (size_t chunk = 0; chunk < plan->n_chunks; chunk++)
+    for (size_t c = g * D; c < (g + 1) * D; c++)
+      {
+        double w = weight != NULL ? weight[c] : 1.0;
+
+        total_gx += w * sums[chunk * 2 * C + c];
+        total_g  += w * sums[chunk * 2 * C + C + c];
+      }
+  for (size_t c = g * D; c < (g + 1) * D; c++)
+    {
+      plan->mean_gx[image * C + c] = total_gx / (plan->P * D);
+      plan->mean_g[image * C + c]  = total_g / (plan->P * D);
+    }
+}
+
+void
+fb_cpu_group_norm_backward (FbDevice *dev, FbTensor *dx, FbTensor *dweight, FbTensor *dbias, const FbTensor *dy, const FbTensor *x,
+                            const FbTensor *weight, const FbTensor *bias, int n_groups, float eps, FbActivation act)
+{
+  size_t N = x->shape[0], C = x->shape[x->n_dims - 1];
+  Plan   plan;
+
+  plan_chunks (&plan, x, n_groups);
+  if (!fb_cpu_reserve_shared (dev, N * plan.n_chunks * n_groups * 2 * sizeof (double) + (7 + 2 * plan.n_chunks) * N * C * sizeof (float))
+      || !fb_cpu_reserve_workspaces (dev, 2 * C * sizeof (float)))
+    return;
+  plan.partial = fb_cpu (dev)->shared;
+  plan.mean    = (float *) (plan.partial + N * plan.n_chunks * n_groups * 2);
+  plan.factor  = plan.mean + N * C;
+  plan.offset  = plan.factor + N * C;
+  plan.inverse = plan.offset + N * C;
+  plan.lost    = plan.inverse + N * C;
+  plan.mean_g  = plan.lost + N * C;
+  plan.mean_gx = plan.mean_g + N * C;
+  plan.sums    = plan.mean_gx + N * C;
+
+#pragma omp parallel num_threads(dev->n_threads)
+  {
+    measure (dev, &plan, x, weight, bias, eps);
+
+#pragma omp for collapse(2)
+    for (size_t image = 0; image < N; image++)
+      for (size_t chunk = 0; chunk < plan.n_chunks; chunk++)
+        sum_chunk (&plan, dy, x, image, chunk, act);
+
+#pragma omp for collapse(2)
+    for (size_t image = 0; image < N; image++)
+      for (int g = 0; g < n_groups; g++)
+        mean_gradients (&plan, image, g, weight != NULL ? weight->data : NULL);
+
+#pragma omp for collapse(2)
+    for (size_t image = 0; image < N; image++)
+      for (size_t chunk = 0; chunk < plan.n_chunks; chunk++)
+        denormalise_chunk (&plan, dx, dy, x, image, chunk, act);
+  }
+
+  if (dweight != NULL)
+    fb_cpu_add_partial_sums (dev, dweight->data, plan.sums, N * plan.n_chunks, 2 * C, C);
+  if (dbias != NULL)
+    fb_cpu_add_partial_sums (dev, dbias->data, plan.sums + C, N * plan.n_chunks, 2 * C, C);
 }

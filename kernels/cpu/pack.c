@@ -104,17 +104,18 @@ fb_cpu_pack (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dty
   int       n_source  = weight->shape[2] * weight->shape[3];
   gboolean  folded    = weight->kind == FB_WEIGHT_CONV2D_UPSAMPLE;
   int       n_columns = (Cout + 15) / 16 * 16;
-  FbPacked *packed    = g_new0 (FbPacked, 1);
+  FbPacked *packed    = weight->packed != NULL ? weight->packed : g_new0 (FbPacked, 1);
   Job       job       = { packed, weight->dtype, data_dtype, data, Cin, n_source, MAX (2, 256 / n_source / 2 * 2) };
 
   packed->n_sets    = folded ? 4 : 1;
   packed->n_taps    = folded ? 4 : n_source;
-  packed->K         = weight->dtype == FB_DTYPE_BF16 ? (Cin + 1) / 2 * 2 : Cin;
+  packed->K         = fb_packed_n_channels (Cin, weight->dtype);
   packed->N         = Cout;
   packed->set_bytes = (size_t) packed->n_taps * packed->K * n_columns * fb_dtype_size (weight->dtype);
   packed->n_bytes   = packed->n_sets * packed->set_bytes;
-  packed->data      = fb_device_alloc (dev, packed->n_bytes);
   weight->n_bytes   = packed->n_bytes;
+  if (packed->data == NULL)
+    packed->data = fb_device_alloc (dev, packed->n_bytes);
   if (packed->data == NULL)
     {
       g_free (packed);
@@ -137,8 +138,5 @@ fb_cpu_pack (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dty
 void
 fb_cpu_free_packed (FbDevice *dev, FbWeight *weight)
 {
-  FbPacked *packed = weight->packed;
-
-  fb_device_free (dev, packed->data, packed->n_bytes);
-  g_free (packed);
+  fb_packed_free (dev, weight->packed);
 }

@@ -26,7 +26,46 @@ typedef struct
 } FbPacked;
 
 static inline int
+fb_packed_n_channels (int n_channels, FbDtype dtype)
+{
+  return dtype == FB_DTYPE_BF16 ? (n_channels + 1) / 2 * 2 : n_channels;
+}
+
+static inline int
 fb_packed_n_columns (const FbPacked *packed, int n0)
 {
   return MIN (FB_PACK_N, (packed->N - n0 + 15) / 16 * 16);
+}
+
+#define FB_MAX_TAPS_SUMMED 4
+
+/* One tap of a transposed weight: the sum of @n taps of its source, each of some set */
+typedef struct
+{
+  int n;
+  int set[FB_MAX_TAPS_SUMMED], tap[FB_MAX_TAPS_SUMMED];
+} FbTapSum;
+
+/**
+ * fb_packed_transpose:
+ * @taps: @n_taps
+ * @c0, @n_channels: which of @weight's input channels; @c0 is a multiple of FB_PACK_N
+ *
+ * Returns: (transfer full): @weight with input and output channels exchanged, and its taps chosen anew, in one set; %NULL when @dev has failed.
+ * Incomplete when the cancel flag is set.
+ */
+FbPacked * fb_packed_transpose (FbDevice *dev, const FbWeight *weight, const FbTapSum *taps, int n_taps, int c0, int n_channels);
+/* How many input channels to transpose at a time: a copy of some megabytes at most, which the third-level cache holds, but not so few that reading
+ * @dy for each slice costs more than that saves */
+int        fb_packed_slice     (const FbWeight *weight, int n_taps, const FbTensor *dy);
+void       fb_packed_free      (FbDevice *dev, FbPacked *packed);
+
+/* @t without its first @c0 channels: for a product that writes, or adds, the channels from there on */
+static inline FbTensor
+fb_tensor_from_channel (const FbTensor *t, int c0)
+{
+  FbTensor rest = *t;
+
+  rest.data = (char *) t->data + c0 * fb_dtype_size (t->dtype);
+  return rest;
 }

@@ -159,6 +159,54 @@ fb_activate_row (float *v, int n, FbActivation act)
     }
 }
 
+/* σ + f · x · σ · (1 − σ) with σ = σ (f · x): the slope of x · σ (f · x) */
+FB_INLINE float
+fb_sigmoid_gate_slope (float x, float f)
+{
+  float s = fb_sigmoid (f * x);
+
+  return s + f * x * s * (1.0f - s);
+}
+
+/* The slope of @act in place over @n floats */
+FB_INLINE void
+fb_slope_row (float *v, int n, FbActivation act)
+{
+  switch (act)
+    {
+    case FB_ACT_NONE:
+#pragma omp simd
+      for (int i = 0; i < n; i++)
+        v[i] = 1.0f;
+      break;
+    case FB_ACT_SILU:
+#pragma omp simd
+      for (int i = 0; i < n; i++)
+        v[i] = fb_sigmoid_gate_slope (v[i], 1.0f);
+      break;
+    case FB_ACT_GELU:
+#pragma omp simd
+      for (int i = 0; i < n; i++)
+        v[i] = fb_normal_cdf (v[i]) + v[i] * 0.398942280f * fb_exp (-0.5f * v[i] * v[i]);
+      break;
+    case FB_ACT_QUICK_GELU:
+#pragma omp simd
+      for (int i = 0; i < n; i++)
+        v[i] = fb_sigmoid_gate_slope (v[i], 1.702f);
+      break;
+    case FB_ACT_RELU:
+#pragma omp simd
+      for (int i = 0; i < n; i++)
+        v[i] = v[i] <= 0.0f ? 0.0f : 1.0f;
+      break;
+    case FB_ACT_TANH:
+#pragma omp simd
+      for (int i = 0; i < n; i++)
+        v[i] = 1.0f - fb_tanh (v[i]) * fb_tanh (v[i]);
+      break;
+    }
+}
+
 /* @n elements of @dtype (F32 or BF16) at element @first, to and from floats */
 FB_INLINE void
 fb_load_row (float *v, const void *x, size_t first, int n, FbDtype dtype)

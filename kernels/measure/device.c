@@ -109,6 +109,50 @@ measure_layer_norm (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbTen
 {
 }
 
+static void
+measure_activation_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x, FbActivation act)
+{
+}
+
+static void
+measure_conv2d_backward_input (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbWeight *weight, const FbConv2dParams *params,
+                               const FbTensor *sum)
+{
+}
+
+static void
+measure_conv2d_backward_weight (FbDevice *dev, FbTensor *dw, const FbTensor *dy, const FbTensor *x, const FbConv2dParams *params)
+{
+}
+
+static void
+measure_linear_backward_input (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbWeight *weight, const FbTensor *sum)
+{
+}
+
+static void
+measure_attention_backward (FbDevice *dev, FbTensor *dq, FbTensor *dk, FbTensor *dv, const FbTensor *dout, const FbTensor *q,
+                            const FbTensor *k, const FbTensor *v, const FbTensor *out, int n_heads, float scale, gboolean causal)
+{
+}
+
+static void
+measure_group_norm_backward (FbDevice *dev, FbTensor *dx, FbTensor *dweight, FbTensor *dbias, const FbTensor *dy, const FbTensor *x,
+                             const FbTensor *weight, const FbTensor *bias, int n_groups, float eps, FbActivation act)
+{
+}
+
+static void
+measure_layer_norm_backward (FbDevice *dev, FbTensor *dx, FbTensor *dweight, FbTensor *dbias, const FbTensor *dy, const FbTensor *x,
+                             const FbTensor *weight, const FbTensor *bias, float eps)
+{
+}
+
+static void
+measure_concat_backward (FbDevice *dev, FbTensor *da, FbTensor *db, const FbTensor *dout)
+{
+}
+
 static const FbDeviceOps measure_ops =
 {
   .name        = "measure",
@@ -133,6 +177,19 @@ static const FbDeviceOps measure_ops =
   .concat      = measure_binary,
   .upsample    = measure_unary,
   .cast        = measure_unary,
+
+  .activation_backward    = measure_activation_backward,
+  .geglu_backward         = measure_binary,
+  .conv2d_backward_input  = measure_conv2d_backward_input,
+  .conv2d_backward_weight = measure_conv2d_backward_weight,
+  .linear_backward_input  = measure_linear_backward_input,
+  .linear_backward_weight = measure_binary,
+  .bias_backward          = measure_unary,
+  .attention_backward     = measure_attention_backward,
+  .group_norm_backward    = measure_group_norm_backward,
+  .layer_norm_backward    = measure_layer_norm_backward,
+  .concat_backward        = measure_concat_backward,
+  .upsample_backward      = measure_unary,
 };
 
 FbDevice *

@@ -57,8 +57,9 @@ reference_pack (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_
   g_autofree void *rounded = g_try_malloc_n (n, fb_dtype_size (weight->dtype));
 
   weight->n_bytes = n * sizeof (double);
-  weight->packed  = rounded != NULL ? fb_device_alloc (dev, weight->n_bytes) : NULL;
-  if (weight->packed == NULL)
+  if (weight->packed == NULL && rounded != NULL)
+    weight->packed = fb_device_alloc (dev, weight->n_bytes);
+  if (weight->packed == NULL || rounded == NULL)
     {
       fb_device_fail_no_memory (dev, weight->n_bytes);
       return;
@@ -118,4 +119,17 @@ const FbDeviceOps fb_reference_ops =
   .concat      = fb_reference_concat,
   .upsample    = fb_reference_upsample,
   .cast        = fb_reference_cast,
+
+  .activation_backward    = fb_reference_activation_backward,
+  .geglu_backward         = fb_reference_geglu_backward,
+  .conv2d_backward_input  = fb_reference_conv2d_backward_input,
+  .conv2d_backward_weight = fb_reference_conv2d_backward_weight,
+  .linear_backward_input  = fb_reference_linear_backward_input,
+  .linear_backward_weight = fb_reference_linear_backward_weight,
+  .bias_backward          = fb_reference_bias_backward,
+  .attention_backward     = fb_reference_attention_backward,
+  .group_norm_backward    = fb_reference_group_norm_backward,
+  .layer_norm_backward    = fb_reference_layer_norm_backward,
+  .concat_backward        = fb_reference_concat_backward,
+  .upsample_backward      = fb_reference_upsample_backward,
 };

@@ -32,6 +32,32 @@ fb_reference_concat (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTe
   fb_reference_write (out, result);
 }
 
+/* @part [rows, Cp] = channels @c0 … of @whole [rows, C] */
+static void
+cut_channels (FbTensor *part, const double *whole, size_t C, size_t c0)
+{
+  size_t             Cp     = part->shape[part->n_dims - 1];
+  size_t             n      = fb_tensor_n_elements (part);
+  g_autofree double *result = g_new (double, n);
+
+  for (size_t i = 0; i < n; i++)
+    result[i] = whole[i / Cp * C + c0 + i % Cp];
+
+  fb_reference_write (part, result);
+}
+
+void
+fb_reference_concat_backward (FbDevice *dev, FbTensor *da, FbTensor *db, const FbTensor *dout)
+{
+  g_autofree double *g = fb_reference_read (dout);
+  size_t             C = dout->shape[dout->n_dims - 1];
+
+  if (da != NULL)
+    cut_channels (da, g, C, 0);
+  if (db != NULL)
+    cut_channels (db, g, C, C - db->shape[db->n_dims - 1]);
+}
+
 void
 fb_reference_upsample (FbDevice *dev, FbTensor *out, const FbTensor *x)
 {
@@ -47,6 +73,23 @@ fb_reference_upsample (FbDevice *dev, FbTensor *out, const FbTensor *x)
           result[((n * Ho + i) * Wo + j) * C + c] = X[((n * H + i / 2) * W + j / 2) * C + c];
 
   fb_reference_write (out, result);
+}
+
+void
+fb_reference_upsample_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dout)
+{
+  g_autofree double *g      = fb_reference_read (dout);
+  g_autofree double *result = g_new0 (double, fb_tensor_n_elements (dx));
+  size_t             H = dx->shape[1], W = dx->shape[2], C = dx->shape[3];
+  size_t             Ho = dout->shape[1], Wo = dout->shape[2];
+
+  for (size_t n = 0; n < (size_t) dx->shape[0]; n++)
+    for (size_t i = 0; i < Ho; i++)
+      for (size_t j = 0; j < Wo; j++)
+        for (size_t c = 0; c < C; c++)
+          result[((n * H + i / 2) * W + j / 2) * C + c] += g[((n * Ho + i) * Wo + j) * C + c];
+
+  fb_reference_write (dx, result);
 }
 
 void

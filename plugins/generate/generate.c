@@ -38,10 +38,11 @@ static const FbArg repeat_args[] =
   FB_ARG_END
 };
 
-/* what a record says besides the arguments: the layer a picture started from */
+/* what a record says besides the arguments: the layer a picture started from, and what made it if not Generate */
 static const FbArg input_args[] =
 {
   FB_ARG_INT ("input-tattoo", "", "", 1, G_MAXINT, 1),
+  FB_ARG_STRING ("task", "", "", ""),
   FB_ARG_END
 };
 
@@ -61,6 +62,7 @@ generate_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, 
   g_autoptr(GVariant) request     = NULL;
   g_autofree char    *destination = NULL;
   GError             *error       = NULL;
+  FbJob              *job         = NULL;
 
   if (run_mode == GIMP_RUN_INTERACTIVE)
     return fb_dialog_run (procedure, config, &layout, image);
@@ -70,9 +72,10 @@ generate_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, 
     return fb_procedure_return (procedure, NULL, NULL, NULL, error);
 
   g_object_get (config, "destination", &destination, NULL);
+  job = fb_job_prepare_for_gimp ("generate", request, target, fb_destination_from_name (destination), &error);
 
-  return fb_job_run_for_gimp (procedure, "generate", request, target, fb_destination_from_name (destination),
-                              run_mode == GIMP_RUN_WITH_LAST_VALS);
+  return fb_job_run_for_gimp (procedure, job, request, target, NULL, fb_destination_from_name (destination), "",
+                              run_mode == GIMP_RUN_WITH_LAST_VALS, error);
 }
 
 /* @recorded with one picture, a new seed, and no previews, which nobody would see */
@@ -92,18 +95,25 @@ variation_of (GVariant *recorded, gint64 seed)
 static gboolean
 find_input (FbTarget *target, GimpImage *image, GimpItem *layer, GVariant *recorded, GError **error)
 {
-  g_autoptr(GVariant) record   = NULL;
+  g_autoptr(GVariant) record   = fb_record_read (layer, input_args, error);
   GimpLayer          *input    = NULL;
+  g_autofree char    *name     = gimp_item_get_name (layer);
+  const char         *task     = "";
   double              strength = 1.0;
   int                 tattoo   = 0;
 
+  if (record == NULL)
+    return FALSE;
+  if (g_variant_lookup (record, "task", "&s", &task) && g_str_equal (task, "inpaint"))
+    {
+      g_set_error (error, FB_RECORD_ERROR, FB_RECORD_ERROR_NONE,
+                   _("The layer “%s” was made by Inpaint; choose Continue from This Layer for another one."), name);
+      return FALSE;
+    }
   g_variant_lookup (recorded, "strength", "d", &strength);
   if (strength >= 1.0)
     return TRUE;
 
-  record = fb_record_read (layer, input_args, error);
-  if (record == NULL)
-    return FALSE;
   if (g_variant_lookup (record, "input-tattoo", "i", &tattoo))
     input = gimp_image_get_layer_by_tattoo (image, tattoo);
   if (input == NULL)
@@ -127,6 +137,7 @@ repeat_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, Gi
   g_autofree char    *text     = NULL;
   GimpDrawable       *layer    = drawables != NULL ? drawables[0] : NULL;
   GError             *error    = NULL;
+  FbJob              *job      = NULL;
   gint64              seed     = 0;
 
   if (layer == NULL || drawables[1] != NULL)
@@ -144,8 +155,9 @@ repeat_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, Gi
     return fb_procedure_return (procedure, NULL, NULL, NULL, error);
 
   request = variation_of (recorded, seed);
+  job     = fb_job_prepare_for_gimp ("generate", request, target, FB_DESTINATION_NEW_LAYER, &error);
 
-  return fb_job_run_for_gimp (procedure, "generate", request, target, FB_DESTINATION_NEW_LAYER, FALSE);
+  return fb_job_run_for_gimp (procedure, job, request, target, NULL, FB_DESTINATION_NEW_LAYER, "", FALSE, error);
 }
 
 /* --- what GIMP asks ----------------------------------------------------------------------------------------------------- */

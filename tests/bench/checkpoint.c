@@ -10,9 +10,9 @@
 #include "core/models/taesd.h"
 #include "core/models/unet.h"
 
-/* the public model's configs, as far as they differ from the defaults of their classes */
+/* the public model's configs, as far as they differ from the defaults of their classes; its 1×1 projections are written as the matrices they are */
 static const char unet_config[] =
-  "{ \"_class_name\": \"UNet2DConditionModel\", \"in_channels\": 4, \"out_channels\": 4, \"sample_size\": 64,"
+  "{ \"_class_name\": \"UNet2DConditionModel\", \"in_channels\": 4, \"out_channels\": 4, \"sample_size\": 64, \"use_linear_projection\": true,"
   " \"block_out_channels\": [320, 640, 1280, 1280], \"layers_per_block\": 2, \"cross_attention_dim\": 768, \"attention_head_dim\": 8,"
   " \"down_block_types\": [\"CrossAttnDownBlock2D\", \"CrossAttnDownBlock2D\", \"CrossAttnDownBlock2D\", \"DownBlock2D\"],"
   " \"up_block_types\": [\"UpBlock2D\", \"CrossAttnUpBlock2D\", \"CrossAttnUpBlock2D\", \"CrossAttnUpBlock2D\"] }";
@@ -159,7 +159,7 @@ bench_checkpoint (GError **error)
   {
     { "unet", write_unet }, { "text_encoder", write_text_encoder }, { "vae", write_vae }, { "taesd", write_taesd },
   };
-  g_autofree char *folder    = g_build_filename (g_get_user_cache_dir (), "flashbrush", "bench", "sd15-random", NULL);
+  g_autofree char *folder    = g_build_filename (g_get_user_cache_dir (), "flashbrush", "bench", "sd15-random-2", NULL);
   g_autofree char *scheduler = g_build_filename (folder, "scheduler", NULL);
   g_autofree char *config    = g_build_filename (scheduler, "scheduler_config.json", NULL);
   g_autofree char *index     = g_build_filename (folder, "model_index.json", NULL);

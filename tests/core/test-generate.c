@@ -24,7 +24,7 @@ static FbModel *
 open_model (const char *path, FbDtype dtype)
 {
   g_autoptr(GError)   error = NULL;
-  g_autoptr(FbDevice) dev   = fb_device_new ("cpu", 0, &error);
+  g_autoptr(FbDevice) dev   = fb_device_new_chosen (0, &error);
   FbModel            *model;
 
   g_assert_no_error (error);
@@ -278,7 +278,7 @@ test_threads_change_no_byte (void)
   for (int n_threads = 1; n_threads <= 3; n_threads++)
     {
       g_autoptr(GError)   error  = NULL;
-      g_autoptr(FbDevice) dev    = fb_device_new ("cpu", n_threads, &error);
+      g_autoptr(FbDevice) dev    = fb_device_new_chosen (n_threads, &error);
       g_autoptr(FbModel)  model  = fb_model_open (path, NULL, NULL, dev, FB_DTYPE_F32, &error);
       g_auto(Result)      result = { NULL };
 
@@ -300,7 +300,7 @@ test_bf16_is_within_40_decibels (void)
   g_autoptr(FbModel)     model   = open_model (path, FB_DTYPE_F32);
   g_auto(Result)         full    = { NULL };
   g_auto(Result)         half    = { NULL };
-  g_autoptr(FbDevice)    dev     = fb_device_new ("cpu", 0, NULL);
+  g_autoptr(FbDevice)    dev     = fb_device_new_chosen (0, NULL);
   double                 sum     = 0.0, psnr;
   size_t                 n;
 
@@ -496,7 +496,7 @@ test_sizes_fit_the_autoencoder (void)
   g_autoptr(Scratch)     folder  = scratch_new ();
   g_autofree char       *vae     = g_build_filename (folder, "vae.safetensors", NULL);
   g_autoptr(GError)      error   = NULL;
-  g_autoptr(FbDevice)    dev     = fb_device_new ("cpu", 0, &error);
+  g_autoptr(FbDevice)    dev     = fb_device_new_chosen (0, &error);
   g_autoptr(FbModel)     model   = NULL;
   g_autoptr(FbGenerate)  request = simple_request ();
 

@@ -30,7 +30,7 @@ set_up (Fixture *f, gconstpointer data)
   g_autofree char  *expected = g_test_build_filename (G_TEST_DIST, "golden", "models", "single", "expected.safetensors", NULL);
 
   f->path = g_test_build_filename (G_TEST_DIST, "golden", "models", "single", "model.safetensors", NULL);
-  f->dev = fb_device_new ("cpu", 0, &error);
+  f->dev = fb_device_new_chosen (0, &error);
   g_assert_no_error (error);
   f->model = fb_model_open (f->path, NULL, NULL, f->dev, FB_DTYPE_F32, &error);
   g_assert_no_error (error);
@@ -225,6 +225,8 @@ test_taesd_can_be_set (Fixture *f, gconstpointer data)
   g_autofree char  *values  = g_build_filename (folder, "expected.safetensors", NULL);
   g_autofree float *latents = NULL;
   g_autofree float *decoded = NULL;
+  g_autofree float *picture = NULL;
+  g_autofree float *encoded = NULL;
   g_autofree float *pixels  = g_new (float, 80 * 64 * 3);
 
   g_assert_false (fb_model_set_taesd (f->model, "/nowhere", &error));
@@ -241,6 +243,12 @@ test_taesd_can_be_set (Fixture *f, gconstpointer data)
   decoded = expected (f, "taesd.decoded", NULL);
   g_assert_true (fb_model_decode_taesd (f->model, latents, 10, 8, pixels, NULL, &error));
   g_assert_cmpfloat (distance (pixels, decoded, 80 * 64 * 3), <, 1e-4);
+
+  g_assert_true (fb_model_has_taesd_encoder (f->model));
+  picture = expected (f, "taesd.picture", NULL);
+  encoded = expected (f, "taesd.encoded", NULL);
+  g_assert_true (fb_model_encode_taesd (f->model, picture, 64, 96, pixels, NULL, &error));
+  g_assert_cmpfloat (distance (pixels, encoded, 8 * 12 * 4), <, 1e-4);
 }
 
 /* the same files under two names: SDXL's TAESD differs in its values alone */
@@ -289,6 +297,27 @@ test_changed_context_is_seen (Fixture *f, gconstpointer data)
   g_assert_true (fb_model_denoise (f->model, &call, b, NULL, &error));
   g_assert_cmpint (memcmp (a, b, H * W * 16), ==, 0);                           /* the first picture's prompt is untouched */
   g_assert_cmpint (memcmp (a + H * W * 4, b + H * W * 4, H * W * 16), !=, 0);
+}
+
+/* A training step's samples stand at timesteps of their own. */
+static void
+test_each_picture_may_have_its_timestep (Fixture *f, gconstpointer data)
+{
+  const float       timesteps[2] = { 999.0f, 249.0f };
+  g_autofree float *latents      = expected (f, "unet.latents", NULL);
+  g_autofree float *context      = expected (f, "unet.context", NULL);
+  g_autofree float *both         = g_new (float, 2 * H * W * 4);
+  g_autofree float *shared       = denoise_well (f);
+  g_autofree float *second       = g_new (float, H * W * 4);
+  const FbDenoise   call = { .latents = latents, .n = 2, .height = H, .width = W, .timesteps = timesteps, .context = context, .n_tokens = 77 };
+  const FbDenoise   one  = { .latents = latents + H * W * 4, .n = 1, .height = H, .width = W, .timestep = 249.0f,
+                             .context = context + 77 * 64, .n_tokens = 77 };
+
+  g_assert_true (fb_model_denoise (f->model, &call, both, NULL, NULL));
+  g_assert_true (fb_model_denoise (f->model, &one, second, NULL, NULL));
+  g_assert_cmpint (memcmp (both, shared, H * W * 16), ==, 0);
+  g_assert_cmpint (memcmp (both + H * W * 4, second, H * W * 16), ==, 0);
+  g_assert_cmpint (memcmp (second, shared + H * W * 4, H * W * 16), !=, 0);
 }
 
 static void
@@ -729,6 +758,7 @@ main (int argc, char **argv)
     { "taesd-of-another-family-is-passed-over",       test_taesd_of_another_family_is_passed_over },
     { "second-step-is-the-same",                      test_second_step_is_the_same },
     { "changed-context-is-seen",                      test_changed_context_is_seen },
+    { "each-picture-may-have-its-timestep",           test_each_picture_may_have_its_timestep },
     { "unload-and-load-changes-nothing",              test_unload_and_load_changes_nothing },
     { "cancel-leaves-the-model-usable",               test_cancel_leaves_the_model_usable },
     { "not-finite-is-an-error",                       test_not_finite_is_an_error },

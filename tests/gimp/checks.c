@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/gimp/checks.h"
 #include "tests/gimp/digest.h"
 
 #define CHECKS "plug-in-flashbrush-checks"
@@ -20,7 +21,7 @@
 static FILE *tap;
 static int   n_checks;
 
-static void
+void
 check (gboolean holds, const char *format, ...)
 {
   g_autofree char *name = NULL;
@@ -35,16 +36,7 @@ check (gboolean holds, const char *format, ...)
 
 /* --- calling ------------------------------------------------------------------------------------------------------------ */
 
-/* what a call gave; cleared by the next one */
-static struct
-{
-  GimpPDBStatusType status;
-  char             *message;
-  GimpImage        *image;
-  GimpLayer        *layer;
-  int               n_layers;
-  GStrv             seeds;
-} got;
+Got got;
 
 static void
 take_values (GimpValueArray *values)
@@ -73,7 +65,7 @@ take_values (GimpValueArray *values)
 }
 
 /* call (PROCEDURE, image, drawable, "prompt", "…", "seed", "7", NULL): image and drawable may be NULL */
-static void
+void
 call (const char *name, GimpImage *image, GimpDrawable *drawable, const char *first, ...)
 {
   GimpProcedure       *procedure   = gimp_pdb_lookup_procedure (gimp_get_pdb (), name);
@@ -91,10 +83,7 @@ call (const char *name, GimpImage *image, GimpDrawable *drawable, const char *fi
   g_object_unref (config);
 }
 
-#define generate(image, drawable, ...) call ("plug-in-flashbrush-generate", image, drawable, __VA_ARGS__, NULL)
-#define repeat(image, drawable, ...)   call ("plug-in-flashbrush-repeat", image, drawable, __VA_ARGS__, NULL)
-
-static gboolean
+gboolean
 succeeded (void)
 {
   if (got.status != GIMP_PDB_SUCCESS)
@@ -104,7 +93,7 @@ succeeded (void)
 }
 
 /* @word: what the sentence must name */
-static void
+void
 check_refused (GimpPDBStatusType status, const char *word, const char *name)
 {
   gboolean is_sentence = got.message != NULL && strstr (got.message, word) != NULL && strchr (got.message, '\n') == NULL &&
@@ -140,7 +129,7 @@ paint_ramp (GimpLayer *layer)
   gegl_buffer_flush (buffer);
 }
 
-static GimpLayer *
+GimpLayer *
 add_layer (GimpImage *image, GimpLayer *parent, const char *name, int x, int y, int width, int height)
 {
   static const GimpImageType types[] = { GIMP_RGBA_IMAGE, GIMP_GRAYA_IMAGE };
@@ -155,7 +144,7 @@ add_layer (GimpImage *image, GimpLayer *parent, const char *name, int x, int y, 
 }
 
 /* a user's image: layers that stick out, a group, a mask, a channel, a feathered selection of 100 × 60 at 40, 30 */
-static GimpImage *
+GimpImage *
 users_image (GimpImageBaseType type, GimpPrecision precision, GimpLayer **chosen)
 {
   GimpImage *image  = gimp_image_new_with_precision (250, 200, type == GIMP_INDEXED ? GIMP_RGB : type, precision);
@@ -185,7 +174,7 @@ read_pixels (GimpLayer *layer, float *pixels)
 }
 
 /* the largest difference of two layers of the same size, as people see them */
-static double
+double
 difference (GimpLayer *a, GimpLayer *b)
 {
   int               n    = gimp_drawable_get_width (GIMP_DRAWABLE (a)) * gimp_drawable_get_height (GIMP_DRAWABLE (a)) * 3;
@@ -201,7 +190,7 @@ difference (GimpLayer *a, GimpLayer *b)
   return most;
 }
 
-static gboolean
+gboolean
 is_at (GimpLayer *layer, int x, int y, int width, int height)
 {
   int layer_x, layer_y;
@@ -555,7 +544,10 @@ run_checks (GimpProcedure *procedure, GimpProcedureConfig *config, gpointer run_
     {
       check_input ();
       check_failures ();
+      check_inpaint ();
     }
+  else
+    check_inpaint_model ();
 
   fprintf (tap, "1..%d\n", n_checks);
   fclose (tap);

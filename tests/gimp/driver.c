@@ -3,7 +3,7 @@
  * flashbrush-driver COMMAND [NAME [TEXT]], for the window of the application "flashbrush"; waits up to 60 s for what it needs.
  *   open                 until its window is there
  *   gone                 until it is not
- *   menu NAME            an entry of GIMP's own menus
+ *   menu NAME            an entry of GIMP's own menus, when it can be used
  *   press NAME           a button
  *   type NAME TEXT       into a text
  *   set NAME NUMBER      a number or a slider
@@ -11,6 +11,7 @@
  *   says TEXT            until something shown says TEXT
  *   silent TEXT          fails when something shown says TEXT
  *   tell NAME            prints what it says and its description
+ *   where NAME           prints x, y, width and height on the screen
  *   unnamed              prints the controls without a name; fails when there are any
  *   controls             prints role, name and description of every control
  */
@@ -25,6 +26,7 @@
 /* libatspi defines no cleanup functions */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AtspiAccessible, g_object_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AtspiAction, g_object_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AtspiComponent, g_object_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AtspiEditableText, g_object_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AtspiStateSet, g_object_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AtspiText, g_object_unref)
@@ -193,7 +195,7 @@ try_menu (const char *name, const char *text)
   g_autoptr(AtspiAccessible) item   = gimp != NULL && walk (gimp, is_menu_item, &search) ? search.found : NULL;
   g_autoptr(AtspiAction)     action = item != NULL ? atspi_accessible_get_action_iface (item) : NULL;
 
-  return action != NULL && atspi_action_do_action (action, 0, NULL);
+  return action != NULL && has_state (item, ATSPI_STATE_SENSITIVE) && atspi_action_do_action (action, 0, NULL);
 }
 
 static gboolean
@@ -259,6 +261,21 @@ try_tell (const char *name, const char *text)
   return TRUE;
 }
 
+static gboolean
+try_where (const char *name, const char *text)
+{
+  g_autoptr(AtspiAccessible) widget    = find (name);
+  g_autoptr(AtspiComponent)  component = widget != NULL ? atspi_accessible_get_component_iface (widget) : NULL;
+  AtspiRect                 *rect      = component != NULL ? atspi_component_get_extents (component, ATSPI_COORD_TYPE_SCREEN, NULL) : NULL;
+
+  if (rect == NULL || rect->width <= 0)
+    return FALSE;
+  printf ("%d %d %d %d\n", rect->x, rect->y, rect->width, rect->height);
+  g_free (rect);
+
+  return TRUE;
+}
+
 /* --- what has no name --------------------------------------------------------------------------------------------------- */
 
 static gboolean
@@ -278,6 +295,7 @@ is_control (AtspiAccessible *accessible)
     case ATSPI_ROLE_MENU_ITEM:
     case ATSPI_ROLE_PROGRESS_BAR:
     case ATSPI_ROLE_IMAGE:
+    case ATSPI_ROLE_CANVAS:
       return TRUE;
     default:
       return FALSE;
@@ -336,7 +354,7 @@ main (int argc, char **argv)
   {
     { "open", try_open, 0 }, { "gone", try_gone, 0 }, { "menu", try_menu, 1 }, { "press", try_press, 1 }, { "type", try_type, 2 },
     { "set", try_set, 2 }, { "enabled", try_enabled, 1 }, { "disabled", try_disabled, 1 },
-    { "says", try_says, 1 }, { "tell", try_tell, 1 },
+    { "says", try_says, 1 }, { "tell", try_tell, 1 }, { "where", try_where, 1 },
   };
   const char *command   = argc > 1 ? argv[1] : "";
   int         n_unnamed = 0;

@@ -225,9 +225,138 @@ run (FbTask *task, GError **error)
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
+/* --- inpaint ------------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+check_inpaint (GVariant *request, GError **error)
+{
+  return g_str_equal (string_of (request, "model", "test"), "test") || refuse (error, "There is no model of this name; the nearest is “test”.");
+}
+
+static GVariant *
+resolve_inpaint (GVariant *request)
+{
+  g_autoptr(GVariant)  resolved   = resolve (request);
+  g_auto(GVariantDict) dict       = G_VARIANT_DICT_INIT (resolved);
+  int                  resolution = int_of (request, "resolution", SIDE);
+
+  g_variant_dict_insert (&dict, "resolution", "i", resolution);
+  g_variant_dict_insert (&dict, "strength", "d", double_of (request, "strength", 1.0));
+
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
+
+static gboolean
+estimate_inpaint (FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GCancellable *cancellable, GError **error)
+{
+  if (!check_inpaint (request, error))
+    return FALSE;
+  estimate->peak_bytes = 300 * 1000 * 1000;
+  estimate->seconds    = 2.0;
+  estimate->resolved   = resolve_inpaint (request);
+
+  return TRUE;
+}
+
+/* stripes over @image with an alpha of @mask, as far again as REACH pixels around it at half */
+#define REACH 3
+static FbImage *
+paint_over (GVariant *request, FbImage *image, FbImage *mask, gint64 seed, float noise)
+{
+  int                width     = image->width;
+  int                height    = image->height;
+  gboolean           is_behind = g_str_equal (string_of (request, "use", "fill"), "background");
+  g_autoptr(FbImage) stripes   = paint (request, image, seed, width, height, noise);
+  FbImage           *result    = fb_image_new (width, height, 4);
+
+  for (int y = 0; y < height; y++)
+    for (int x = 0; x < width; x++)
+      {
+        float most = 0.0f;
+
+        for (int dy = -REACH; dy <= REACH; dy++)
+          for (int dx = -REACH; dx <= REACH; dx++)
+            {
+              int   px    = CLAMP (x + dx, 0, width - 1);
+              int   py    = CLAMP (y + dy, 0, height - 1);
+              float value = mask->pixels[(gsize) py * width + px];
+
+              value = is_behind ? 1.0f - value : value;
+              most  = MAX (most, dx == 0 && dy == 0 ? value : value / 2.0f);
+            }
+        memcpy (result->pixels + 4 * ((gsize) y * width + x), stripes->pixels + 3 * ((gsize) y * width + x), 3 * sizeof (float));
+        result->pixels[4 * ((gsize) y * width + x) + 3] = most;
+      }
+
+  return result;
+}
+
+static gboolean
+run_inpaint_steps (FbTask *task, GVariant *request, FbImage *image, FbImage *mask, int picture, int count, gint64 seed, GError **error)
+{
+  const char *prompt  = string_of (request, "prompt", "");
+  double      seconds = g_str_has_prefix (prompt, "slow") ? 1.0 : 0.02;
+
+  for (int step = 0; step < N_STEPS; step++)
+    {
+      g_autoptr(FbImage) preview  = paint_over (request, image, mask, seed, 1.0f - (step + 1.0f) / N_STEPS);
+      FbJobProgress      progress = { "step", picture, step + 1, N_STEPS, (picture * N_STEPS + step + 1.0) / (count * N_STEPS),
+                                      seconds * (N_STEPS - step - 1), g_str_equal (string_of (request, "preview", "none"), "none") ? NULL : preview };
+
+      if (wait (task, seconds))
+        {
+          g_cancellable_set_error_if_cancelled (fb_task_cancellable (task), error);
+          return FALSE;
+        }
+      if (step == 1 && g_str_has_prefix (prompt, "crash"))
+        abort ();
+      if (step == 1 && g_str_has_prefix (prompt, "fail"))
+        return refuse (error, "The model gave no numbers.");
+      fb_task_progress (task, &progress);
+    }
+
+  return TRUE;
+}
+
+static GVariant *
+run_inpaint (FbTask *task, GError **error)
+{
+  g_autoptr(GVariant)  request = resolve_inpaint (fb_task_request (task));
+  g_auto(GVariantDict) dict    = G_VARIANT_DICT_INIT (request);
+  FbImage             *image   = fb_task_picture (task, "image");
+  FbImage             *mask    = fb_task_picture (task, "mask");
+  int                  count   = int_of (request, "count", 1);
+  gint64               seed    = 0;
+
+  if (!check_inpaint (request, error))
+    return NULL;
+  if (image == NULL || mask == NULL || image->width != mask->width || image->height != mask->height || mask->n_channels != 1)
+    {
+      refuse (error, "The pictures “image” and “mask” must be of one size.");
+      return NULL;
+    }
+  g_variant_lookup (request, "seed", "x", &seed);
+  for (int i = 0; i < count; i++)
+    {
+      g_autoptr(FbImage) picture = NULL;
+
+      if (!run_inpaint_steps (task, request, image, mask, i, count, seed + i, error))
+        return NULL;
+      picture = paint_over (request, image, mask, seed + i, 0.0f);
+      fb_task_add_picture (task, picture, seed + i, g_variant_new_parsed ("{'seed': <%x>, 'count': <1>}", seed + i));
+    }
+  g_variant_dict_remove (&dict, "seed");
+  g_variant_dict_remove (&dict, "width");
+  g_variant_dict_remove (&dict, "height");
+  g_variant_dict_insert (&dict, "model-hash", "s", "0123456789abcdef");
+
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
+
 static const FbJobKind kinds[] =
 {
   { "generate", estimate, run },
+  { "inpaint", estimate_inpaint, run_inpaint },
   { NULL }
 };
 

@@ -11,6 +11,7 @@ mkdir -p "$HOME" "$GIMP3_DIRECTORY/plug-ins"
 # A plug-in sits in a folder of its own name; only ours and Script-Fu are of use here
 plug_in () { mkdir -p "$GIMP3_DIRECTORY/plug-ins/$2/locale" && ln -s "$1" "$GIMP3_DIRECTORY/plug-ins/$2/$2"; }
 plug_in "$FB_PLUGIN" flashbrush-generate
+plug_in "$FB_INPAINT" flashbrush-inpaint
 plug_in "$FB_CHECKS" flashbrush-checks
 ln -s "$FB_GIMP_PLUGINS/script-fu" "$GIMP3_DIRECTORY/plug-ins/script-fu"
 

@@ -60,3 +60,32 @@ run_geglu (FbDevice *dev, FbDtype dtype, const void *one)
 }
 
 const FbOpTests fb_geglu_tests = FB_OP_TESTS ("geglu", geglu_cases, run_geglu, 2e-6, 4e-3);
+
+static FbTensor *
+run_activation_backward (FbDevice *dev, FbDtype dtype, const void *one)
+{
+  const Case         *c  = one;
+  g_autoptr(FbTensor) x  = fb_test_tensor (dev, dtype, 4, c->shape, 1, 0, c->deviation);
+  g_autoptr(FbTensor) dy = fb_test_tensor (dev, dtype, 4, c->shape, 2, 0, 1);
+  FbTensor           *dx = c->in_place ? fb_tensor_ref (dy) : fb_tensor_new (dev, dtype, 4, c->shape);
+
+  fb_op_activation_backward (dev, dx, dy, x, c->act);
+  return dx;
+}
+
+const FbOpTests fb_activation_backward_tests = FB_OP_TESTS ("activation-backward", activation_cases, run_activation_backward, 2e-6, 4e-3);
+
+static FbTensor *
+run_geglu_backward (FbDevice *dev, FbDtype dtype, const void *one)
+{
+  const Case         *c        = one;
+  int                 shape[3] = { c->shape[0], c->shape[1], 2 * c->shape[2] };
+  g_autoptr(FbTensor) x        = fb_test_tensor (dev, dtype, 3, shape, 1, 0, c->deviation);
+  g_autoptr(FbTensor) dy       = fb_test_tensor (dev, dtype, 3, c->shape, 2, 0, 1);
+  FbTensor           *dx       = fb_tensor_new (dev, dtype, 3, shape);
+
+  fb_op_geglu_backward (dev, dx, dy, x);
+  return dx;
+}
+
+const FbOpTests fb_geglu_backward_tests = FB_OP_TESTS ("geglu-backward", geglu_cases, run_geglu_backward, 2e-6, 4e-3);

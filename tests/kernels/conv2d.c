@@ -51,19 +51,33 @@ static const Case cases[] =
   { "odd-everything",       { 3, 7, 5, 11 },     13,   { 3, 5 }, 1, { 1, 2, 0, 1 }, 1, BIAS, RESIDUAL_IS_OUT, FB_ACT_RELU },
   { "wide-kernel",          { 1, 12, 9, 8 },     20,   { 7, 7 }, 2, { 3, 3, 3, 3 }, 1, BIAS },
   { "one-channel",          { 1, 6, 6, 1 },      1,    K3, 1, PAD_1, 1, NO_BIAS },
+  { "down-odd",             { 2, 7, 9, 37 },     70,   K3, 2, PAD_1, 1, BIAS, RESIDUAL },                        /* parities of unequal sizes */
+  { "down-one-row",         { 1, 1, 6, 16 },     16,   K3, 2, PAD_1, 1, BIAS, RESIDUAL_IS_OUT },
+  { "up-odd-kernel",        { 2, 3, 4, 18 },     33,   { 3, 5 }, 1, { 1, 2, 0, 2 }, 2, BIAS },
   { "tanh",                 { 1, 6, 6, 16 },     65,   K3, 1, PAD_1, 1, BIAS, NO_RESIDUAL, FB_ACT_TANH },
 };
+
+static void
+output_shape (int *shape, const Case *c)
+{
+  shape[0] = c->x[0];
+  shape[1] = (c->x[1] * c->upsample + c->pad[0] + c->pad[2] - c->kernel[0]) / c->stride + 1;
+  shape[2] = (c->x[2] * c->upsample + c->pad[1] + c->pad[3] - c->kernel[1]) / c->stride + 1;
+  shape[3] = c->Cout;
+}
 
 static FbTensor *
 run (FbDevice *dev, FbDtype dtype, const void *one)
 {
   const Case         *c      = one;
   FbConv2dParams      params = { c->stride, c->pad[0], c->pad[1], c->pad[2], c->pad[3], c->upsample };
-  int                 shape[4] = { c->x[0], (c->x[1] * c->upsample + c->pad[0] + c->pad[2] - c->kernel[0]) / c->stride + 1,
-                                   (c->x[2] * c->upsample + c->pad[1] + c->pad[3] - c->kernel[1]) / c->stride + 1, c->Cout };
   FbDtype             out_dtype = c->f32_out ? FB_DTYPE_F32 : dtype;
   g_autoptr(FbWeight) weight = fb_test_weight (dev, c->folded ? FB_WEIGHT_CONV2D_UPSAMPLE : FB_WEIGHT_CONV2D, dtype,
                                                (int[]) { c->Cout, c->x[3], c->kernel[0], c->kernel[1] }, 1);
+  int                 shape[4];
+
+  output_shape (shape, c);
+
   g_autoptr(FbTensor) x        = fb_test_tensor (dev, dtype, 4, c->x, 2, 0, 1);
   g_autoptr(FbTensor) bias     = c->bias == NO_BIAS ? NULL
                                  : c->bias == BIAS  ? fb_test_tensor (dev, FB_DTYPE_F32, 1, &c->Cout, 3, 0, 1)
@@ -76,3 +90,44 @@ run (FbDevice *dev, FbDtype dtype, const void *one)
 }
 
 const FbOpTests fb_conv2d_tests = FB_OP_TESTS ("conv2d", cases, run, 5e-6, 1e-2);
+
+/* What stands for the residual here is the gradient that is added to */
+static FbTensor *
+run_backward_input (FbDevice *dev, FbDtype dtype, const void *one)
+{
+  const Case         *c      = one;
+  FbConv2dParams      params = { c->stride, c->pad[0], c->pad[1], c->pad[2], c->pad[3], c->upsample };
+  g_autoptr(FbWeight) weight = fb_test_weight (dev, c->folded ? FB_WEIGHT_CONV2D_UPSAMPLE : FB_WEIGHT_CONV2D, dtype,
+                                               (int[]) { c->Cout, c->x[3], c->kernel[0], c->kernel[1] }, 1);
+  int                 shape[4];
+
+  output_shape (shape, c);
+
+  g_autoptr(FbTensor) dy  = fb_test_tensor (dev, dtype, 4, shape, 2, 0, 1);
+  g_autoptr(FbTensor) sum = c->residual == NO_RESIDUAL ? NULL : fb_test_tensor (dev, dtype, 4, c->x, 3, 0, 1);
+  FbTensor           *dx  = c->residual == RESIDUAL_IS_OUT ? fb_tensor_ref (sum) : fb_tensor_new (dev, dtype, 4, c->x);
+
+  fb_op_conv2d_backward_input (dev, dx, dy, weight, &params, sum);
+  return dx;
+}
+
+const FbOpTests fb_conv2d_backward_input_tests = FB_OP_TESTS ("conv2d-backward-input", cases, run_backward_input, 5e-6, 1e-2);
+
+static FbTensor *
+run_backward_weight (FbDevice *dev, FbDtype dtype, const void *one)
+{
+  const Case         *c      = one;
+  FbConv2dParams      params = { c->stride, c->pad[0], c->pad[1], c->pad[2], c->pad[3], c->upsample };
+  int                 shape[4];
+
+  output_shape (shape, c);
+
+  g_autoptr(FbTensor) x  = fb_test_tensor (dev, dtype, 4, c->x, 1, 0, 1);
+  g_autoptr(FbTensor) dy = fb_test_tensor (dev, dtype, 4, shape, 2, 0, 1);
+  FbTensor           *dw = fb_test_tensor (dev, FB_DTYPE_F32, 4, (int[]) { c->Cout, c->x[3], c->kernel[0], c->kernel[1] }, 3, 0, 1);
+
+  fb_op_conv2d_backward_weight (dev, dw, dy, x, &params);
+  return dw;
+}
+
+const FbOpTests fb_conv2d_backward_weight_tests = FB_OP_TESTS ("conv2d-backward-weight", cases, run_backward_weight, 5e-6, 5e-6);

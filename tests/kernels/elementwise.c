@@ -130,3 +130,51 @@ run_upsample (FbDevice *dev, FbDtype dtype, const void *one)
 }
 
 const FbOpTests fb_upsample_tests = FB_OP_TESTS ("upsample", upsample_cases, run_upsample, 0, 0);
+
+/* Gradient of the first or the second part, with the other or alone */
+static FbTensor *
+run_concat_backward (FbDevice *dev, FbDtype dtype, const ConcatCase *c, gboolean second, gboolean alone)
+{
+  int b[4]     = { c->a[0], c->a[1], c->a[2], c->a[3] };
+  int shape[4] = { c->a[0], c->a[1], c->a[2], c->a[3] };
+  int last     = c->n_dims - 1;
+
+  b[last]      = c->Cb;
+  shape[last] += c->Cb;
+
+  g_autoptr(FbTensor) dout = fb_test_tensor (dev, dtype, c->n_dims, shape, 1, 0, 1);
+  g_autoptr(FbTensor) da   = fb_tensor_new (dev, dtype, c->n_dims, c->a);
+  g_autoptr(FbTensor) db   = fb_tensor_new (dev, dtype, c->n_dims, b);
+
+  fb_op_concat_backward (dev, alone && second ? NULL : da, alone && !second ? NULL : db, dout);
+  return fb_tensor_ref (second ? db : da);
+}
+
+static FbTensor *
+run_concat_first (FbDevice *dev, FbDtype dtype, const void *one)
+{
+  return run_concat_backward (dev, dtype, one, FALSE, FALSE);
+}
+
+static FbTensor *
+run_concat_second_alone (FbDevice *dev, FbDtype dtype, const void *one)
+{
+  return run_concat_backward (dev, dtype, one, TRUE, TRUE);
+}
+
+const FbOpTests fb_concat_backward_first_tests        = FB_OP_TESTS ("concat-backward-first", concat_cases, run_concat_first, 0, 0);
+const FbOpTests fb_concat_backward_second_alone_tests = FB_OP_TESTS ("concat-backward-second-alone", concat_cases, run_concat_second_alone, 0, 0);
+
+static FbTensor *
+run_upsample_backward (FbDevice *dev, FbDtype dtype, const void *one)
+{
+  const UpsampleCase *c       = one;
+  int                 shape[] = { c->shape[0], 2 * c->shape[1] - c->cut_rows, 2 * c->shape[2] - c->cut_columns, c->shape[3] };
+  g_autoptr(FbTensor) dout    = fb_test_tensor (dev, dtype, 4, shape, 1, 0, 1);
+  FbTensor           *dx      = fb_tensor_new (dev, dtype, 4, c->shape);
+
+  fb_op_upsample_backward (dev, dx, dout);
+  return dx;
+}
+
+const FbOpTests fb_upsample_backward_tests = FB_OP_TESTS ("upsample-backward", upsample_cases, run_upsample_backward, 2.4e-7, 4e-3);

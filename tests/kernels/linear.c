@@ -27,6 +27,8 @@ static const Case cases[] =
   { "four-dimensions",  4, { 2, 3, 5, 64 },  64,   TRUE },
   { "f32-out",          3, { 1, 130, 96 },   100,  TRUE, TRUE, TRUE, .f32_out = TRUE },
   { "many-rows",        2, { 1000, 24 },     24,   FALSE },
+  { "lora-down",        3, { 2, 300, 320 },  64,   FALSE },
+  { "lora-up",          3, { 1, 1024, 4 },   640,  FALSE, TRUE },               /* a rank below a vector's width */
   { "one-number",       2, { 1, 1 },         1,    FALSE },
 };
 
@@ -51,3 +53,75 @@ run (FbDevice *dev, FbDtype dtype, const void *one)
 }
 
 const FbOpTests fb_linear_tests = FB_OP_TESTS ("linear", cases, run, 5e-6, 1e-2);
+
+/* What stands for the residual here is the gradient that is added to */
+static FbTensor *
+run_backward_input (FbDevice *dev, FbDtype dtype, const void *one)
+{
+  const Case         *c        = one;
+  int                 Cin      = c->x[c->n_dims - 1];
+  int                 shape[4] = { c->x[0], c->x[1], c->x[2], c->x[3] };
+
+  shape[c->n_dims - 1] = c->Cout;
+
+  g_autoptr(FbWeight) weight = fb_test_weight (dev, FB_WEIGHT_LINEAR, dtype, (int[]) { c->Cout, Cin }, 1);
+  g_autoptr(FbTensor) dy     = fb_test_tensor (dev, dtype, c->n_dims, shape, 2, 0, 1);
+  g_autoptr(FbTensor) sum    = c->residual ? fb_test_tensor (dev, dtype, c->n_dims, c->x, 3, 0, 1) : NULL;
+  FbTensor           *dx     = c->residual_is_out ? fb_tensor_ref (sum) : fb_tensor_new (dev, dtype, c->n_dims, c->x);
+
+  fb_op_linear_backward_input (dev, dx, dy, weight, sum);
+  return dx;
+}
+
+const FbOpTests fb_linear_backward_input_tests = FB_OP_TESTS ("linear-backward-input", cases, run_backward_input, 5e-6, 1e-2);
+
+static FbTensor *
+run_backward_weight (FbDevice *dev, FbDtype dtype, const void *one)
+{
+  const Case         *c        = one;
+  int                 Cin      = c->x[c->n_dims - 1];
+  int                 shape[4] = { c->x[0], c->x[1], c->x[2], c->x[3] };
+
+  shape[c->n_dims - 1] = c->Cout;
+
+  g_autoptr(FbTensor) x  = fb_test_tensor (dev, dtype, c->n_dims, c->x, 1, 0, 1);
+  g_autoptr(FbTensor) dy = fb_test_tensor (dev, dtype, c->n_dims, shape, 2, 0, 1);
+  FbTensor           *dw = fb_test_tensor (dev, FB_DTYPE_F32, 2, (int[]) { c->Cout, Cin }, 3, 0, 1);
+
+  fb_op_linear_backward_weight (dev, dw, dy, x);
+  return dw;
+}
+
+const FbOpTests fb_linear_backward_weight_tests = FB_OP_TESTS ("linear-backward-weight", cases, run_backward_weight, 5e-6, 5e-6);
+
+typedef struct
+{
+  const char *name;
+  int         n_dims, dy[4];
+  gboolean    per_image;
+} BiasCase;
+
+static const BiasCase bias_cases[] =
+{
+  { "sd15-64",    4, { 2, 64, 64, 320 } },
+  { "per-image",  4, { 3, 16, 16, 640 },  TRUE },
+  { "tokens",     3, { 2, 77, 768 } },
+  { "odd",        4, { 3, 7, 5, 37 },     TRUE },
+  { "one-row",    2, { 1, 1280 } },
+  { "vector",     1, { 33 } },
+};
+
+static FbTensor *
+run_bias_backward (FbDevice *dev, FbDtype dtype, const void *one)
+{
+  const BiasCase     *c  = one;
+  int                 C  = c->dy[c->n_dims - 1];
+  g_autoptr(FbTensor) dy = fb_test_tensor (dev, dtype, c->n_dims, c->dy, 1, 0, 1);
+  FbTensor           *db = c->per_image ? fb_test_tensor (dev, FB_DTYPE_F32, 2, (int[]) { c->dy[0], C }, 2, 0, 1)
+                                        : fb_test_tensor (dev, FB_DTYPE_F32, 1, &C, 2, 0, 1);
+
+  fb_op_bias_backward (dev, db, dy);
+  return db;
+}
+
+const FbOpTests fb_bias_backward_tests = FB_OP_TESTS ("bias-backward", bias_cases, run_bias_backward, 5e-6, 5e-6);

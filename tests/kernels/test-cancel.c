@@ -90,6 +90,41 @@ run_attention (FbDevice *dev, FbDtype dtype, Canceller *canceller)
 }
 
 static void
+run_conv2d_backward (FbDevice *dev, FbDtype dtype, Canceller *canceller)
+{
+  int                 shape[4] = { 512, 512, 3, 3 };
+  g_autofree float   *values   = g_new0 (float, 512 * 512 * 9);
+  g_autoptr(FbWeight) weight   = fb_weight_new (dev, FB_WEIGHT_CONV2D, dtype, shape, values, FB_DTYPE_F32);
+  g_autoptr(FbTensor) dy       = zeros (dev, dtype, 4, (int[]) { 1, 256, 256, 512 });
+  g_autoptr(FbTensor) dx       = fb_tensor_new_4d (dev, dtype, 1, 256, 256, 512);
+
+  start (canceller, dev);
+  fb_op_conv2d_backward_input (dev, dx, dy, weight, &(FbConv2dParams) { 1, 1, 1, 1, 1, 1 }, NULL);
+}
+
+static void
+run_conv2d_weight (FbDevice *dev, FbDtype dtype, Canceller *canceller)
+{
+  g_autoptr(FbTensor) x  = zeros (dev, dtype, 4, (int[]) { 1, 256, 256, 512 });
+  g_autoptr(FbTensor) dw = zeros (dev, FB_DTYPE_F32, 4, (int[]) { 512, 512, 3, 3 });
+
+  start (canceller, dev);
+  fb_op_conv2d_backward_weight (dev, dw, x, x, &(FbConv2dParams) { 1, 1, 1, 1, 1, 1 });
+}
+
+static void
+run_attention_backward (FbDevice *dev, FbDtype dtype, Canceller *canceller)
+{
+  g_autoptr(FbTensor) x  = zeros (dev, dtype, 3, (int[]) { 1, 16384, 320 });
+  g_autoptr(FbTensor) dq = fb_tensor_new_3d (dev, dtype, 1, 16384, 320);
+  g_autoptr(FbTensor) dk = fb_tensor_new_3d (dev, dtype, 1, 16384, 320);
+  g_autoptr(FbTensor) dv = fb_tensor_new_3d (dev, dtype, 1, 16384, 320);
+
+  start (canceller, dev);
+  fb_op_attention_backward (dev, dq, dk, dv, x, x, x, x, x, 8, 0.1f, FALSE);
+}
+
+static void
 check_soon (Run run, FbDtype dtype)
 {
   g_autoptr(FbDevice) dev       = fb_device_new ("cpu", 0, NULL);
@@ -132,6 +167,27 @@ test_attention (void)
   check_soon (run_attention, FB_DTYPE_BF16);
 }
 
+static void
+test_conv2d_backward (void)
+{
+  check_soon (run_conv2d_backward, FB_DTYPE_F32);
+  check_soon (run_conv2d_backward, FB_DTYPE_BF16);
+}
+
+static void
+test_conv2d_weight (void)
+{
+  check_soon (run_conv2d_weight, FB_DTYPE_F32);
+  check_soon (run_conv2d_weight, FB_DTYPE_BF16);
+}
+
+static void
+test_attention_backward (void)
+{
+  check_soon (run_attention_backward, FB_DTYPE_F32);
+  check_soon (run_attention_backward, FB_DTYPE_BF16);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -139,5 +195,8 @@ main (int argc, char **argv)
   g_test_add_func ("/kernels/cancel/a-long-convolution-stops-soon", test_conv2d);
   g_test_add_func ("/kernels/cancel/a-long-linear-layer-stops-soon", test_linear);
   g_test_add_func ("/kernels/cancel/a-long-attention-stops-soon", test_attention);
+  g_test_add_func ("/kernels/cancel/a-long-convolutions-gradient-stops-soon", test_conv2d_backward);
+  g_test_add_func ("/kernels/cancel/a-long-kernels-gradient-stops-soon", test_conv2d_weight);
+  g_test_add_func ("/kernels/cancel/a-long-attentions-gradient-stops-soon", test_attention_backward);
   return g_test_run ();
 }

@@ -65,7 +65,11 @@ test_views_share_memory (gconstpointer name)
   {
     g_autoptr(FbTensor) rows = fb_tensor_view (t, 2, (int[]) { 2, 3 }, 6);
     g_autoptr(FbTensor) last = fb_tensor_view (rows, 1, (int[]) { 3 }, 3);      /* a view of a view */
+    g_autoptr(FbTensor) flat = fb_tensor_view (t, 1, (int[]) { 12 }, 0);
 
+    g_assert_cmpuint (flat->id, ==, t->id);                       /* all of it: the same values */
+    g_assert_cmpuint (rows->id, !=, t->id);
+    g_assert_cmpuint (rows->id, !=, last->id);
     fb_tensor_upload (last, row, FB_DTYPE_F32);
     fb_tensor_download (t, out, FB_DTYPE_F32);
     g_assert_true (last->base == t);
@@ -103,6 +107,109 @@ test_memory_is_counted (gconstpointer name)
   fb_tensor_unref (b);
   g_assert_cmpuint (fb_device_bytes_in_use (dev), ==, 0);
   fb_device_trim (dev);
+}
+
+static void
+fill (float *values, size_t n, guint32 state)
+{
+  for (size_t i = 0; i < n; i++)
+    {
+      state     = state * 1664525u + 1013904223u;
+      values[i] = (gint32) state * 0x1p-31f;
+    }
+}
+
+/* A weight that got new values is, byte for byte, the weight made of them; its memory is the same */
+static void
+check_update (FbDevice *dev, FbWeightKind kind, FbDtype dtype)
+{
+  int                 shape[4] = { 37, 21, 3, 3 };
+  size_t              n        = 37 * 21 * (kind == FB_WEIGHT_LINEAR ? 1 : 9);
+  g_autofree float   *first    = g_new (float, n);
+  g_autofree float   *second   = g_new (float, n);
+  g_autoptr(FbTensor) x        = fb_tensor_new_4d (dev, dtype, 1, 4, 4, 21);
+  g_autoptr(FbTensor) a        = fb_tensor_new_4d (dev, dtype, 1, 8, 8, 37);
+  g_autoptr(FbTensor) b        = fb_tensor_new_4d (dev, dtype, 1, 8, 8, 37);
+  FbConv2dParams      params   = { 1, 1, 1, 1, 1, 2 };
+
+  fill (first, n, 1);
+  fill (second, n, 2);
+  fb_tensor_upload (x, first, FB_DTYPE_F32);
+
+  g_autoptr(FbWeight) updated = fb_weight_new (dev, kind, dtype, shape, first, FB_DTYPE_F32);
+  g_autoptr(FbWeight) fresh   = fb_weight_new (dev, kind, dtype, shape, second, FB_DTYPE_F32);
+  size_t              before  = fb_device_bytes_in_use (dev);
+
+  fb_weight_update (updated, second, FB_DTYPE_F32);
+  g_assert_cmpuint (fb_device_bytes_in_use (dev), ==, before);
+  if (kind == FB_WEIGHT_LINEAR)
+    {
+      g_autoptr(FbTensor) y = fb_tensor_view (a, 4, (int[]) { 1, 4, 4, 37 }, 0);
+      g_autoptr(FbTensor) z = fb_tensor_view (b, 4, (int[]) { 1, 4, 4, 37 }, 0);
+
+      fb_op_linear (dev, y, x, updated, NULL, NULL, FB_ACT_NONE);
+      fb_op_linear (dev, z, x, fresh, NULL, NULL, FB_ACT_NONE);
+      g_assert_cmpmem (y->data, y->n_bytes, z->data, z->n_bytes);
+    }
+  else
+    {
+      fb_op_conv2d (dev, a, x, updated, NULL, NULL, &params, FB_ACT_NONE);
+      fb_op_conv2d (dev, b, x, fresh, NULL, NULL, &params, FB_ACT_NONE);
+      g_assert_cmpmem (a->data, a->n_bytes, b->data, b->n_bytes);
+    }
+  g_assert_true (fb_device_check (dev, NULL));
+}
+
+static void
+test_update (gconstpointer name)
+{
+  g_autoptr(FbDevice) dev = open_device (name);
+
+  for (FbWeightKind kind = FB_WEIGHT_LINEAR; kind <= FB_WEIGHT_CONV2D_UPSAMPLE; kind++)
+    {
+      check_update (dev, kind, FB_DTYPE_F32);
+      if (fb_device_supports (dev, FB_DTYPE_BF16))
+        check_update (dev, kind, FB_DTYPE_BF16);
+    }
+}
+
+static void
+test_update_of_a_failed_weight (gconstpointer name)
+{
+  g_autoptr(FbDevice) dev     = open_device (name);
+  g_autoptr(GError)   error   = NULL;
+  float               w[6]    = { 1, 2, 3, 4, 5, 6 };
+  FbWeight           *weight;
+
+  fb_device_fail (dev, FB_DEVICE_ERROR_FAILED, "before");
+  weight = fb_weight_new (dev, FB_WEIGHT_LINEAR, FB_DTYPE_F32, (int[]) { 2, 3 }, w, FB_DTYPE_F32);
+  g_assert_false (fb_device_check (dev, NULL));
+  fb_weight_update (weight, w, FB_DTYPE_F32);                     /* it never got memory */
+  g_assert_false (fb_device_check (dev, &error));
+  g_assert_error (error, FB_DEVICE_ERROR, FB_DEVICE_ERROR_NO_MEMORY);
+  fb_weight_unref (weight);
+}
+
+/* What a backward op takes for the call, it gives back */
+static void
+test_backward_keeps_nothing (gconstpointer name)
+{
+  g_autoptr(FbDevice) dev     = open_device (name);
+  float               w[16 * 16 * 9] = { 0 };
+  g_autoptr(FbWeight) linear  = fb_weight_new (dev, FB_WEIGHT_LINEAR, FB_DTYPE_F32, (int[]) { 16, 16 }, w, FB_DTYPE_F32);
+  g_autoptr(FbWeight) kernel  = fb_weight_new (dev, FB_WEIGHT_CONV2D, FB_DTYPE_F32, (int[]) { 16, 16, 3, 3 }, w, FB_DTYPE_F32);
+  g_autoptr(FbTensor) small   = fb_tensor_new_4d (dev, FB_DTYPE_F32, 1, 4, 4, 16);
+  g_autoptr(FbTensor) large   = fb_tensor_new_4d (dev, FB_DTYPE_F32, 1, 8, 8, 16);
+  size_t              before  = fb_device_bytes_in_use (dev);
+
+  memset (small->data, 0, small->n_bytes);
+  memset (large->data, 0, large->n_bytes);
+  fb_op_linear_backward_input (dev, small, small, linear, NULL);
+  fb_op_conv2d_backward_input (dev, small, small, kernel, &(FbConv2dParams) { 1, 1, 1, 1, 1, 1 }, NULL);
+  fb_op_conv2d_backward_input (dev, large, small, kernel, &(FbConv2dParams) { 2, 1, 1, 1, 1, 1 }, NULL);
+  fb_op_conv2d_backward_input (dev, small, large, kernel, &(FbConv2dParams) { 1, 1, 1, 1, 1, 2 }, NULL);
+  g_assert_true (fb_device_check (dev, NULL));
+  g_assert_cmpuint (fb_device_bytes_in_use (dev), ==, before);
 }
 
 static void
@@ -259,14 +366,74 @@ check_nan (FbDevice *dev, FbDtype dtype)
   assert_has_nan ("add", out);
 }
 
+/* In the gradient that comes in: what goes out shows it */
+static void
+check_nan_backward (FbDevice *dev, FbDtype dtype)
+{
+  float               ones[16 * 16 * 9];
+  int                 conv[4]  = { 16, 16, 3, 3 };
+  g_autoptr(FbTensor) x        = fb_tensor_new_3d (dev, dtype, 1, 49, 16);
+  g_autoptr(FbTensor) dy       = tensor_with_a_nan (dev, dtype, 3, (int[]) { 1, 49, 16 });
+  g_autoptr(FbTensor) half     = tensor_with_a_nan (dev, dtype, 3, (int[]) { 1, 49, 8 });
+  g_autoptr(FbTensor) dx       = fb_tensor_new_3d (dev, dtype, 1, 49, 16);
+  g_autoptr(FbTensor) dk       = fb_tensor_new_3d (dev, dtype, 1, 49, 16);
+  g_autoptr(FbTensor) dv       = fb_tensor_new_3d (dev, dtype, 1, 49, 16);
+  g_autoptr(FbTensor) dw       = fb_tensor_new_2d (dev, FB_DTYPE_F32, 16, 16);
+  g_autoptr(FbTensor) dkernel  = fb_tensor_new (dev, FB_DTYPE_F32, 4, conv);
+  g_autoptr(FbTensor) db       = fb_tensor_new_1d (dev, FB_DTYPE_F32, 16);
+  g_autoptr(FbTensor) picture  = fb_tensor_view (x, 4, (int[]) { 1, 7, 7, 16 }, 0);
+  g_autoptr(FbTensor) gradient = fb_tensor_view (dy, 4, (int[]) { 1, 7, 7, 16 }, 0);
+  g_autoptr(FbTensor) result   = fb_tensor_view (dx, 4, (int[]) { 1, 7, 7, 16 }, 0);
+  FbConv2dParams      params   = { 1, 1, 1, 1, 1, 1 };
+
+  for (size_t i = 0; i < G_N_ELEMENTS (ones); i++)
+    ones[i] = 1 + i % 3;
+  fb_tensor_upload (x, ones, FB_DTYPE_F32);
+  memset (dw->data, 0, dw->n_bytes);
+  memset (dkernel->data, 0, dkernel->n_bytes);
+  memset (db->data, 0, db->n_bytes);
+
+  g_autoptr(FbWeight) linear = fb_weight_new (dev, FB_WEIGHT_LINEAR, dtype, (int[]) { 16, 16 }, ones, FB_DTYPE_F32);
+  g_autoptr(FbWeight) kernel = fb_weight_new (dev, FB_WEIGHT_CONV2D, dtype, conv, ones, FB_DTYPE_F32);
+
+  for (FbActivation act = FB_ACT_NONE; act <= FB_ACT_TANH; act++)
+    {
+      fb_op_activation_backward (dev, dx, dy, x, act);
+      assert_has_nan ("activation, backward", dx);
+    }
+  fb_op_geglu_backward (dev, dx, half, x);
+  assert_has_nan ("geglu, backward", dx);
+  fb_op_linear_backward_input (dev, dx, dy, linear, NULL);
+  assert_has_nan ("linear, backward to the input", dx);
+  fb_op_linear_backward_weight (dev, dw, dy, x);
+  assert_has_nan ("linear, backward to the weight", dw);
+  fb_op_bias_backward (dev, db, dy);
+  assert_has_nan ("bias, backward", db);
+  fb_op_conv2d_backward_input (dev, result, gradient, kernel, &params, NULL);
+  assert_has_nan ("conv2d, backward to the input", dx);
+  fb_op_conv2d_backward_weight (dev, dkernel, gradient, picture, &params);
+  assert_has_nan ("conv2d, backward to the weight", dkernel);
+  fb_op_attention_backward (dev, dx, dk, dv, dy, x, x, x, x, 2, 1, FALSE);
+  assert_has_nan ("attention, backward to the queries", dx);
+  assert_has_nan ("attention, backward to the keys", dk);
+  assert_has_nan ("attention, backward to the values", dv);
+  fb_op_group_norm_backward (dev, dx, NULL, NULL, dy, x, NULL, NULL, 4, 1e-5f, FB_ACT_SILU);
+  assert_has_nan ("group norm, backward", dx);
+  fb_op_layer_norm_backward (dev, dx, NULL, NULL, dy, x, NULL, NULL, 1e-5f);
+  assert_has_nan ("layer norm, backward", dx);
+}
+
 static void
 test_nan_survives (gconstpointer name)
 {
   g_autoptr(FbDevice) dev = open_device (name);
 
-  check_nan (dev, FB_DTYPE_F32);
-  if (fb_device_supports (dev, FB_DTYPE_BF16))
-    check_nan (dev, FB_DTYPE_BF16);
+  for (FbDtype dtype = FB_DTYPE_F32; dtype <= FB_DTYPE_F16; dtype++)
+    if (fb_device_supports (dev, dtype))
+      {
+        check_nan (dev, dtype);
+        check_nan_backward (dev, dtype);
+      }
 }
 
 static size_t
@@ -287,6 +454,15 @@ test_trim_returns_memory (gconstpointer name)
   g_autoptr(FbDevice) dev  = open_device (name);
   FbTensor           *t    = fb_tensor_new_1d (dev, FB_DTYPE_F32, size / 4);
   size_t              before;
+
+  if (strcmp (name, "cuda") == 0)
+    {
+      fb_tensor_unref (t);
+      fb_device_trim (dev);
+      g_assert_true (fb_device_check (dev, NULL));
+      g_test_skip ("the card's memory is not this process's");
+      return;
+    }
 
 #ifdef __SANITIZE_ADDRESS__
   if (strcmp (name, "reference") == 0)
@@ -325,6 +501,9 @@ main (int argc, char **argv)
     { "upload-and-download-convert",            test_upload_download },
     { "views-share-memory-and-keep-it",         test_views_share_memory },
     { "tensors-and-weights-are-counted",        test_memory_is_counted },
+    { "an-updated-weight-is-as-a-new-one",      test_update },
+    { "a-weight-without-memory-takes-no-update", test_update_of_a_failed_weight },
+    { "backward-ops-keep-no-memory",            test_backward_keeps_nothing },
     { "no-memory-sticks-until-checked",         test_no_memory_sticks },
     { "a-size-beyond-64-bits-is-no-memory",     test_sizes_that_wrap },
     { "the-first-failure-is-the-one-reported",  test_first_failure_wins },
@@ -332,17 +511,18 @@ main (int argc, char **argv)
     { "a-nan-in-is-a-nan-out",                  test_nan_survives },
     { "trim-returns-memory-to-the-system",      test_trim_returns_memory },
   };
-  static const char * const devices[] = { "cpu", "reference" };
+  const char       *picked  = g_getenv ("FB_TEST_DEVICES");
+  g_auto(GStrv)     devices = g_strsplit (picked != NULL ? picked : "cpu,reference", ",", -1);
 
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/kernels/device/an-unknown-name-is-an-error-that-lists-the-devices", test_unknown_name);
   g_test_add_func ("/kernels/device/cpu/freed-memory-serves-the-next-tensor", test_memory_is_reused);
-  for (size_t d = 0; d < G_N_ELEMENTS (devices); d++)
+  for (size_t d = 0; devices[d] != NULL; d++)
     for (size_t i = 0; i < G_N_ELEMENTS (tests); i++)
       {
         g_autofree char *path = g_strdup_printf ("/kernels/device/%s/%s", devices[d], tests[i].name);
 
-        g_test_add_data_func (path, devices[d], tests[i].run);
+        g_test_add_data_func_full (path, g_strdup (devices[d]), tests[i].run, g_free);
       }
   return g_test_run ();
 }

@@ -1,5 +1,5 @@
 /* tests/kernels/test-reference.c: the reference device in f64 against PyTorch. SPDX-License-Identifier: LGPL-3.0-or-later
- * golden/kernels/ops.f64 was written by make.py beside it; it holds each op's inputs, then its output. */
+ * golden/kernels/ops.f64 was written by make.py beside it; it holds each op's inputs, then its output; and then the same for gradients. */
 
 #include <math.h>
 #include <string.h>
@@ -151,6 +151,135 @@ test_norms (void)
   check ("layer norm", rows);
 }
 
+/* (transfer full): not a number anywhere: what is overwritten shows none of it */
+static FbTensor *
+to_overwrite (const FbTensor *like)
+{
+  FbTensor *t = fb_tensor_new (dev, FB_DTYPE_F64, like->n_dims, like->shape);
+
+  for (size_t i = 0; i < fb_tensor_n_elements (t); i++)
+    ((double *) t->data)[i] = NAN;
+  return t;
+}
+
+/* (transfer full): zeros */
+static FbTensor *
+to_add_to (int n_dims, const int *shape)
+{
+  FbTensor *t = fb_tensor_new (dev, FB_DTYPE_F64, n_dims, shape);
+
+  memset (t->data, 0, t->n_bytes);
+  return t;
+}
+
+static void
+test_activations_backward (void)
+{
+  static const FbActivation acts[] = { FB_ACT_SILU, FB_ACT_GELU, FB_ACT_QUICK_GELU, FB_ACT_RELU, FB_ACT_TANH };
+  g_autoptr(FbTensor)       x      = read_tensor (SHAPE (64));
+
+  for (size_t i = 0; i < G_N_ELEMENTS (acts); i++)
+    {
+      g_autoptr(FbTensor) dy = read_tensor (SHAPE (64));
+
+      fb_op_activation_backward (dev, dy, dy, x, acts[i]);
+      check ("activation, backward", dy);
+    }
+
+  g_autoptr(FbTensor) pair  = read_tensor (SHAPE (2, 3, 10));
+  g_autoptr(FbTensor) dy    = read_tensor (SHAPE (2, 3, 5));
+  g_autoptr(FbTensor) dpair = to_overwrite (pair);
+
+  fb_op_geglu_backward (dev, dpair, dy, pair);
+  check ("geglu, backward", dpair);
+}
+
+static void
+check_conv2d_backward (const int *x_shape, const int *w_shape, const int *dy_shape, const FbConv2dParams *params)
+{
+  g_autoptr(FbTensor) x  = read_tensor (4, x_shape);
+  g_autoptr(FbWeight) w  = read_weight (FB_WEIGHT_CONV2D, w_shape);
+  g_autoptr(FbTensor) dy = read_tensor (4, dy_shape);
+  g_autoptr(FbTensor) dx = to_overwrite (x);
+  g_autoptr(FbTensor) dw = to_add_to (4, w_shape);
+  g_autoptr(FbTensor) db = params->upsample == 2 ? to_add_to (SHAPE (dy_shape[0], w_shape[0])) : to_add_to (SHAPE (w_shape[0]));
+
+  fb_op_conv2d_backward_input (dev, dx, dy, w, params, NULL);
+  fb_op_conv2d_backward_weight (dev, dw, dy, x, params);
+  fb_op_bias_backward (dev, db, dy);
+  check ("conv2d, backward to the input", dx);
+  check ("conv2d, backward to the weight", dw);
+  check ("conv2d, backward to the bias", db);
+}
+
+static void
+test_products_backward (void)
+{
+  check_conv2d_backward ((int[]) { 2, 6, 5, 3 }, (int[]) { 4, 3, 3, 3 }, (int[]) { 2, 3, 2, 4 }, &(FbConv2dParams) { 2, 0, 0, 1, 1, 1 });
+  check_conv2d_backward ((int[]) { 2, 4, 3, 3 }, (int[]) { 5, 3, 3, 3 }, (int[]) { 2, 8, 6, 5 }, &(FbConv2dParams) { 1, 1, 1, 1, 1, 2 });
+
+  g_autoptr(FbTensor) x  = read_tensor (SHAPE (2, 3, 7));
+  g_autoptr(FbWeight) w  = read_weight (FB_WEIGHT_LINEAR, (int[]) { 5, 7 });
+  g_autoptr(FbTensor) dy = read_tensor (SHAPE (2, 3, 5));
+  g_autoptr(FbTensor) dx = to_overwrite (x);
+  g_autoptr(FbTensor) dw = to_add_to (SHAPE (5, 7));
+  g_autoptr(FbTensor) db = to_add_to (SHAPE (5));
+
+  fb_op_linear_backward_input (dev, dx, dy, w, NULL);
+  fb_op_linear_backward_weight (dev, dw, dy, x);
+  fb_op_bias_backward (dev, db, dy);
+  check ("linear, backward to the input", dx);
+  check ("linear, backward to the weight", dw);
+  check ("linear, backward to the bias", db);
+}
+
+static void
+check_attention_backward (int S, gboolean causal)
+{
+  g_autoptr(FbTensor) q    = read_tensor (SHAPE (2, 5, 8));
+  g_autoptr(FbTensor) k    = read_tensor (SHAPE (2, S, 8));
+  g_autoptr(FbTensor) v    = read_tensor (SHAPE (2, S, 8));
+  g_autoptr(FbTensor) dout = read_tensor (SHAPE (2, 5, 8));
+  g_autoptr(FbTensor) out  = to_overwrite (q);
+  g_autoptr(FbTensor) dq   = to_overwrite (q);
+  g_autoptr(FbTensor) dk   = to_overwrite (k);
+  g_autoptr(FbTensor) dv   = to_overwrite (v);
+
+  fb_op_attention (dev, out, q, k, v, 2, 0.5f, causal);
+  fb_op_attention_backward (dev, dq, dk, dv, dout, q, k, v, out, 2, 0.5f, causal);
+  check ("attention, backward to the queries", dq);
+  check ("attention, backward to the keys", dk);
+  check ("attention, backward to the values", dv);
+}
+
+static void
+test_norms_backward (void)
+{
+  g_autoptr(FbTensor) x  = read_tensor (SHAPE (2, 4, 3, 6));
+  g_autoptr(FbTensor) w  = read_tensor (SHAPE (6));
+  g_autoptr(FbTensor) b  = read_tensor (SHAPE (6));
+  g_autoptr(FbTensor) dy = read_tensor (SHAPE (2, 4, 3, 6));
+  g_autoptr(FbTensor) dw = to_add_to (SHAPE (6));
+  g_autoptr(FbTensor) db = to_add_to (SHAPE (6));
+
+  fb_op_group_norm_backward (dev, dy, dw, db, dy, x, w, b, 3, 1e-5f, FB_ACT_SILU);
+  check ("group norm, backward to the input", dy);
+  check ("group norm, backward to the weight", dw);
+  check ("group norm, backward to the bias", db);
+
+  g_autoptr(FbTensor) rows  = read_tensor (SHAPE (2, 3, 8));
+  g_autoptr(FbTensor) w8    = read_tensor (SHAPE (8));
+  g_autoptr(FbTensor) b8    = read_tensor (SHAPE (8));
+  g_autoptr(FbTensor) drows = read_tensor (SHAPE (2, 3, 8));
+  g_autoptr(FbTensor) dw8   = to_add_to (SHAPE (8));
+  g_autoptr(FbTensor) db8   = to_add_to (SHAPE (8));
+
+  fb_op_layer_norm_backward (dev, drows, dw8, db8, drows, rows, w8, b8, 1e-5f);
+  check ("layer norm, backward to the input", drows);
+  check ("layer norm, backward to the weight", dw8);
+  check ("layer norm, backward to the bias", db8);
+}
+
 static void
 test_all (void)
 {
@@ -168,6 +297,11 @@ test_all (void)
   test_linear ();
   test_attention ();
   test_norms ();
+  test_activations_backward ();
+  test_products_backward ();
+  check_attention_backward (6, FALSE);
+  check_attention_backward (5, TRUE);
+  test_norms_backward ();
   g_assert_true (next == end);
   fb_device_unref (dev);
 }
@@ -176,6 +310,6 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/kernels/reference/every-op-is-what-pytorch-makes-of-it", test_all);
+  g_test_add_func ("/kernels/reference/every-op-and-its-gradients-are-what-pytorch-makes-of-them", test_all);
   return g_test_run ();
 }

@@ -1,0 +1,403 @@
+/* core/distill/job.c: a training job as a file: fields, checks, JSON. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "core/distill/job.h"
+
+#include <glib/gi18n-lib.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/distill/job-private.h"
+#include "core/formats/json-file.h"
+#include "core/store/nearest.h"
+
+#define FIELD(name, kind, ...) { #name, kind, offsetof (FbDistillJob, name), __VA_ARGS__ }
+
+/* min and max are of the number, or of a list's length; choices of a string. RUN: does not change what is computed. */
+static const Field fields[] =
+{
+  FIELD (teacher,                     STRING, 0, 0, NULL, FALSE),
+  FIELD (pictures,                    STRING, 0, 0, NULL, FALSE),
+  FIELD (captions,                    STRING, 0, 0, NULL, FALSE),
+  FIELD (prompts,                     LIST,   1, 100000, NULL, FALSE),
+  FIELD (prompt_file,                 STRING, 0, 0, NULL, FALSE),
+  FIELD (pictures_per_prompt,         INT,    1, 1000, NULL, FALSE),
+  FIELD (negative_prompt,             STRING, 0, 0, NULL, FALSE),
+  FIELD (width,                       INT,    0, 4096, NULL, FALSE),
+  FIELD (height,                      INT,    0, 4096, NULL, FALSE),
+  FIELD (aspect_buckets,              BOOL,   0, 0, NULL, FALSE),
+  FIELD (steps,                       INT,    1, 10000000, NULL, FALSE),
+  FIELD (batch_size,                  INT,    1, 4096, NULL, FALSE),
+  FIELD (samples_per_call,            INT,    1, 4096, NULL, FALSE),
+  FIELD (seed,                        INT64,  0, 9007199254740992.0, NULL, FALSE),   /* what a JSON number holds exactly */
+  FIELD (teacher_steps,               INT,    1, 1000, NULL, FALSE),
+  FIELD (guidance_min,                DOUBLE, 1, 100, NULL, FALSE),
+  FIELD (guidance_max,                DOUBLE, 1, 100, NULL, FALSE),
+  FIELD (mode_variance,               DOUBLE, 0.001, 1000, NULL, FALSE),
+  FIELD (distance,                    CHOICE, 0, 0, "l2 lpips", FALSE),
+  FIELD (learning_rate,               DOUBLE, 1e-9, 1, NULL, FALSE),
+  FIELD (discriminator_learning_rate, DOUBLE, 1e-9, 1, NULL, FALSE),
+  FIELD (beta1,                       DOUBLE, 0, 0.9999999, NULL, FALSE),
+  FIELD (beta2,                       DOUBLE, 0, 0.9999999, NULL, FALSE),
+  FIELD (epsilon,                     DOUBLE, 1e-16, 1, NULL, FALSE),
+  FIELD (weight_decay,                DOUBLE, 0, 1, NULL, FALSE),
+  FIELD (warm_up,                     INT,    0, 10000000, NULL, FALSE),
+  FIELD (clip,                        DOUBLE, 0, 1e9, NULL, FALSE),
+  FIELD (average,                     DOUBLE, 0, 0.9999999, NULL, FALSE),
+  FIELD (lora_rank,                   INT,    1, 1024, NULL, FALSE),
+  FIELD (lora_alpha,                  DOUBLE, 0.001, 100000, NULL, FALSE),
+  FIELD (lora_targets,                LIST,   1, 100, NULL, FALSE),
+  FIELD (dtype,                       CHOICE, 0, 0, "auto f32 bf16", FALSE),
+  FIELD (threads,                     INT,    0, 4096, NULL, FALSE),
+  FIELD (memory,                      INT,    0, 100000000, NULL, TRUE),
+  FIELD (checkpoint_every,            INT,    1, 10000000, NULL, TRUE),
+  FIELD (sample_every,                INT,    0, 10000000, NULL, TRUE),
+  FIELD (sample_prompts,              LIST,   0, 64, NULL, TRUE),
+  FIELD (output,                      STRING, 0, 0, NULL, TRUE),
+  FIELD (naming,                      CHOICE, 0, 0, "peft kohya", TRUE),
+};
+
+static gpointer
+place (const FbDistillJob *job, const Field *field)
+{
+  return (char *) job + field->offset;
+}
+
+gboolean
+fb_distill_refuse (const char *path, const char *field, const char *reason, GError **error)
+{
+  /* Translators: file, field in it, what is wrong and what would do */
+  g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_FIELD, _("“%s”: “%s” %s"), path, field, reason);
+  return FALSE;
+}
+
+static gboolean G_GNUC_PRINTF (4, 5)
+refuse (const char *path, const char *field, GError **error, const char *format, ...)
+{
+  g_autofree char *reason = NULL;
+  va_list          args;
+
+  va_start (args, format);
+  reason = g_strdup_vprintf (format, args);
+  va_end (args);
+  return fb_distill_refuse (path, field, reason, error);
+}
+
+static gboolean
+holds_number (JsonNode *node)
+{
+  return JSON_NODE_HOLDS_VALUE (node) && (json_node_get_value_type (node) == G_TYPE_INT64 || json_node_get_value_type (node) == G_TYPE_DOUBLE);
+}
+
+static gboolean
+holds_string (JsonNode *node)
+{
+  return JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING;
+}
+
+gboolean
+fb_distill_read_number (JsonNode *node, const char *path, const char *field, double min, double max, gboolean whole, double *value,
+                        GError **error)
+{
+  *value = holds_number (node) ? json_node_get_double (node) : NAN;
+  if (*value >= min && *value <= max && (!whole || *value == rint (*value)))
+    return TRUE;
+  if (whole)
+    return refuse (path, field, error, _("must be a whole number from %.0f to %.0f."), min, max);
+  return refuse (path, field, error, _("must be a number from %g to %g."), min, max);
+}
+
+static gboolean
+read_choice (JsonNode *node, const char *path, const Field *field, char **value, GError **error)
+{
+  g_auto(GStrv)    choices = g_strsplit (field->choices, " ", -1);
+  g_autofree char *all     = g_strjoinv (", ", choices);
+
+  if (!holds_string (node) || !g_strv_contains ((const char * const *) choices, json_node_get_string (node)))
+    return refuse (path, field->name, error, _("must be one of %s."), all);
+  g_free (*value);
+  *value = json_node_dup_string (node);
+  return TRUE;
+}
+
+static gboolean
+read_list (JsonNode *node, const char *path, const Field *field, char ***value, GError **error)
+{
+  JsonArray *array = JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+  guint      n     = array != NULL ? json_array_get_length (array) : 0;
+  char     **list;
+
+  if (array == NULL || n < field->min || n > field->max)
+    return refuse (path, field->name, error, _("must be a list of %.0f to %.0f texts."), field->min, field->max);
+  for (guint i = 0; i < n; i++)
+    if (!holds_string (json_array_get_element (array, i)) || *json_node_get_string (json_array_get_element (array, i)) == '\0')
+      return refuse (path, field->name, error, _("has an entry that is not a text (number %u)."), i + 1);
+  list = g_new0 (char *, n + 1);
+  for (guint i = 0; i < n; i++)
+    list[i] = json_node_dup_string (json_array_get_element (array, i));
+  g_strfreev (*value);
+  *value = list;
+  return TRUE;
+}
+
+static gboolean
+read_field (FbDistillJob *job, const Field *field, JsonNode *node, GError **error)
+{
+  gpointer p = place (job, field);
+  double   number;
+
+  switch (field->kind)
+    {
+    case INT:
+    case INT64:
+      if (!fb_distill_read_number (node, job->path, field->name, field->min, field->max, TRUE, &number, error))
+        return FALSE;
+      if (field->kind == INT)
+        *(int *) p = (int) number;
+      else
+        *(gint64 *) p = json_node_get_int (node);
+      return TRUE;
+    case DOUBLE:
+      return fb_distill_read_number (node, job->path, field->name, field->min, field->max, FALSE, p, error);
+    case BOOL:
+      if (!JSON_NODE_HOLDS_VALUE (node) || json_node_get_value_type (node) != G_TYPE_BOOLEAN)
+        return refuse (job->path, field->name, error, _("must be true or false."));
+      *(gboolean *) p = json_node_get_boolean (node);
+      return TRUE;
+    case CHOICE:
+      return read_choice (node, job->path, field, p, error);
+    case LIST:
+      return read_list (node, job->path, field, p, error);
+    case STRING:
+      if (!holds_string (node))
+        return refuse (job->path, field->name, error, _("must be a text in quotes."));
+      g_free (*(char **) p);
+      *(char **) p = json_node_dup_string (node);
+      return TRUE;
+    }
+  g_return_val_if_reached (FALSE);
+}
+
+static gboolean
+refuse_unknown (const FbDistillJob *job, const char *name, GError **error)
+{
+  const char       *names[G_N_ELEMENTS (fields) + 1];
+  g_autofree char  *hint = NULL;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (fields); i++)
+    names[i] = fields[i].name;
+  names[G_N_ELEMENTS (fields)] = "phases";
+  hint = fb_nearest_sentence (name, names, G_N_ELEMENTS (names));
+  return refuse (job->path, name, error, _("is not a field of a job.%s"), hint);
+}
+
+static gboolean
+read_all (FbDistillJob *job, JsonObject *json, GError **error)
+{
+  g_autoptr(GList) members = json_object_get_members (json);
+
+  for (GList *l = members; l != NULL; l = l->next)
+    {
+      JsonNode    *node  = json_object_get_member (json, l->data);
+      const Field *field = NULL;
+
+      for (gsize i = 0; i < G_N_ELEMENTS (fields) && field == NULL; i++)
+        if (g_str_equal (fields[i].name, l->data))
+          field = &fields[i];
+      if (g_str_equal (l->data, "phases") || g_str_equal (l->data, "preset"))
+        continue;
+      if (field == NULL)
+        return refuse_unknown (job, l->data, error);
+      if (!JSON_NODE_HOLDS_NULL (node) && !read_field (job, field, node, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+FbDistillJob *
+fb_distill_job_parse (JsonObject *json, const char *path, GError **error)
+{
+  g_autofree char         *preset = g_strdup ("sd-1.5");
+  g_autoptr(FbDistillJob)  job    = NULL;
+  JsonNode                *node   = json_object_get_member (json, "preset");
+
+  if (node != NULL)
+    {
+      if (!holds_string (node))
+        {
+          fb_distill_refuse (path, "preset", _("must be a text in quotes."), error);
+          return NULL;
+        }
+      g_free (preset);
+      preset = json_node_dup_string (node);
+    }
+  job = fb_distill_job_new_preset (preset, error);
+  if (job == NULL)
+    {
+      g_prefix_error (error, "“%s”: ", path);
+      return NULL;
+    }
+  job->path = g_canonicalize_filename (path, NULL);
+  if (!read_all (job, json, error))
+    return NULL;
+  if (!fb_distill_read_phases (job, json_object_get_member (json, "phases"), error) || !fb_distill_job_check (job, error))
+    return NULL;
+  return g_steal_pointer (&job);
+}
+
+FbDistillJob *
+fb_distill_job_load (const char *path, GError **error)
+{
+  g_autoptr(JsonObject) json = fb_json_load_object (path, error);
+
+  return json != NULL ? fb_distill_job_parse (json, path, error) : NULL;
+}
+
+void
+fb_distill_job_free (FbDistillJob *job)
+{
+  if (job == NULL)
+    return;
+  for (gsize i = 0; i < G_N_ELEMENTS (fields); i++)
+    if (fields[i].kind == LIST)
+      g_strfreev (*(char ***) place (job, &fields[i]));
+    else if (fields[i].kind == STRING || fields[i].kind == CHOICE)
+      g_free (*(char **) place (job, &fields[i]));
+  g_free (job->path);
+  g_free (job);
+}
+
+gboolean
+fb_distill_job_check (const FbDistillJob *job, GError **error)
+{
+  const int n_sources = (job->pictures != NULL) + (job->captions != NULL) + (job->prompts != NULL) + (job->prompt_file != NULL);
+
+  if (job->teacher == NULL || *job->teacher == '\0')
+    return fb_distill_refuse (job->path, "teacher", _("is missing: name the model to distil."), error);
+  if (n_sources == 0)
+    return fb_distill_refuse (job->path, "pictures", _("is missing: name a folder of pictures, or give captions, prompts or prompt_file."), error);
+  if (n_sources > 1)
+    return fb_distill_refuse (job->path, "pictures", _("is one source of data too many: give pictures, captions, prompts or prompt_file."), error);
+  if ((job->width == 0) != (job->height == 0))
+    return fb_distill_refuse (job->path, job->width == 0 ? "width" : "height", _("is missing: give both sides, or neither."), error);
+  if (job->guidance_max < job->guidance_min)
+    return refuse (job->path, "guidance_max", error, _("must not be below guidance_min, %g."), job->guidance_min);
+  if (job->teacher_steps > 1000)
+    return refuse (job->path, "teacher_steps", error, _("must be at most %d."), 1000);
+  if (job->output == NULL || *job->output == '\0' || g_str_has_suffix (job->output, G_DIR_SEPARATOR_S))
+    return fb_distill_refuse (job->path, "output", _("must be the name of a file."), error);
+  if (g_str_equal (job->distance, "lpips"))
+    {
+      g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_UNSUPPORTED,
+                   _("“%s”: the distance “lpips” is not supported yet. Choose “l2”, which the paper found better for Stable Diffusion 1.5."), job->path);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static void
+add_value (JsonBuilder *builder, const FbDistillJob *job, const Field *field)
+{
+  gpointer p    = place (job, field);
+  char   **list = field->kind == LIST ? *(char ***) p : NULL;
+
+  json_builder_set_member_name (builder, field->name);
+  switch (field->kind)
+    {
+    case INT:    json_builder_add_int_value (builder, *(int *) p);              break;
+    case INT64:  json_builder_add_int_value (builder, *(gint64 *) p);           break;
+    case DOUBLE: json_builder_add_double_value (builder, *(double *) p);        break;
+    case BOOL:   json_builder_add_boolean_value (builder, *(gboolean *) p);     break;
+    case CHOICE:
+    case STRING: json_builder_add_string_value (builder, *(char **) p);         break;
+    case LIST:
+      json_builder_begin_array (builder);
+      for (gsize i = 0; list != NULL && list[i] != NULL; i++)
+        json_builder_add_string_value (builder, list[i]);
+      json_builder_end_array (builder);
+      break;
+    }
+}
+
+/* absent strings and lists are left out */
+static gboolean
+is_said (const FbDistillJob *job, const Field *field)
+{
+  switch (field->kind)
+    {
+    case STRING:
+    case CHOICE:
+    case LIST:   return *(gpointer *) place (job, field) != NULL;
+    default:     return TRUE;
+    }
+}
+
+static char *
+to_json (const FbDistillJob *job, gboolean with_run, gboolean pretty)
+{
+  g_autoptr(JsonBuilder)   builder   = json_builder_new ();
+  g_autoptr(JsonGenerator) generator = json_generator_new ();
+  g_autoptr(JsonNode)      root      = NULL;
+
+  json_builder_begin_object (builder);
+  for (gsize i = 0; i < G_N_ELEMENTS (fields); i++)
+    if (is_said (job, &fields[i]) && (with_run || !fields[i].run))
+      add_value (builder, job, &fields[i]);
+  fb_distill_add_phases (builder, job);
+  json_builder_end_object (builder);
+  root = json_builder_get_root (builder);
+  json_generator_set_root (generator, root);
+  json_generator_set_pretty (generator, pretty);
+  return json_generator_to_data (generator, NULL);
+}
+
+char *
+fb_distill_job_to_json (const FbDistillJob *job)
+{
+  return to_json (job, TRUE, TRUE);
+}
+
+char *
+fb_distill_job_digest (const FbDistillJob *job)
+{
+  g_autofree char *text = to_json (job, FALSE, FALSE);
+
+  return g_compute_checksum_for_string (G_CHECKSUM_SHA256, text, -1);
+}
+
+gboolean
+fb_distill_job_save (const FbDistillJob *job, GError **error)
+{
+  g_autofree char   *text   = fb_distill_job_to_json (job);
+  g_autofree char   *lines  = g_strconcat (text, "\n", NULL);
+  g_autoptr(GFile)   file   = g_file_new_for_path (job->path);
+  g_autoptr(GError)  bad    = NULL;
+  g_autoptr(GFileOutputStream) stream = g_file_create (file, G_FILE_CREATE_NONE, NULL, &bad);   /* never over a job of that name */
+
+  if (stream != NULL && g_output_stream_write_all (G_OUTPUT_STREAM (stream), lines, strlen (lines), NULL, NULL, &bad) &&
+      g_output_stream_close (G_OUTPUT_STREAM (stream), NULL, &bad))
+    return TRUE;
+  g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_IO, _("“%s” could not be written: %s."), job->path, bad->message);
+  return FALSE;
+}
+
+char *
+fb_distill_job_folder (const FbDistillJob *job)
+{
+  return g_str_has_suffix (job->path, ".json") ? g_strndup (job->path, strlen (job->path) - strlen (".json"))
+                                               : g_strconcat (job->path, ".run", NULL);
+}
+
+char *
+fb_distill_job_resolve (const FbDistillJob *job, const char *path)
+{
+  g_autofree char *parent = g_path_get_dirname (job->path);
+
+  return g_canonicalize_filename (path, parent);
+}
+
+char *
+fb_distill_job_output (const FbDistillJob *job)
+{
+  g_autofree char *folder = fb_distill_job_folder (job);
+
+  return strchr (job->output, G_DIR_SEPARATOR) != NULL ? fb_distill_job_resolve (job, job->output) : g_build_filename (folder, job->output, NULL);
+}

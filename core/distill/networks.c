@@ -1,0 +1,355 @@
+/* core/distill/networks.c: teacher, student and discriminator over one copy of the weights. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "core/distill/networks.h"
+
+#include <glib/gi18n-lib.h>
+#include <string.h>
+
+#include "core/distill/discriminator.h"
+#include "core/distill/losses.h"
+#include "core/models/unet.h"
+#include "core/nn/tape.h"
+
+struct FbNetworks
+{
+  FbModel         *model;
+  FbUnet          *unet;
+  FbDevice        *dev;
+  FbContext       *ctx;                 /* the model's */
+  FbContext       *judge;               /* the discriminator's, f32 */
+  FbLoraSet       *lora;
+  FbDiscriminator *discriminator;
+  gsize            kept_bytes;
+  double           n_calls;
+  void          (* between) (gpointer data);
+  gpointer         between_data;
+
+  FbTape          *tape;                /* of the student between begin and backward */
+  FbTensor        *output;
+};
+
+FbNetworks *
+fb_networks_new (FbModel *model, const FbLoraSettings *lora, int discriminator_side, gsize kept_bytes, guint64 seed,
+                 GCancellable *cancellable, GError **error)
+{
+  g_autoptr(FbNetworks) self = g_new0 (FbNetworks, 1);
+
+  fb_model_set_plain_kernels (model, TRUE);
+  if (!fb_model_load (model, FB_MODEL_UNET, NULL, NULL, cancellable, error))
+    return NULL;
+
+  self->model      = model;
+  self->unet       = fb_model_unet (model);
+  self->ctx        = fb_model_context (model);
+  self->dev        = fb_nn_device (self->ctx);
+  self->judge      = fb_nn_context_new (self->dev, FB_DTYPE_F32);
+  self->kept_bytes = kept_bytes;
+  self->lora       = fb_lora_set_new (fb_unet_params (self->unet), self->dev, fb_nn_dtype (self->ctx), lora, error);
+  if (self->lora == NULL)
+    return NULL;
+  if (discriminator_side > 0)
+    self->discriminator = fb_discriminator_new (self->dev, fb_unet_feature_channels (self->unet), discriminator_side, seed);
+  return fb_device_check (self->dev, error) ? g_steal_pointer (&self) : NULL;
+}
+
+void
+fb_networks_free (FbNetworks *self)
+{
+  if (self == NULL)
+    return;
+  fb_networks_student_drop (self);
+  g_clear_pointer (&self->lora, fb_lora_set_free);
+  g_clear_pointer (&self->discriminator, fb_discriminator_free);
+  g_clear_pointer (&self->judge, fb_nn_context_free);
+  g_free (self);
+}
+
+GPtrArray *
+fb_networks_student_trainables (FbNetworks *self)
+{
+  return fb_lora_set_trainables (self->lora);
+}
+
+GPtrArray *
+fb_networks_discriminator_trainables (FbNetworks *self)
+{
+  return self->discriminator != NULL ? fb_discriminator_trainables (self->discriminator) : NULL;
+}
+
+void
+fb_networks_set_between (FbNetworks *self, void (* func) (gpointer data), gpointer data)
+{
+  self->between      = func;
+  self->between_data = data;
+}
+
+double
+fb_networks_n_calls (const FbNetworks *self)
+{
+  return self->n_calls;
+}
+
+/* --- one computation that can be cancelled ------------------------------------------------------------------------------ */
+
+typedef struct
+{
+  GCancellable *cancellable;
+  gulong        handler;
+  gint          cancelled;
+} Guard;
+
+static void
+on_cancelled (GCancellable *cancellable, gpointer flag)
+{
+  g_atomic_int_set ((gint *) flag, 1);
+}
+
+static gboolean
+guard_begin (Guard *guard, FbNetworks *self, GCancellable *cancellable, GError **error)
+{
+  *guard = (Guard) { .cancellable = cancellable };
+  if (g_cancellable_set_error_if_cancelled (cancellable, error))
+    return FALSE;
+  if (cancellable != NULL)
+    guard->handler = g_cancellable_connect (cancellable, G_CALLBACK (on_cancelled), &guard->cancelled, NULL);
+  fb_device_set_cancel_flag (self->dev, &guard->cancelled);
+  return TRUE;
+}
+
+static gboolean
+guard_end (Guard *guard, FbNetworks *self, GError **error)
+{
+  GError *failure = NULL;
+
+  fb_nn_set_tape (self->ctx, NULL);
+  fb_nn_set_tape (self->judge, NULL);
+  fb_nn_set_lora_enabled (self->ctx, FALSE);
+  fb_nn_reset (self->ctx);
+  fb_nn_reset (self->judge);
+  fb_device_check (self->dev, &failure);
+  fb_device_set_cancel_flag (self->dev, NULL);
+  if (guard->cancellable != NULL)
+    g_cancellable_disconnect (guard->cancellable, guard->handler);
+
+  if (g_error_matches (failure, FB_DEVICE_ERROR, FB_DEVICE_ERROR_CANCELLED))
+    {
+      g_error_free (failure);
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, _("The job was cancelled."));
+      return FALSE;
+    }
+  if (failure != NULL)
+    {
+      g_propagate_error (error, failure);
+      return FALSE;
+    }
+  if (self->between != NULL)
+    self->between (self->between_data);
+  return TRUE;
+}
+
+/* --- calls without gradients --------------------------------------------------------------------------------------------- */
+
+static size_t
+sample_size (FbNetworks *self, const FbNetworkCall *call)
+{
+  return (size_t) call->height * call->width * fb_model_info (self->model)->latent_channels;
+}
+
+static gboolean
+denoise (FbNetworks *self, gboolean student, int n, const FbNetworkCall *call, const float *latents, const float *timesteps,
+         const float *contexts, float *out, GCancellable *cancellable, GError **error)
+{
+  const FbDenoise request = { .latents = latents, .n = n, .height = call->height, .width = call->width, .timesteps = timesteps,
+                              .context = contexts, .n_tokens = FB_MODEL_CHUNK };
+  gboolean        ok;
+
+  fb_nn_set_lora_enabled (self->ctx, student);
+  ok = fb_model_denoise (self->model, &request, out, cancellable, error);
+  fb_nn_set_lora_enabled (self->ctx, FALSE);
+  self->n_calls += n;
+  if (ok && self->between != NULL)
+    self->between (self->between_data);
+  return ok;
+}
+
+gboolean
+fb_networks_student (FbNetworks *self, const FbNetworkCall *call, float *output, GCancellable *cancellable, GError **error)
+{
+  return denoise (self, TRUE, call->n, call, call->latents, call->timesteps, call->contexts, output, cancellable, error);
+}
+
+gboolean
+fb_networks_teacher (FbNetworks *self, const FbNetworkCall *call, const float *no_prompt, float *conditional, float *unconditional,
+                     GCancellable *cancellable, GError **error)
+{
+  const int         n         = call->n;
+  const size_t      size      = sample_size (self, call);
+  const size_t      n_context = (size_t) FB_MODEL_CHUNK * fb_model_info (self->model)->context_width;
+  g_autofree float *latents   = g_new (float, 2 * n * size);
+  g_autofree float *output    = g_new (float, 2 * n * size);
+  g_autofree float *timesteps = g_new (float, 2 * n);
+  g_autofree float *contexts  = g_new (float, 2 * n * n_context);
+
+  for (int half = 0; half < 2; half++)
+    {
+      memcpy (latents + half * n * size, call->latents, n * size * sizeof *latents);
+      memcpy (timesteps + half * n, call->timesteps, n * sizeof *timesteps);
+    }
+  memcpy (contexts, call->contexts, n * n_context * sizeof *contexts);
+  for (int i = 0; i < n; i++)
+    memcpy (contexts + (n + i) * n_context, no_prompt, n_context * sizeof *contexts);
+
+  if (!denoise (self, FALSE, 2 * n, call, latents, timesteps, contexts, output, cancellable, error))
+    return FALSE;
+  memcpy (conditional, output, n * size * sizeof *output);
+  memcpy (unconditional, output + n * size, n * size * sizeof *output);
+  return TRUE;
+}
+
+/* --- calls with gradients ------------------------------------------------------------------------------------------------ */
+
+static FbTensor *
+upload_latents (FbNetworks *self, FbDtype dtype, const FbNetworkCall *call, const float *latents)
+{
+  const int shape[] = { call->n, call->height, call->width, fb_model_info (self->model)->latent_channels };
+
+  return fb_nn_upload (self->ctx, dtype, latents, 4, shape);
+}
+
+static FbUnetConditions
+upload_conditions (FbNetworks *self, const FbNetworkCall *call)
+{
+  const int shape[] = { call->n, FB_MODEL_CHUNK, fb_model_info (self->model)->context_width };
+
+  return (FbUnetConditions) { .timesteps = call->timesteps,
+                              .context   = fb_nn_upload (self->ctx, fb_nn_dtype (self->ctx), call->contexts, 3, shape) };
+}
+
+gboolean
+fb_networks_student_begin (FbNetworks *self, const FbNetworkCall *call, float *output, GCancellable *cancellable, GError **error)
+{
+  FbUnetConditions conditions;
+  FbTensor        *latents;
+  Guard            guard;
+
+  g_assert (self->tape == NULL);
+  if (!guard_begin (&guard, self, cancellable, error))
+    return FALSE;
+
+  conditions = upload_conditions (self, call);
+  latents    = upload_latents (self, fb_nn_dtype (self->ctx), call, call->latents);
+  self->tape = fb_tape_new (self->dev, self->kept_bytes);
+  fb_nn_set_tape (self->ctx, self->tape);
+  fb_nn_set_lora_enabled (self->ctx, TRUE);
+  self->output = fb_tensor_ref (fb_unet_forward (self->ctx, self->unet, latents, &conditions));
+  fb_tensor_download (self->output, output, FB_DTYPE_F32);
+  self->n_calls += call->n;
+
+  if (guard_end (&guard, self, error))
+    return TRUE;
+  fb_networks_student_drop (self);
+  return FALSE;
+}
+
+gboolean
+fb_networks_student_backward (FbNetworks *self, const float *doutput, GCancellable *cancellable, GError **error)
+{
+  Guard     guard;
+  gboolean  ok;
+
+  g_assert (self->tape != NULL);
+  ok = guard_begin (&guard, self, cancellable, error);
+  if (ok)
+    {
+      self->n_calls += 2 * self->output->shape[0];
+      fb_nn_set_lora_enabled (self->ctx, TRUE);                /* blocks that were not kept are computed again */
+      fb_tape_backward (self->tape, self->output, fb_nn_upload (self->ctx, self->output->dtype, doutput, 4, self->output->shape));
+      ok = guard_end (&guard, self, error);
+    }
+  fb_networks_student_drop (self);
+  return ok;
+}
+
+void
+fb_networks_student_drop (FbNetworks *self)
+{
+  g_clear_pointer (&self->tape, fb_tape_free);
+  g_clear_pointer (&self->output, fb_tensor_unref);
+}
+
+/* The discriminator's turn: its gradients for pictures with these features, and what it thinks */
+static void
+judge (FbNetworks *self, FbTensor *features, gboolean is_real, double weight, double *loss, double *mean)
+{
+  const int         n       = features->shape[0];
+  g_autofree float *logits  = g_new (float, n);
+  g_autofree float *dlogits = g_new0 (float, n);
+  g_autoptr(FbTape) tape    = fb_tape_new (self->dev, G_MAXSIZE);
+  FbTensor         *patches;
+
+  fb_nn_set_tape (self->judge, tape);
+  patches = fb_discriminator_forward (self->judge, self->discriminator, features);
+  fb_discriminator_logits (patches, logits);
+  for (int i = 0; i < n; i++)
+    *loss += fb_loss_discriminator (logits + i, 1, is_real, weight, dlogits + i);
+  *mean += n * fb_mean_sigmoid (logits, n);
+  fb_tape_backward (tape, patches, fb_discriminator_dlogits (self->judge, patches, dlogits));
+  fb_nn_set_tape (self->judge, NULL);
+}
+
+/* The student's turn: back through the discriminator and the teacher's features to the latents */
+static void
+fool (FbNetworks *self, FbTape *tape, FbTensor *latents, FbTensor *features, double weight, double *loss, float *dlatents)
+{
+  const int         n       = features->shape[0];
+  const size_t      size    = fb_tensor_n_elements (latents);
+  g_autofree float *logits  = g_new (float, n);
+  g_autofree float *dlogits = g_new0 (float, n);
+  g_autofree float *added   = g_new0 (float, size);
+  FbTensor         *patches, *gradient;
+
+  fb_nn_set_tape (self->judge, tape);
+  patches = fb_discriminator_forward (self->judge, self->discriminator, features);
+  fb_discriminator_logits (patches, logits);
+  for (int i = 0; i < n; i++)
+    *loss += fb_loss_adversarial (logits + i, 1, weight, dlogits + i);
+  fb_tape_backward (tape, patches, fb_discriminator_dlogits (self->judge, patches, dlogits));
+  gradient = fb_tape_gradient (tape, latents);
+  if (gradient != NULL)
+    fb_tensor_download (gradient, added, FB_DTYPE_F32);
+  for (size_t i = 0; i < size; i++)
+    dlatents[i] += added[i];
+}
+
+gboolean
+fb_networks_adversarial (FbNetworks *self, const FbNetworkCall *call, const float *real, double discriminator_weight, double student_weight,
+                         float *dlatents, FbAdversarial *sums, GCancellable *cancellable, GError **error)
+{
+  const FbDtype     dtype = fb_nn_dtype (self->ctx);
+  g_autoptr(FbTape) tape  = NULL;
+  FbUnetConditions  conditions;
+  FbTensor         *latents, *fake_features, *real_features;
+  Guard             guard;
+
+  if (!guard_begin (&guard, self, cancellable, error))
+    return FALSE;
+
+  conditions    = upload_conditions (self, call);
+  real_features = fb_unet_forward_features (self->ctx, self->unet, upload_latents (self, dtype, call, real), &conditions);
+  latents       = upload_latents (self, dtype, call, call->latents);
+  if (dlatents != NULL)
+    {
+      tape = fb_tape_new (self->dev, self->kept_bytes);
+      fb_tape_freeze (tape);
+      fb_tape_watch (tape, latents);
+      fb_nn_set_tape (self->ctx, tape);
+    }
+  fake_features = fb_unet_forward_features (self->ctx, self->unet, latents, &conditions);
+  fb_nn_set_tape (self->ctx, NULL);
+
+  judge (self, real_features, TRUE, discriminator_weight, &sums->discriminator, &sums->real);
+  judge (self, fake_features, FALSE, discriminator_weight, &sums->discriminator, &sums->fake);
+  if (dlatents != NULL)
+    fool (self, tape, latents, fake_features, student_weight, &sums->student, dlatents);
+  self->n_calls += call->n * (dlatents != NULL ? 2 : 1);
+  return guard_end (&guard, self, error);
+}

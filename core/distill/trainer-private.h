@@ -1,0 +1,78 @@
+/* core/distill/trainer-private.h: what a trainer is made of; for its neighbours here. SPDX-License-Identifier: LGPL-3.0-or-later */
+#pragma once
+
+#include "core/distill/cache.h"
+#include "core/distill/dataset.h"
+#include "core/distill/networks.h"
+#include "core/distill/optimizer.h"
+#include "core/distill/trainer.h"
+#include "core/models/model.h"
+#include "core/samplers/schedule.h"
+
+/**
+ * FbTrainer:
+ * @teacher_hash: of the model's UNet, for the LoRA's metadata
+ * @text_hash, @vae_hash: for the cache's keys
+ * @latent_keys: (element-type utf8): of each example's latents in the cache
+ * @no_prompt: [77, context_width]: the negative prompt
+ * @judge: (nullable): the discriminator's optimizer; %NULL where no phase has an adversarial loss
+ * @order, @epoch: the order of the examples in that epoch
+ * @step: updates made
+ */
+struct FbTrainer
+{
+  const FbDistillJob *job;
+  char              *folder;
+  int                lock;
+  FbDevice          *dev;
+  FbModel           *model;
+  const FbModelInfo *info;
+  const FbSchedule  *schedule;
+  char              *teacher_hash, *text_hash, *vae_hash;
+  FbDataset         *data;
+  FbCache           *cache;
+  GPtrArray         *latent_keys;
+  float             *no_prompt;
+  FbNetworks        *networks;
+  FbOptimizer       *student, *judge;
+  guint             *order;
+  int                epoch;
+  int                step;
+  void            (* between) (gpointer data);
+  gpointer           between_data;
+};
+
+/* floats of one sample's latents, and of one prompt */
+static inline size_t
+fb_trainer_latents_size (const FbTrainer *self, const FbExample *e)
+{
+  return (size_t) (e->width / self->info->scale_factor) * (e->height / self->info->scale_factor) * self->info->latent_channels;
+}
+
+static inline size_t
+fb_trainer_context_size (const FbTrainer *self)
+{
+  return (size_t) FB_MODEL_CHUNK * self->info->context_width;
+}
+
+/* trainer-prepare.c: the cache */
+
+/* Reads what fb_trainer_prepare() has put into the cache. Errors: DATA when it is no longer there. */
+gboolean fb_trainer_read_latents (FbTrainer *self, guint example, float *latents, GError **error);
+gboolean fb_trainer_read_caption (FbTrainer *self, const char *caption, float *context, GError **error);
+
+gboolean fb_trainer_encode_captions (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error);
+gboolean fb_trainer_encode_pictures (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error);
+/* needs the networks */
+gboolean fb_trainer_make_pictures   (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error);
+
+/* The teacher's solutions from @start; for the step and for pictures from prompts. @timesteps etc. as fb_rollout(). */
+gboolean fb_trainer_rollout (FbTrainer *self, int n, int height, int width, const float *contexts, int n_steps, const int *start,
+                             const double *guidance_scale, float *latents, GCancellable *cancellable, GError **error);
+
+/* trainer-state.c */
+
+/* Takes the lock file in @folder; −1 with LOCKED. The lock ends with the process, however it ends. */
+int      fb_distill_lock (const char *folder, GError **error);
+/* Goes on from the checkpoint, where there is one. Errors: CHECKPOINT, those of safetensors files. */
+gboolean fb_trainer_restore (FbTrainer *self, GError **error);

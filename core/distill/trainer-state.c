@@ -1,0 +1,205 @@
+/* core/distill/trainer-state.c: a job's lock and its checkpoint. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gi18n-lib.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "core/distill/trainer-private.h"
+#include "core/formats/safetensors-writer.h"
+
+#define CHECKPOINT "checkpoint.safetensors"
+
+int
+fb_distill_lock (const char *folder, GError **error)
+{
+  g_autofree char *path = g_build_filename (folder, "lock", NULL);
+  const int        fd   = g_open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+  if (fd < 0)
+    {
+      fb_model_error_set_errno (error, errno, path, TRUE);
+      return -1;
+    }
+  if (flock (fd, LOCK_EX | LOCK_NB) == 0)
+    return fd;
+  g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_LOCKED,
+               _("The job in “%s” is running already. Stop it there, or wait until it is done."), folder);
+  close (fd);
+  return -1;
+}
+
+/* --- what a checkpoint holds: each tensor's value, moments and average --------------------------------------------------- */
+
+typedef struct
+{
+  const char *ending;
+  float      *data;
+} Piece;
+
+static int
+pieces_of (const FbTrained *t, Piece pieces[4])
+{
+  int n = 0;
+
+  pieces[n++] = (Piece) { "", t->value };
+  pieces[n++] = (Piece) { ".m", t->m };
+  pieces[n++] = (Piece) { ".v", t->v };
+  if (t->average != NULL)
+    pieces[n++] = (Piece) { ".average", t->average };
+  return n;
+}
+
+typedef gboolean (* PieceFunc) (const char *name, float *data, size_t n, gpointer user_data, GError **error);
+
+static gboolean
+for_each_piece (FbTrainer *self, PieceFunc func, gpointer user_data, GError **error)
+{
+  const struct { const char *prefix; FbOptimizer *optimizer; } parts[] = { { "student.", self->student }, { "discriminator.", self->judge } };
+
+  for (gsize p = 0; p < G_N_ELEMENTS (parts); p++)
+    for (guint i = 0; parts[p].optimizer != NULL && i < parts[p].optimizer->tensors->len; i++)
+      {
+        const FbTrained *t = parts[p].optimizer->tensors->pdata[i];
+        Piece            pieces[4];
+        const int        n = pieces_of (t, pieces);
+
+        for (int k = 0; k < n; k++)
+          {
+            g_autofree char *name = g_strconcat (parts[p].prefix, t->name, pieces[k].ending, NULL);
+
+            if (!func (name, pieces[k].data, t->n, user_data, error))
+              return FALSE;
+          }
+      }
+  return TRUE;
+}
+
+static gboolean
+declare (const char *name, float *data, size_t n, gpointer user_data, GError **error)
+{
+  const gint64 shape[] = { (gint64) n };
+
+  fb_safetensors_writer_add (user_data, name, FB_DTYPE_F32, 1, shape);
+  return TRUE;
+}
+
+static gboolean
+write_piece (const char *name, float *data, size_t n, gpointer user_data, GError **error)
+{
+  return fb_safetensors_writer_write (user_data, data, n * sizeof *data, error);
+}
+
+/* what makes two runs differ though the job is the same */
+static char *
+data_digest (FbTrainer *self)
+{
+  g_autoptr(GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+
+  for (guint i = 0; i < self->latent_keys->len; i++)
+    {
+      const FbExample *e = self->data->examples->pdata[i];
+
+      g_checksum_update (sum, self->latent_keys->pdata[i], -1);
+      for (int c = 0; c < e->n_captions; c++)
+        g_checksum_update (sum, (const guchar *) e->captions[c], (gssize) strlen (e->captions[c]) + 1);
+    }
+  return g_strdup (g_checksum_get_string (sum));
+}
+
+static char *
+environment (FbTrainer *self)
+{
+  g_autofree char *device = fb_device_describe (self->dev);
+
+  return g_strdup_printf ("%s, computing in %s", device, fb_dtype_name (fb_model_dtype (self->model)));
+}
+
+gboolean
+fb_trainer_save (FbTrainer *self, GError **error)
+{
+  g_autofree char                *path   = g_build_filename (self->folder, CHECKPOINT, NULL);
+  g_autofree char                *digest = fb_distill_job_digest (self->job);
+  g_autofree char                *data   = data_digest (self);
+  g_autofree char                *where  = environment (self);
+  g_autofree char                *step   = g_strdup_printf ("%d", self->step);
+  g_autoptr(FbSafetensorsWriter)  writer = fb_safetensors_writer_new (path);
+
+  fb_safetensors_writer_set_metadata (writer, "step", step);
+  fb_safetensors_writer_set_metadata (writer, "job", digest);
+  fb_safetensors_writer_set_metadata (writer, "teacher", self->teacher_hash);
+  fb_safetensors_writer_set_metadata (writer, "data", data);
+  fb_safetensors_writer_set_metadata (writer, "environment", where);
+  for_each_piece (self, declare, writer, NULL);
+  return for_each_piece (self, write_piece, writer, error) && fb_safetensors_writer_finish (writer, error);
+}
+
+static gboolean
+read_piece (const char *name, float *data, size_t n, gpointer user_data, GError **error)
+{
+  FbSafetensors      *file = user_data;
+  const FbTensorInfo *info = fb_safetensors_lookup (file, name);
+
+  if (info == NULL || info->n_bytes != n * sizeof *data || !info->readable || info->dtype != FB_DTYPE_F32)
+    {
+      g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_CHECKPOINT,
+                   _("“%s” does not fit the job: its tensor “%s” is missing or has another size. Move it away to start again."),
+                   fb_safetensors_path (file), name);
+      return FALSE;
+    }
+  return fb_safetensors_read_finite (file, info, data, NULL, error);
+}
+
+static gboolean
+is_same (FbSafetensors *file, const char *key, const char *now)
+{
+  return g_strcmp0 (fb_safetensors_metadata (file, key), now) == 0;
+}
+
+gboolean
+fb_trainer_restore (FbTrainer *self, GError **error)
+{
+  g_autofree char          *path   = g_build_filename (self->folder, CHECKPOINT, NULL);
+  g_autofree char          *digest = fb_distill_job_digest (self->job);
+  g_autofree char          *data   = data_digest (self);
+  g_autofree char          *where  = environment (self);
+  g_autoptr(FbSafetensors)  file   = NULL;
+  const char               *step;
+  guint64                   number;
+
+  if (!g_file_test (path, G_FILE_TEST_EXISTS))
+    return TRUE;
+  file = fb_safetensors_open (path, error);
+  if (file == NULL)
+    return FALSE;
+
+  step = fb_safetensors_metadata (file, "step");
+  if (!is_same (file, "job", digest) || !is_same (file, "teacher", self->teacher_hash) || step == NULL ||
+      !g_ascii_string_to_unsigned (step, 10, 0, (guint64) self->job->steps, &number, NULL))
+    {
+      g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_CHECKPOINT,
+                   _("“%s” was made with other settings or another teacher than “%s” has now. Set them back, or move it away to start again."),
+                   path, self->job->path);
+      return FALSE;
+    }
+  if (!for_each_piece (self, read_piece, file, error))
+    return FALSE;
+
+  if (!is_same (file, "data", data))
+    g_warning ("“%s”: pictures or captions have changed since the checkpoint; training goes on with those there are now", self->job->path);
+  if (!is_same (file, "environment", where))
+    g_message ("“%s”: the checkpoint was made with “%s”, now it is “%s”: the result will not be the same to the last bit", self->job->path,
+               fb_safetensors_metadata (file, "environment"), where);
+
+  self->step = (int) number;
+  self->student->step = self->step;
+  fb_trainables_push (fb_networks_student_trainables (self->networks));
+  if (self->judge != NULL)
+    {
+      self->judge->step = self->step;
+      fb_trainables_push (fb_networks_discriminator_trainables (self->networks));
+    }
+  return fb_device_check (self->dev, error);
+}

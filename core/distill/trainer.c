@@ -1,0 +1,292 @@
+/* core/distill/trainer.c: sets a job up: lock, teacher, data, networks. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "core/distill/trainer.h"
+
+#include <errno.h>
+#include <glib/gi18n-lib.h>
+#include <glib/gstdio.h>
+#include <unistd.h>
+
+#include "core/distill/trainer-private.h"
+#include "core/formats/checkpoint.h"
+#include "core/models/unet.h"
+#include "core/store/hash.h"
+#include "core/tasks/pace.h"
+
+const char *
+fb_distill_stage_name (FbDistillStage stage)
+{
+  static const char * const names[] = { "prepare", "measure", "train", "sample", "save", "done" };
+
+  return names[stage];
+}
+
+static FbDtype
+choose_dtype (const FbDistillJob *job, FbDevice *dev)
+{
+  if (g_str_equal (job->dtype, "auto"))
+    return fb_device_best_dtype (dev);
+  return g_str_equal (job->dtype, "bf16") ? FB_DTYPE_BF16 : FB_DTYPE_F32;
+}
+
+static char *
+hash_component (const char *path, const char *component, GError **error)
+{
+  g_autoptr(FbCheckpoint) checkpoint = fb_checkpoint_open (path, component, error);
+
+  return checkpoint != NULL ? fb_hash_files (fb_checkpoint_files (checkpoint), NULL, error) : NULL;
+}
+
+/* sides of the pictures: multiples of what the UNet halves to */
+static int
+side_multiple (FbTrainer *self)
+{
+  return self->info->scale_factor << (fb_unet_config (fb_model_unet (self->model))->n_levels - 1);
+}
+
+static gboolean
+check_teacher (FbTrainer *self, GError **error)
+{
+  const FbDistillJob *job      = self->job;
+  const int           multiple = self->info->scale_factor;
+
+  if (self->info->unet_channels != self->info->latent_channels)
+    {
+      g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_UNSUPPORTED,
+                   _("“%s”: “teacher” is a model of the family %s, which cannot be distilled yet. Choose a model that makes pictures from text alone."),
+                   job->path, self->info->family);
+      return FALSE;
+    }
+  if (job->width % multiple != 0 || job->height % multiple != 0)
+    {
+      g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_FIELD, _("“%s”: “%s” must be a multiple of %d for this teacher."),
+                   job->path, job->width % multiple != 0 ? "width" : "height", multiple);
+      return FALSE;
+    }
+  if (job->teacher_steps > self->schedule->config.n_train)
+    {
+      g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_FIELD, _("“%s”: “teacher_steps” must be at most %d for this teacher."),
+                   job->path, self->schedule->config.n_train);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+has_adversarial (const FbDistillJob *job)
+{
+  for (int i = 0; i < job->n_phases; i++)
+    if (job->phases[i].adversarial > 0.0)
+      return TRUE;
+  return FALSE;
+}
+
+/* the numbers that train, by the shapes of the layers that get a branch; an estimate before anything is loaded */
+static guint64
+n_trained (FbTrainer *self)
+{
+  FbParams *params = fb_unet_params (fb_model_unet (self->model));
+  guint64   n      = 0;
+
+  for (guint i = 0; i < fb_params_n (params); i++)
+    {
+      const FbParam   *p    = fb_params_get (params, i);
+      g_autofree char *path = g_str_has_suffix (p->name, ".weight") ? g_strndup (p->name, strlen (p->name) - strlen (".weight")) : NULL;
+
+      for (int t = 0; path != NULL && p->linear != NULL && self->job->lora_targets[t] != NULL; t++)
+        {
+          g_autofree char *ending = g_strconcat (".", self->job->lora_targets[t], NULL);
+
+          if (g_str_has_suffix (path, ending) || g_str_equal (path, self->job->lora_targets[t]))
+            {
+              n += (guint64) self->job->lora_rank * (guint64) (p->shape[0] + p->shape[1]);
+              break;
+            }
+        }
+    }
+  return n;
+}
+
+/* A lower bound: the network, what trains with its copies, and one call without anything kept */
+static guint64
+least_memory (FbTrainer *self)
+{
+  const FbExample *e = self->data->examples->pdata[0];
+
+  return fb_model_weight_bytes (self->model, FB_MODEL_UNET) + n_trained (self) * 6 * sizeof (float) +
+         fb_model_activation_bytes (self->model, FB_MODEL_UNET, 2 * self->job->samples_per_call, e->height, e->width);
+}
+
+static guint64
+memory_limit (FbTrainer *self)
+{
+  const guint64 free_bytes = fb_memory_available ();
+  const guint64 wanted     = (guint64) self->job->memory << 20;
+
+  return wanted > 0 && (free_bytes == 0 || wanted < free_bytes) ? wanted : free_bytes;
+}
+
+static gboolean
+check_memory (FbTrainer *self, GError **error)
+{
+  const guint64     least = least_memory (self);
+  const guint64     limit = memory_limit (self);
+  g_autofree char  *need  = g_format_size (least);
+  g_autofree char  *have  = g_format_size (limit);
+
+  if (limit == 0 || least <= limit)
+    return TRUE;
+  g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_HOPELESS,
+               _("“%s” needs at least %s of memory and %s may be used. A smaller “samples_per_call”, size or “lora_rank” would help."),
+               self->job->path, need, have);
+  return FALSE;
+}
+
+FbTrainer *
+fb_trainer_new (const FbDistillJob *job, const char *teacher_path, FbDevice *dev, GError **error)
+{
+  g_autoptr(FbTrainer) self = g_new0 (FbTrainer, 1);
+
+  self->job         = job;
+  self->folder      = fb_distill_job_folder (job);
+  self->dev         = fb_device_ref (dev);
+  self->cache       = fb_cache_new (NULL);
+  self->latent_keys = g_ptr_array_new_with_free_func (g_free);
+  self->lock        = -1;
+  if (g_mkdir_with_parents (self->folder, 0755) != 0)
+    {
+      fb_model_error_set_errno (error, errno, self->folder, TRUE);
+      return NULL;
+    }
+  self->lock = fb_distill_lock (self->folder, error);
+  if (self->lock < 0)
+    return NULL;
+
+  self->model = fb_model_open (teacher_path, NULL, NULL, dev, choose_dtype (job, dev), error);
+  if (self->model == NULL)
+    return NULL;
+  self->info     = fb_model_info (self->model);
+  self->schedule = fb_model_schedule (self->model);
+  if (!check_teacher (self, error))
+    return NULL;
+
+  self->teacher_hash = hash_component (teacher_path, "unet", error);
+  self->text_hash    = self->teacher_hash != NULL ? hash_component (teacher_path, "text_encoder", error) : NULL;
+  self->vae_hash     = self->text_hash != NULL ? hash_component (teacher_path, "vae", error) : NULL;
+  if (self->vae_hash == NULL)
+    return NULL;
+  self->data = fb_dataset_new (job, job->width > 0 ? job->width : self->info->width, job->height > 0 ? job->height : self->info->height,
+                               side_multiple (self), error);
+  return self->data != NULL && check_memory (self, error) ? g_steal_pointer (&self) : NULL;
+}
+
+void
+fb_trainer_free (FbTrainer *self)
+{
+  if (self == NULL)
+    return;
+  g_clear_pointer (&self->student, fb_optimizer_free);
+  g_clear_pointer (&self->judge, fb_optimizer_free);
+  g_clear_pointer (&self->networks, fb_networks_free);
+  g_clear_pointer (&self->model, fb_model_free);
+  g_clear_pointer (&self->data, fb_dataset_free);
+  g_clear_pointer (&self->cache, fb_cache_free);
+  g_clear_pointer (&self->latent_keys, g_ptr_array_unref);
+  g_free (self->no_prompt);
+  g_free (self->order);
+  g_free (self->teacher_hash);
+  g_free (self->text_hash);
+  g_free (self->vae_hash);
+  g_free (self->folder);
+  fb_device_unref (self->dev);
+  if (self->lock >= 0)
+    close (self->lock);
+  g_free (self);
+}
+
+void
+fb_trainer_set_between (FbTrainer *self, void (* func) (gpointer data), gpointer data)
+{
+  self->between      = func;
+  self->between_data = data;
+  if (self->networks != NULL)
+    fb_networks_set_between (self->networks, func, data);
+}
+
+static FbOptimizer *
+new_optimizer (FbTrainer *self, GPtrArray *trainables, double average)
+{
+  const FbDistillJob      *job    = self->job;
+  const FbOptimizerParams  params = { job->learning_rate, job->beta1, job->beta2, job->epsilon, job->weight_decay, job->clip, average };
+  FbOptimizer             *out    = fb_optimizer_new (&params);
+
+  for (guint i = 0; i < trainables->len; i++)
+    {
+      FbTrainable *t = trainables->pdata[i];
+
+      fb_optimizer_add (out, t->name, t->n, t->values, t->gradient);
+    }
+  return out;
+}
+
+/* the shortest side of the features that the discriminator will see */
+static int
+discriminator_side (FbTrainer *self)
+{
+  int side = G_MAXINT;
+
+  for (guint i = 0; i < self->data->examples->len; i++)
+    {
+      const FbExample *e = self->data->examples->pdata[i];
+      int              h, w;
+
+      fb_unet_feature_size (fb_model_unet (self->model), e->height / self->info->scale_factor, e->width / self->info->scale_factor, &h, &w);
+      side = MIN (side, MIN (h, w));
+    }
+  return side;
+}
+
+static gboolean
+load_networks (FbTrainer *self, GCancellable *cancellable, GError **error)
+{
+  const FbDistillJob   *job    = self->job;
+  const FbLoraSettings  lora   = { job->lora_rank, job->lora_alpha, (const char * const *) job->lora_targets, job->seed };
+  const guint64         least  = least_memory (self);
+  const guint64         limit  = memory_limit (self);
+  const gsize           kept   = limit == 0 ? G_MAXSIZE : (gsize) ((limit - MIN (limit, least)) / 2);   /* half for what is not foreseen */
+  g_autoptr(GError)     bad    = NULL;
+
+  self->networks = fb_networks_new (self->model, &lora, has_adversarial (job) ? discriminator_side (self) : 0, kept, job->seed, cancellable, &bad);
+  if (self->networks == NULL)
+    {
+      if (bad->domain == FB_DISTILL_ERROR)
+        g_prefix_error (&bad, "“%s”: ", job->path);
+      g_propagate_error (error, g_steal_pointer (&bad));
+      return FALSE;
+    }
+  fb_networks_set_between (self->networks, self->between, self->between_data);
+  self->student = new_optimizer (self, fb_networks_student_trainables (self->networks), job->average);
+  if (fb_networks_discriminator_trainables (self->networks) != NULL)
+    self->judge = new_optimizer (self, fb_networks_discriminator_trainables (self->networks), 0.0);
+  return TRUE;
+}
+
+gboolean
+fb_trainer_prepare (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error)
+{
+  if (!fb_trainer_encode_captions (self, progress, user_data, cancellable, error))
+    return FALSE;
+  fb_model_unload_part (self->model, FB_MODEL_TEXT_ENCODER);
+  if (!fb_trainer_encode_pictures (self, progress, user_data, cancellable, error))
+    return FALSE;
+  fb_model_unload_part (self->model, FB_MODEL_VAE_ENCODER);
+  fb_device_trim (self->dev);
+  return load_networks (self, cancellable, error) &&
+         fb_trainer_make_pictures (self, progress, user_data, cancellable, error) &&
+         fb_trainer_restore (self, error);
+}
+
+int
+fb_trainer_step_number (const FbTrainer *self)
+{
+  return self->step;
+}

@@ -1,0 +1,127 @@
+/* core/distill/trainer.h: trains a few-step student of a model. SPDX-License-Identifier: LGPL-3.0-or-later */
+#pragma once
+
+#include "core/distill/job.h"
+#include "core/image/image.h"
+#include "kernels/device.h"
+
+/**
+ * FbTrainer: a job at work
+ *
+ * Source: Flash Diffusion, arXiv:2406.02347. What differs from the published code: one forward pass serves student and discriminator; noise for
+ * the matching and adversarial losses comes from the whole table of timesteps; start index and guidance scale are drawn per sample.
+ *
+ * The job's folder holds
+ * - checkpoint.safetensors: what trains, the optimizers, the step. It is replaced as a whole.
+ * - log.tsv: a line per step
+ * - samples/STEP.png: pictures along the way
+ * - lock: held while a process runs the job
+ */
+typedef struct FbTrainer FbTrainer;
+
+typedef enum
+{
+  FB_DISTILL_PREPARE,      /* encoding pictures and captions, making the teacher's pictures */
+  FB_DISTILL_MEASURE,      /* the first step of this run is done: its time and memory are known */
+  FB_DISTILL_TRAIN,        /* a step is done */
+  FB_DISTILL_SAMPLE,       /* a sample picture lies in the folder */
+  FB_DISTILL_SAVE,         /* a checkpoint lies in the folder */
+  FB_DISTILL_DONE,         /* the LoRA lies at the job's output */
+} FbDistillStage;
+
+/* untranslated lower-case name, "train" for example */
+const char * fb_distill_stage_name (FbDistillStage stage);
+
+/**
+ * FbDistillLosses: of one step, means over its batch; not weighted
+ * @distillation, @matching, @adversarial, @discriminator: 0 while not computed
+ * @real, @fake: what the discriminator thinks of the data and of the student, 0 … 1
+ * @gradient: norm of the student's gradient, before it is clipped
+ */
+typedef struct
+{
+  double distillation, matching, adversarial, discriminator;
+  double real, fake;
+  double gradient;
+} FbDistillLosses;
+
+/**
+ * FbDistillProgress:
+ * @done, @total: pictures and captions while preparing; else steps
+ * @phase: 0 …
+ * @seconds_per_step, @seconds_left: by what has been measured in this run, negative before
+ * @peak_bytes: the most memory the process has had; 0 before the first step
+ * @sample: (nullable): path of the sample picture, or of the LoRA when done
+ */
+typedef struct
+{
+  FbDistillStage  stage;
+  int             done, total;
+  int             phase;
+  FbDistillLosses losses;
+  double          learning_rate;
+  double          seconds_per_step, seconds_left;
+  guint64         peak_bytes;
+  const char     *path;
+} FbDistillProgress;
+
+typedef void (* FbDistillProgressFunc) (const FbDistillProgress *progress, gpointer user_data);
+
+/**
+ * fb_trainer_new:
+ * @job: copied by loading it again is not needed: stays with the caller and outlives the trainer
+ * @teacher_path: where @job's teacher lies
+ * @dev: stays free for others between calls of networks
+ *
+ * Takes the job's lock, opens the teacher, lists the data.
+ * Errors: LOCKED, FIELD, DATA, UNSUPPORTED, HOPELESS (memory, by estimate), those of fb_model_open().
+ */
+FbTrainer * fb_trainer_new  (const FbDistillJob *job, const char *teacher_path, FbDevice *dev, GError **error);
+/* Saves nothing. */
+void        fb_trainer_free (FbTrainer *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbTrainer, fb_trainer_free)
+
+/* @func is called whenever the device is free for a while: work of others may be done on it there. */
+void        fb_trainer_set_between (FbTrainer *self, void (* func) (gpointer data), gpointer data);
+
+/**
+ * fb_trainer_prepare:
+ *
+ * Fills the cache, loads the networks, and the checkpoint where there is one: training goes on from its step.
+ * Pictures that cannot be read are named in a warning and left out.
+ * Errors: DATA, CHECKPOINT, %G_IO_ERROR_CANCELLED, those of models and files.
+ */
+gboolean    fb_trainer_prepare (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error);
+
+/* steps done */
+int         fb_trainer_step_number (const FbTrainer *self);
+
+/**
+ * fb_trainer_step: one update of student and discriminator; after a failure all is as before
+ *
+ * Errors: NOT_FINITE, %G_IO_ERROR_CANCELLED, the device's.
+ */
+gboolean    fb_trainer_step    (FbTrainer *self, FbDistillLosses *losses, GCancellable *cancellable, GError **error);
+
+/* Writes the checkpoint. Errors: IO; the last one stays. */
+gboolean    fb_trainer_save    (FbTrainer *self, GError **error);
+
+/* Writes the LoRA as it is now to the job's output. */
+gboolean    fb_trainer_export  (FbTrainer *self, GError **error);
+
+/**
+ * fb_trainer_sheet:
+ * @n_prompts: rows: the job's sample prompts, else its first captions; fewer where there are fewer
+ * @steps: (array length=n_steps): columns: pictures of the student with so many steps each, beside the teacher's
+ *
+ * Returns: (transfer full): the pictures, the teacher's (its own steps and guidance) first
+ */
+FbImage *   fb_trainer_sheet   (FbTrainer *self, int n_prompts, const int *steps, int n_steps, GCancellable *cancellable, GError **error);
+
+/**
+ * fb_trainer_run: all steps from where the job stands, with checkpoints, samples and log; then the LoRA
+ *
+ * When cancelled or failed, the state after the last whole step is saved first where the disk allows.
+ * Errors: those of fb_trainer_step(); HOPELESS after the first step, when its memory or time rule the rest out.
+ */
+gboolean    fb_trainer_run     (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error);

@@ -1,0 +1,328 @@
+/* core/engine/command-distill.c: flashbrush-engine distill and eval. SPDX-License-Identifier: LGPL-3.0-or-later
+ *
+ * A training job in this process; an interrupt (Ctrl-C) or SIGTERM pauses it, and the same command goes on.
+ */
+#include "core/engine/command.h"
+
+#include <glib-unix.h>
+#include <glib/gi18n-lib.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/distill/trainer.h"
+#include "core/image/png.h"
+#include "core/models/model.h"
+#include "core/store/store.h"
+
+typedef struct
+{
+  char    *create, *preset, *teacher, *pictures, *captions, *prompt_file;
+  char   **prompts;
+  int      steps;
+  gboolean quiet;
+} Options;
+
+static void
+options_clear (Options *o)
+{
+  g_free (o->create);
+  g_free (o->preset);
+  g_free (o->teacher);
+  g_free (o->pictures);
+  g_free (o->captions);
+  g_free (o->prompt_file);
+  g_strfreev (o->prompts);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
+
+typedef struct
+{
+  const FbDistillJob *job;
+  GCancellable       *cancellable;
+  GMainLoop          *loop;
+  gboolean            quiet;
+  GError             *error;
+} Command;
+
+static int
+fail (const char *command, GError *error, int status)
+{
+  fprintf (stderr, "flashbrush-engine %s: %s\n", command, error->message);
+  g_error_free (error);
+  return status;
+}
+
+static char *
+teacher_path (const FbDistillJob *job, GError **error)
+{
+  g_autoptr(FbStore)  store  = fb_store_new ();
+  g_autofree char    *beside = fb_distill_job_resolve (job, job->teacher);
+
+  return g_file_test (beside, G_FILE_TEST_EXISTS) ? g_steal_pointer (&beside) : fb_store_resolve (store, FB_STORE_MODELS, job->teacher, error);
+}
+
+/* (transfer full): "3 h 05 min" */
+static char *
+duration (double seconds)
+{
+  const gint64 minutes = (gint64) ceil (seconds / 60.0);
+
+  if (seconds < 60.0)
+    return g_strdup_printf (_("%.0f s"), seconds);
+  return minutes < 60 ? g_strdup_printf (_("%d min"), (int) minutes)
+                      : g_strdup_printf (_("%d h %02d min"), (int) (minutes / 60), (int) (minutes % 60));
+}
+
+/* a line that the next one overwrites, where there is somebody to see it */
+static void
+show (const char *line)
+{
+  if (isatty (STDERR_FILENO))
+    fprintf (stderr, "\r\033[K%s", line);
+}
+
+static void
+print_line (const char *line)
+{
+  show ("");
+  printf ("%s\n", line);
+  fflush (stdout);
+}
+
+static void
+on_progress (const FbDistillProgress *p, gpointer user_data)
+{
+  Command         *self = user_data;
+  g_autofree char *left = duration (p->seconds_left);
+  g_autofree char *each = duration (p->seconds_per_step);
+  g_autofree char *peak = g_format_size (p->peak_bytes);
+  g_autofree char *line = NULL;
+
+  if (self->quiet)
+    return;
+  switch (p->stage)
+    {
+    case FB_DISTILL_PREPARE:
+      line = g_strdup_printf (_("preparing: %d of %d"), p->done, p->total);
+      show (line);
+      break;
+    case FB_DISTILL_MEASURE:
+      line = p->seconds_left >= 0.0 ? g_strdup_printf (_("first step: %.1f s each, peak memory %s; about %s for the %d steps left"),
+                                                       MAX (p->seconds_per_step, 0.0), peak, left, p->total - p->done)
+                                    : g_strdup_printf (_("peak memory %s"), peak);
+      print_line (line);
+      break;
+    case FB_DISTILL_TRAIN:
+      line = g_strdup_printf (_("step %d of %d, phase %d: distillation %.4f, matching %.4f, adversarial %.4f, discriminator %.4f; %s left"),
+                              p->done, p->total, p->phase + 1, p->losses.distillation, p->losses.matching, p->losses.adversarial,
+                              p->losses.discriminator, left);
+      show (line);
+      break;
+    case FB_DISTILL_SAMPLE:
+      line = g_strdup_printf ("%s\t%s", p->path, _("sample: teacher, then the student in 1, 2 and 4 steps"));
+      print_line (line);
+      break;
+    case FB_DISTILL_SAVE:
+      break;
+    case FB_DISTILL_DONE:
+      line = g_strdup_printf ("%s\t%s", p->path, _("the LoRA; use it with the sampler “flash”, 1 to 4 steps, guidance 1"));
+      print_line (line);
+      break;
+    }
+}
+
+static gboolean
+on_interrupt (gpointer user_data)
+{
+  g_cancellable_cancel (((Command *) user_data)->cancellable);
+  return G_SOURCE_CONTINUE;
+}
+
+static FbTrainer *
+open_trainer (const FbDistillJob *job, GError **error)
+{
+  g_autofree char     *path = teacher_path (job, error);
+  g_autoptr(FbDevice)  dev  = path != NULL ? fb_device_new ("cpu", job->threads, error) : NULL;
+
+  return dev != NULL ? fb_trainer_new (job, path, dev, error) : NULL;
+}
+
+static gpointer
+run_job (gpointer user_data)
+{
+  Command              *self    = user_data;
+  g_autoptr(FbTrainer)  trainer = open_trainer (self->job, &self->error);
+
+  if (trainer != NULL && fb_trainer_prepare (trainer, on_progress, self, self->cancellable, &self->error))
+    fb_trainer_run (trainer, on_progress, self, self->cancellable, &self->error);
+  g_main_loop_quit (self->loop);
+  return NULL;
+}
+
+/* Runs the job on a thread of its own, so that this one sees interrupts. */
+static int
+run (const FbDistillJob *job, gboolean quiet)
+{
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(GMainLoop)    loop        = g_main_loop_new (NULL, FALSE);
+  Command                 self        = { job, cancellable, loop, quiet };
+  GThread                *thread;
+
+  g_unix_signal_add (SIGINT, on_interrupt, &self);
+  g_unix_signal_add (SIGTERM, on_interrupt, &self);
+  thread = g_thread_new ("distill", run_job, &self);
+  g_main_loop_run (loop);
+  g_thread_join (thread);
+
+  show ("");
+  if (g_error_matches (self.error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    {
+      g_error_free (self.error);
+      if (!quiet)
+        print_line (_("paused; the same command goes on"));
+      return 3;
+    }
+  return self.error != NULL ? fail ("distill", self.error, 1) : 0;
+}
+
+/* --- a new job ------------------------------------------------------------------------------------------------------------ */
+
+/* the preset that suits the teacher */
+static char *
+choose_preset (const char *teacher, GError **error)
+{
+  g_autoptr(FbStore) store = fb_store_new ();
+  g_autofree char   *path  = fb_store_resolve (store, FB_STORE_MODELS, teacher, error);
+  g_autoptr(FbModel) model = path != NULL ? fb_model_open (path, NULL, NULL, NULL, FB_DTYPE_F32, error) : NULL;
+
+  return model != NULL ? g_strdup (fb_distill_preset_for (fb_model_family (model), fb_model_info (model)->width)) : NULL;
+}
+
+static char *
+absolute (const char *path)
+{
+  return path != NULL ? g_canonicalize_filename (path, NULL) : NULL;
+}
+
+static int
+create (Options *o)
+{
+  g_autoptr(FbDistillJob) job   = NULL;
+  GError                 *error = NULL;
+
+  if (o->teacher == NULL)
+    o->teacher = g_strdup ("");                              /* the first model there is */
+  if (o->preset == NULL)
+    o->preset = choose_preset (o->teacher, &error);
+  job = o->preset != NULL ? fb_distill_job_new_preset (o->preset, &error) : NULL;
+  if (job == NULL)
+    return fail ("distill", error, 2);
+
+  job->path        = absolute (o->create);
+  job->teacher     = *o->teacher != '\0' ? g_strdup (o->teacher) : NULL;
+  job->pictures    = absolute (o->pictures);
+  job->captions    = absolute (o->captions);
+  job->prompt_file = absolute (o->prompt_file);
+  job->prompts     = g_strdupv (o->prompts);
+  if (job->teacher == NULL)
+    {
+      g_autoptr(FbStore)   store  = fb_store_new ();
+      g_autoptr(GPtrArray) models = fb_store_list (store, FB_STORE_MODELS);
+
+      job->teacher = models->len > 0 ? g_strdup (((FbStoreEntry *) models->pdata[0])->name) : NULL;
+    }
+  if (o->steps > 0)
+    fb_distill_job_set_steps (job, o->steps);
+  if (!fb_distill_job_check (job, &error) || !fb_distill_job_save (job, &error))
+    return fail ("distill", error, 2);
+  if (!o->quiet)
+    printf ("%s\n", job->path);
+  return 0;
+}
+
+int
+fb_command_distill (int argc, char **argv)
+{
+  g_auto(Options)           o       = { 0 };
+  g_autoptr(GOptionContext) context = g_option_context_new (_("JOB.json"));
+  g_autoptr(FbDistillJob)   job     = NULL;
+  GError                   *error   = NULL;
+  const GOptionEntry        entries[] =
+  {
+    { "new",         0, 0, G_OPTION_ARG_FILENAME, &o.create, N_("Write a new job from a preset, instead of running one"), N_("JOB.json") },
+    { "preset",      0, 0, G_OPTION_ARG_STRING, &o.preset, N_("small, sd-1.5, sdxl or pixart-alpha; what suits the teacher without it"), N_("NAME") },
+    { "teacher",     't', 0, G_OPTION_ARG_STRING, &o.teacher, N_("Name or path of the model to distil"), N_("MODEL") },
+    { "pictures",    0, 0, G_OPTION_ARG_FILENAME, &o.pictures, N_("Folder of pictures with captions in .txt files"), N_("FOLDER") },
+    { "captions",    0, 0, G_OPTION_ARG_FILENAME, &o.captions, N_("Text file of lines: picture, tab, caption"), N_("FILE") },
+    { "prompts",     0, 0, G_OPTION_ARG_FILENAME, &o.prompt_file, N_("Text file of prompts, for which the teacher makes the pictures"), N_("FILE") },
+    { "prompt",      'p', 0, G_OPTION_ARG_STRING_ARRAY, &o.prompts, N_("A prompt, as often as you like"), N_("TEXT") },
+    { "steps",       0, 0, G_OPTION_ARG_INT, &o.steps, N_("Training steps"), N_("N") },
+    { "quiet",       'q', 0, G_OPTION_ARG_NONE, &o.quiet, N_("Print nothing but errors"), NULL },
+    G_OPTION_ENTRY_NULL
+  };
+
+  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
+  g_option_context_set_summary (context, _("Trains a LoRA with which a model makes pictures in 1 to 4 steps. An interrupted job goes on from its last\n"
+                                           "checkpoint; its files lie in the folder JOB beside JOB.json."));
+  if (!g_option_context_parse (context, &argc, &argv, &error))
+    return fail ("distill", error, 2);
+  if (o.create != NULL && argc == 1)
+    return create (&o);
+  if (o.create != NULL || argc != 2)
+    {
+      fputs (_("flashbrush-engine distill: name one job file, or a new one with --new.\n"), stderr);
+      return 2;
+    }
+  job = fb_distill_job_load (argv[1], &error);
+  return job != NULL ? run (job, o.quiet) : fail ("distill", error, 2);
+}
+
+/* --- eval ----------------------------------------------------------------------------------------------------------------- */
+
+int
+fb_command_eval (int argc, char **argv)
+{
+  static const int           steps[]  = { 1, 2, 4, 8 };
+  g_autoptr(GOptionContext)  context  = g_option_context_new (_("JOB.json"));
+  g_autofree char           *output   = NULL;
+  int                        n        = 4;
+  g_autoptr(FbDistillJob)    job      = NULL;
+  g_autoptr(FbTrainer)       trainer  = NULL;
+  g_autoptr(FbImage)         sheet    = NULL;
+  GError                    *error    = NULL;
+  const GOptionEntry         entries[] =
+  {
+    { "output",  'o', 0, G_OPTION_ARG_FILENAME, &output, N_("PNG file to write; eval.png in the job's folder without it"), N_("FILE") },
+    { "prompts", 'n', 0, G_OPTION_ARG_INT, &n, N_("How many prompts; 4"), N_("N") },
+    G_OPTION_ENTRY_NULL
+  };
+
+  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
+  g_option_context_set_summary (context, _("Makes a sheet of pictures from a job's last checkpoint: a row per prompt; first the teacher's, then the student's\n"
+                                           "in 1, 2, 4 and 8 steps."));
+  if (!g_option_context_parse (context, &argc, &argv, &error))
+    return fail ("eval", error, 2);
+  if (argc != 2 || n < 1 || n > 64)
+    {
+      fputs (_("flashbrush-engine eval: name one job file, and 1 to 64 prompts.\n"), stderr);
+      return 2;
+    }
+  job = fb_distill_job_load (argv[1], &error);
+  if (job == NULL)
+    return fail ("eval", error, 2);
+  if (output == NULL)
+    {
+      g_autofree char *folder = fb_distill_job_folder (job);
+
+      output = g_build_filename (folder, "eval.png", NULL);
+    }
+  trainer = open_trainer (job, &error);
+  if (trainer == NULL || !fb_trainer_prepare (trainer, NULL, NULL, NULL, &error) ||
+      (sheet = fb_trainer_sheet (trainer, n, steps, G_N_ELEMENTS (steps), NULL, &error)) == NULL ||
+      !fb_image_save_png (sheet, output, &error))
+    return fail ("eval", error, 1);
+  printf ("%s\t%d × %d\tstep %d\n", output, sheet->width, sheet->height, fb_trainer_step_number (trainer));
+  return 0;
+}

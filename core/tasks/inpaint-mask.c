@@ -1,0 +1,210 @@
+/* core/tasks/inpaint-mask.c: two masks from one: what is drawn anew, and what is shown of it. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "core/tasks/inpaint-private.h"
+
+#include <math.h>
+#include <string.h>
+
+/* --- distance ------------------------------------------------------------------------------------------------------------ */
+
+/* Room for the lower envelope of n parabolas */
+typedef struct
+{
+  int   *where;               /* [n] of each parabola's lowest point */
+  float *from;                /* [n + 1] where it begins to be the lowest */
+  float *row;                 /* [n] */
+} Envelope;
+
+static void
+envelope_init (Envelope *e, int n)
+{
+  e->where = g_new (int, n);
+  e->from  = g_new (float, n + 1);
+  e->row   = g_new (float, n);
+}
+
+static void
+envelope_clear (Envelope *e)
+{
+  g_free (e->where);
+  g_free (e->from);
+  g_free (e->row);
+}
+
+/* f[p] = the least, over all q, of f[q] + (p − q)² */
+static void
+transform_row (float *f, int n, float most, Envelope *e)
+{
+  int k     = -1;
+  int first = 0;
+
+  while (first < n && f[first] >= most)                         /* nothing near: as it was */
+    first++;
+  if (first == n)
+    return;
+
+  for (int q = 0; q < n; q++)
+    {
+      double start = -INFINITY;
+
+      if (f[q] >= most && k >= 0 && q > 0 && f[q - 1] >= most && q + 1 < n && f[q + 1] >= most)
+        continue;                                               /* within a plain, the parabolas of its rim do, capped below */
+      while (k >= 0)
+        {
+          int r = e->where[k];
+
+          start = (((double) f[q] - f[r]) + ((double) q * q - (double) r * r)) / (2.0 * (q - r));
+          if (start > e->from[k])
+            break;
+          k--;
+          start = -INFINITY;
+        }
+      e->where[++k] = q;
+      e->from[k]    = start;
+    }
+  e->from[k + 1] = INFINITY;
+
+  for (int p = 0, i = 0; p < n; p++)
+    {
+      float d;
+
+      while (e->from[i + 1] < p)
+        i++;
+      d         = p - e->where[i];
+      e->row[p] = MIN (most, f[e->where[i]] + d * d);
+    }
+  memcpy (f, e->row, n * sizeof (float));
+}
+
+/* [height, width] -> [width, height], in blocks that stay in the cache */
+static void
+transpose (const float *in, int width, int height, float *out)
+{
+  enum { BLOCK = 32 };
+
+  for (int y0 = 0; y0 < height; y0 += BLOCK)
+    for (int x0 = 0; x0 < width; x0 += BLOCK)
+      for (int y = y0; y < MIN (y0 + BLOCK, height); y++)
+        for (int x = x0; x < MIN (x0 + BLOCK, width); x++)
+          out[(size_t) x * height + y] = in[(size_t) y * width + x];
+}
+
+float *
+fb_mask_distance (const float *mask, int width, int height, float reach)
+{
+  size_t            n      = (size_t) width * height;
+  float            *square = g_new (float, n);
+  g_autofree float *turned = g_new (float, n);
+  const float       most   = reach * reach;
+  Envelope          envelope;
+
+  for (size_t i = 0; i < n; i++)
+    square[i] = most * (1.0f - mask[i]);
+
+  envelope_init (&envelope, MAX (width, height));
+  for (int y = 0; y < height; y++)
+    transform_row (square + (size_t) y * width, width, most, &envelope);
+  transpose (square, width, height, turned);
+  for (int x = 0; x < width; x++)
+    transform_row (turned + (size_t) x * height, height, most, &envelope);
+  transpose (turned, height, width, square);
+  envelope_clear (&envelope);
+
+  for (size_t i = 0; i < n; i++)
+    square[i] = sqrtf (square[i]);
+
+  return square;
+}
+
+/* --- masks --------------------------------------------------------------------------------------------------------------- */
+
+gboolean
+fb_mask_bounds (const FbImage *mask, FbRect *bounds)
+{
+  int left = mask->width, right = -1, top = -1, bottom = -1;
+
+  for (int y = 0; y < mask->height; y++)
+    {
+      const float *row   = mask->pixels + (size_t) y * mask->width;
+      int          first = 0, last = mask->width - 1;
+
+      while (first <= last && row[first] <= 0.0f)
+        first++;
+      if (first > last)
+        continue;
+      while (row[last] <= 0.0f)
+        last--;
+      left   = MIN (left, first);
+      right  = MAX (right, last);
+      top    = top < 0 ? y : top;
+      bottom = y;
+    }
+  if (top < 0)
+    return FALSE;
+
+  *bounds = (FbRect) { left, top, right + 1 - left, bottom + 1 - top };
+  return TRUE;
+}
+
+/* 1 up to @inner, 0 from @outer on */
+static float
+ramp (float distance, float inner, float outer)
+{
+  float t;
+
+  if (distance >= outer)                                        /* first: distances end there, even where both are the same */
+    return 0.0f;
+  if (distance <= inner)
+    return 1.0f;
+  t = (outer - distance) / (outer - inner);
+
+  return t * t * (3.0f - 2.0f * t);
+}
+
+static FbImage *
+copy_mask (const FbImage *mask)
+{
+  FbImage *copy = fb_image_new (mask->width, mask->height, 1);
+
+  if (copy != NULL)
+    memcpy (copy->pixels, mask->pixels, fb_image_n_bytes (mask));
+  return copy;
+}
+
+/* @r with @pad pixels around, as far as the mask goes */
+static FbRect
+grown (FbRect r, int pad, const FbImage *mask)
+{
+  int left = MAX (r.x - pad, 0), top = MAX (r.y - pad, 0);
+
+  return (FbRect) { left, top, MIN (r.x + r.width + pad, mask->width) - left, MIN (r.y + r.height + pad, mask->height) - top };
+}
+
+void
+fb_mask_grow (const FbImage *mask, const FbRamps *ramps, FbImage **denoise, FbImage **composite)
+{
+  g_autofree float *part     = NULL;
+  g_autofree float *distance = NULL;
+  FbRect            r;
+
+  *denoise   = copy_mask (mask);
+  *composite = copy_mask (mask);
+  if (*denoise == NULL || *composite == NULL || ramps->outer <= 0 || !fb_mask_bounds (mask, &r))
+    return;
+
+  r    = grown (r, ramps->outer, mask);                         /* the rest stays 0, at no cost */
+  part = g_new (float, (size_t) r.width * r.height);
+  for (int y = 0; y < r.height; y++)
+    memcpy (part + (size_t) y * r.width, mask->pixels + (size_t) (r.y + y) * mask->width + r.x, r.width * sizeof (float));
+  distance = fb_mask_distance (part, r.width, r.height, ramps->outer);
+
+  for (int y = 0; y < r.height; y++)
+    for (int x = 0; x < r.width; x++)
+      {
+        size_t to   = (size_t) (r.y + y) * mask->width + r.x + x;
+        float  d    = distance[(size_t) y * r.width + x];
+        float  wide = ramp (d, ramps->inner, ramps->outer);
+
+        (*denoise)->pixels[to]   = MAX (mask->pixels[to], wide);
+        (*composite)->pixels[to] = MAX (mask->pixels[to], ramp (d, ramps->blend_inner, ramps->outer));
+      }
+}

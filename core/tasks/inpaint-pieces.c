@@ -1,0 +1,360 @@
+/* core/tasks/inpaint-pieces.c: which parts go through the network, and at what size. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "core/tasks/inpaint-private.h"
+
+#include <math.h>
+#include <string.h>
+
+/* --- the network's size -------------------------------------------------------------------------------------------------- */
+
+/* How badly @width × @height serves a crop of @w × @h: what is mirrored, and how far what is left is from @wanted pixels; logarithms */
+static double
+misfit (int w, int h, int width, int height, double wanted)
+{
+  double scale = MIN ((double) width / w, (double) height / h);
+  double used  = scale * w * scale * h;
+
+  return log ((double) width * height / used) + fabs (log (used / wanted));
+}
+
+void
+fb_piece_fit (FbPiece *piece, int native, int resolution)
+{
+  const FbRect *c      = &piece->crop;
+  int           base   = resolution > 0 ? resolution : native;
+  int           step   = MAX (64, base / 8 / 64 * 64);
+  double        most   = 1.5 * base * base;
+  double        wanted = resolution > 0 ? (double) base * base : CLAMP ((double) c->width * c->height, (double) base * base, most);
+  double        best   = INFINITY;
+  double        scale;
+
+  for (int height = MAX (step, base / 2 / step * step); height <= 2 * base; height += step)
+    for (int width = MAX (step, base / 2 / step * step); width <= 2 * base; width += step)
+      {
+        double bad = misfit (c->width, c->height, width, height, wanted);
+
+        if ((double) width * height <= MAX (most, (double) step * step) && bad < best)
+          {
+            best          = bad;
+            piece->width  = width;
+            piece->height = height;
+          }
+      }
+
+  scale = MIN ((double) piece->width / c->width, (double) piece->height / c->height);
+  piece->inner.width  = CLAMP ((int) rint (c->width * scale), 1, piece->width);
+  piece->inner.height = CLAMP ((int) rint (c->height * scale), 1, piece->height);
+  piece->inner.x      = (piece->width - piece->inner.width) / 2;
+  piece->inner.y      = (piece->height - piece->inner.height) / 2;
+}
+
+/* --- islands ------------------------------------------------------------------------------------------------------------- */
+
+/* Marks the cells that hold some of the mask with −2, the others with −1. */
+static void
+mark_cells (FbPieces *self, const FbImage *denoise)
+{
+  memset (self->owners, -1, (size_t) self->cells_x * self->cells_y);
+  for (int y = 0; y < denoise->height; y++)
+    for (int x = 0; x < denoise->width; x++)
+      if (denoise->pixels[(size_t) y * denoise->width + x] > 0.0f)
+        self->owners[(y / FB_PIECE_CELL) * self->cells_x + x / FB_PIECE_CELL] = -2;
+}
+
+/* Gives the island around the marked @cell to @owner; returns its bounds in cells. */
+static FbRect
+flood (FbPieces *self, int cell, int owner, GArray *stack)
+{
+  int left = self->cells_x, right = 0, top = self->cells_y, bottom = 0;
+
+  g_array_set_size (stack, 0);
+  g_array_append_val (stack, cell);
+  self->owners[cell] = owner;
+  while (stack->len > 0)
+    {
+      int at = g_array_index (stack, int, stack->len - 1);
+      int x  = at % self->cells_x, y = at / self->cells_x;
+
+      g_array_set_size (stack, stack->len - 1);
+      left   = MIN (left, x);
+      right  = MAX (right, x);
+      top    = MIN (top, y);
+      bottom = MAX (bottom, y);
+      for (int ny = MAX (y - 1, 0); ny <= MIN (y + 1, self->cells_y - 1); ny++)
+        for (int nx = MAX (x - 1, 0); nx <= MIN (x + 1, self->cells_x - 1); nx++)
+          {
+            int next = ny * self->cells_x + nx;
+
+            if (self->owners[next] == -2)
+              {
+                self->owners[next] = owner;
+                g_array_append_val (stack, next);
+              }
+          }
+    }
+
+  return (FbRect) { left, top, right + 1 - left, bottom + 1 - top };
+}
+
+static void
+cells_init (FbPieces *self, const FbImage *mask)
+{
+  self->cells_x = (mask->width + FB_PIECE_CELL - 1) / FB_PIECE_CELL;
+  self->cells_y = (mask->height + FB_PIECE_CELL - 1) / FB_PIECE_CELL;
+  self->owners  = g_new (gint8, (size_t) self->cells_x * self->cells_y);
+  mark_cells (self, mask);
+}
+
+double
+fb_mask_diagonal (const FbImage *mask, const FbRect *bounds, int native, int *longest)
+{
+  g_autoptr(FbPieces) cells   = g_new0 (FbPieces, 1);
+  g_autoptr(GArray)   stack   = g_array_new (FALSE, FALSE, sizeof (int));
+  double              whole   = hypot (bounds->width, bounds->height);
+  double              island  = 0.0;
+  int                 n       = 0;
+
+  cells_init (cells, mask);
+  for (int i = 0; i < cells->cells_x * cells->cells_y; i++)
+    if (cells->owners[i] == -2)
+      {
+        FbRect r = flood (cells, i, 0, stack);
+
+        island = MAX (island, hypot (r.width, r.height) * FB_PIECE_CELL);
+        n++;
+      }
+
+  if (n == 1)
+    return whole;
+  island   = MIN (island, whole);
+  *longest = MIN (*longest, MAX (2 * native, (int) (4.0 * island)));
+  return island;
+}
+
+/* What a client would have cut for the pixels in @cells alone */
+static FbRect
+crop_of (FbRect cells, const FbImage *denoise, int native)
+{
+  FbInpaintPlace place = { .canvas_width = denoise->width, .canvas_height = denoise->height, .strength = 1.0, .native = native };
+  FbRect         crop  = { 0, 0, denoise->width, denoise->height };
+
+  place.mask = (FbRect) { cells.x * FB_PIECE_CELL, cells.y * FB_PIECE_CELL, cells.width * FB_PIECE_CELL, cells.height * FB_PIECE_CELL };
+  fb_inpaint_context (&place, &crop);
+
+  return crop;
+}
+
+static FbRect
+together (FbRect a, FbRect b)
+{
+  int left = MIN (a.x, b.x), top = MIN (a.y, b.y);
+
+  return (FbRect) { left, top, MAX (a.x + a.width, b.x + b.width) - left, MAX (a.y + a.height, b.y + b.height) - top };
+}
+
+/* pixels that the network needs to see a crop in full detail */
+static double
+cost (FbRect crop, int native)
+{
+  return MAX ((double) crop.width * crop.height, (double) native * native);
+}
+
+/* Joins the two of the @n islands, given by their @cells, that gain most by it; FALSE where none gains and there are few enough. */
+static gboolean
+join_two (FbPieces *self, FbRect *cells, const FbImage *denoise, int native)
+{
+  double best = self->n > FB_MAX_PIECES ? INFINITY : 0.0;
+  int    a = -1, b = -1;
+
+  for (int i = 0; i < self->n; i++)
+    for (int j = i + 1; j < self->n; j++)
+      {
+        double loss = cost (crop_of (together (cells[i], cells[j]), denoise, native), native) -
+                      cost (crop_of (cells[i], denoise, native), native) - cost (crop_of (cells[j], denoise, native), native);
+
+        if (loss <= best)
+          {
+            best = loss;
+            a    = i;
+            b    = j;
+          }
+      }
+  if (a < 0)
+    return FALSE;
+
+  cells[a] = together (cells[a], cells[b]);
+  self->n--;
+  cells[b] = cells[self->n];
+  for (int i = 0; i < self->cells_x * self->cells_y; i++)
+    if (self->owners[i] == b)
+      self->owners[i] = a;
+    else if (self->owners[i] == self->n)
+      self->owners[i] = b;
+
+  return TRUE;
+}
+
+/* all islands in one */
+static void
+join_all (FbPieces *self)
+{
+  for (int i = 0; i < self->cells_x * self->cells_y; i++)
+    if (self->owners[i] != -1)
+      self->owners[i] = 0;
+  self->n = 1;
+}
+
+FbPieces *
+fb_pieces_new (const FbImage *denoise, int native, int resolution)
+{
+  enum { MOST_ISLANDS = 48 };                                   /* a strewn mask is one */
+
+  FbPieces          *self  = g_new0 (FbPieces, 1);
+  g_autoptr(GArray)  stack = g_array_new (FALSE, FALSE, sizeof (int));
+  FbRect             cells[MOST_ISLANDS];
+
+  self->pieces = g_new0 (FbPiece, FB_MAX_PIECES);
+  cells_init (self, denoise);
+
+  for (int i = 0; i < self->cells_x * self->cells_y && self->n < MOST_ISLANDS; i++)
+    if (self->owners[i] == -2)
+      {
+        cells[self->n] = flood (self, i, self->n, stack);
+        self->n++;
+      }
+  if (self->n == MOST_ISLANDS)
+    join_all (self);
+  while (self->n > 1 && join_two (self, cells, denoise, native))
+    ;
+
+  for (int i = 0; i < self->n; i++)
+    self->pieces[i].crop = crop_of (cells[i], denoise, native);
+  if (self->n == 1)
+    self->pieces[0].crop = (FbRect) { 0, 0, denoise->width, denoise->height };   /* as the client chose */
+  for (int i = 0; i < self->n; i++)
+    fb_piece_fit (&self->pieces[i], native, resolution);
+
+  return self;
+}
+
+void
+fb_pieces_free (FbPieces *self)
+{
+  g_free (self->pieces);
+  g_free (self->owners);
+  g_free (self);
+}
+
+/* --- there and back ------------------------------------------------------------------------------------------------------ */
+
+/* (transfer full): a reference where it is all of it */
+static FbImage *
+cut (FbImage *image, FbRect r)
+{
+  const int C = image->n_channels;
+  FbImage  *out;
+
+  if (r.width == image->width && r.height == image->height)
+    return fb_image_ref (image);
+  out = fb_image_new (r.width, r.height, C);
+  for (int y = 0; out != NULL && y < r.height; y++)
+    memcpy (out->pixels + (size_t) y * r.width * C, image->pixels + ((size_t) (r.y + y) * image->width + r.x) * C,
+            (size_t) r.width * C * sizeof (float));
+  return out;
+}
+
+/* (transfer full): RGBA with its colours multiplied by its alpha */
+static FbImage *
+premultiplied (const FbImage *image)
+{
+  FbImage *out = fb_image_new (image->width, image->height, 4);
+  size_t   n   = (size_t) image->width * image->height;
+
+  for (size_t i = 0; out != NULL && i < n; i++)
+    {
+      const float *p = image->pixels + 4 * i;
+
+      for (int c = 0; c < 3; c++)
+        out->pixels[4 * i + c] = p[c] * p[3];
+      out->pixels[4 * i + 3] = p[3];
+    }
+  return out;
+}
+
+static void
+divide_by_alpha (FbImage *image)
+{
+  size_t n = (size_t) image->width * image->height;
+
+  for (size_t i = 0; i < n; i++)
+    {
+      float *p = image->pixels + 4 * i;
+
+      for (int c = 0; c < 3; c++)
+        p[c] *= p[3] > 1e-4f ? 1.0f / p[3] : 0.0f;
+    }
+}
+
+/* where a coordinate beyond the border is found in a picture that is mirrored there, as often as need be */
+static int
+mirrored (int i, int n)
+{
+  int period = 2 * n;
+  int k      = ((i % period) + period) % period;
+
+  return k < n ? k : period - 1 - k;
+}
+
+FbImage *
+fb_piece_take (const FbPiece *piece, FbImage *image)
+{
+  const FbRect       *inner  = &piece->inner;
+  const int           C      = image->n_channels;
+  g_autoptr(FbImage)  part   = cut (image, piece->crop);
+  g_autoptr(FbImage)  scaled = NULL;
+  FbImage            *out    = fb_image_new (piece->width, piece->height, C);
+
+  if (part != NULL && C == 4)
+    {
+      FbImage *multiplied = premultiplied (part);
+
+      fb_image_unref (part);
+      part = multiplied;
+    }
+  scaled = part != NULL ? fb_image_resize (part, inner->width, inner->height) : NULL;
+  if (scaled == NULL || out == NULL)
+    {
+      g_clear_pointer (&out, fb_image_unref);
+      return NULL;
+    }
+  if (C == 4)
+    divide_by_alpha (scaled);
+
+  for (int y = 0; y < piece->height; y++)
+    {
+      const float *row = scaled->pixels + (size_t) mirrored (y - inner->y, inner->height) * inner->width * C;
+      float       *to  = out->pixels + (size_t) y * piece->width * C;
+
+      for (int x = 0; x < piece->width; x++)
+        memcpy (to + (size_t) x * C, row + (size_t) mirrored (x - inner->x, inner->width) * C, C * sizeof (float));
+    }
+
+  return out;
+}
+
+FbImage *
+fb_piece_give (const FbPiece *piece, FbImage *picture, int width, int height, FbRect wanted)
+{
+  double             x = (double) picture->width / piece->width;
+  double             y = (double) picture->height / piece->height;
+  FbRect             r = { (int) rint (piece->inner.x * x), (int) rint (piece->inner.y * y),
+                           MAX (1, (int) rint (piece->inner.width * x)), MAX (1, (int) rint (piece->inner.height * y)) };
+  g_autoptr(FbImage) part = NULL;
+
+  r.x      = MIN (r.x, picture->width - 1);
+  r.y      = MIN (r.y, picture->height - 1);
+  r.width  = MIN (r.width, picture->width - r.x);
+  r.height = MIN (r.height, picture->height - r.y);
+  part     = cut (picture, r);
+
+  return part != NULL ? fb_image_resize_part (part, width, height, wanted.x, wanted.y, wanted.width, wanted.height) : NULL;
+}

@@ -1,0 +1,494 @@
+/* plugins/inpaint/dialog.c: the window with the canvas. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "plugins/inpaint/dialog.h"
+
+#include <glib/gi18n-lib.h>
+
+#include "plugins/inpaint/live.h"
+#include "plugins/inpaint/request.h"
+#include "plugins/inpaint/toolbar.h"
+#include "ui/canvas.h"
+#include "ui/dialog-class.h"
+#include "ui/job.h"
+#include "ui/mask-source.h"
+
+#define DRAFT_SIDE    256
+#define THUMBNAIL     96            /* of the image, to see that it changed */
+#define CANVAS_WIDTH  560
+#define CANVAS_HEIGHT 380
+
+#define INPAINT_TYPE_DIALOG (inpaint_dialog_get_type ())
+GType inpaint_dialog_get_type (void);
+
+typedef struct
+{
+  FbDialog     parent_instance;
+  FbCanvas    *canvas;
+  GtkWidget   *live_switch;
+  GtkWidget   *from_selection;
+  InpaintLive *live;
+  gint64       live_seed;           /* the same for every draft, so that they do not flicker */
+
+  FbTarget    *source;              /* with its input */
+  int          input_id;            /* given by the caller; 0 follows the selected layer */
+  char        *seen;                /* the image's thumbnail as a checksum, while a copy of it is the source */
+  gboolean     is_masked;
+  gboolean     is_stale;            /* the chosen result is not what the canvas shows */
+} InpaintDialog;
+
+typedef FbDialogClass InpaintDialogClass;
+
+G_DEFINE_TYPE (InpaintDialog, inpaint_dialog, FB_TYPE_DIALOG)
+
+#define SELF(object) ((InpaintDialog *) (object))
+
+static const char * const rows[] =
+{
+  "use", "prompt", "negative-prompt", "model", "loras", "steps|guidance-scale", "strength", "feather", "seed|count", "destination", ">",
+  "source", "context", "fill", "route", "match-colors", "grow|blend", "resolution|clip-skip", "sampler", "timestep-spacing", "vae", "taesd", "preview",
+  "decoder", NULL
+};
+
+static char *
+text_of (InpaintDialog *self, const char *name)
+{
+  char *text = NULL;
+
+  g_object_get (FB_DIALOG (self)->config, name, &text, NULL);
+
+  return text;
+}
+
+/* --- what it works on ---------------------------------------------------------------------------------------------------- */
+
+/* (transfer full): changes whenever something visible does */
+static char *
+look_at (GimpImage *image)
+{
+  int               width = THUMBNAIL, height = THUMBNAIL, bytes;
+  g_autoptr(GBytes) data  = gimp_image_get_thumbnail_data (image, &width, &height, &bytes);
+
+  return data != NULL ? g_compute_checksum_for_bytes (G_CHECKSUM_MD5, data) : g_strdup ("");
+}
+
+static void
+forget_source (InpaintDialog *self)
+{
+  if (self->source != NULL)
+    inpaint_forget_source (self->source);
+  g_clear_pointer (&self->source, fb_target_free);
+  g_clear_pointer (&self->seen, g_free);
+}
+
+/* (transfer full): the image and the layer as they are now, with their input, or NULL with @error */
+static FbTarget *
+source_new (InpaintDialog *self, GimpImage *image, const char *source, GError **error)
+{
+  g_autofree GimpDrawable **drawables = gimp_image_get_selected_drawables (image);
+  g_autoptr(FbTarget)       target    = fb_target_new (image, drawables);
+
+  target->task = "inpaint";
+  if (self->input_id != 0 && gimp_item_id_is_layer (self->input_id) && g_strcmp0 (source, "visible") != 0)
+    target->input_id = self->input_id;
+  else if (!inpaint_use_source (target, source, error))
+    return NULL;
+
+  return g_steal_pointer (&target);
+}
+
+/* a copy of all that is visible is made anew only when something visible has changed */
+static gboolean
+is_up_to_date (InpaintDialog *self, GimpImage *image, const char *source)
+{
+  g_autofree char *seen = NULL;
+
+  if (self->source == NULL || !self->source->input_is_copy || g_strcmp0 (source, "visible") != 0)
+    return FALSE;
+  seen = look_at (image);
+
+  return g_strcmp0 (seen, self->seen) == 0;
+}
+
+/* Reads anew what may have changed in GIMP meanwhile; the mask stays. */
+static gboolean
+refresh (InpaintDialog *self, GError **error)
+{
+  GimpImage           *image  = fb_dialog_get_image (FB_DIALOG (self));
+  g_autofree char     *source = text_of (self, "source");
+  g_autoptr(FbTarget)  target = NULL;
+
+  if (image == NULL)
+    {
+      g_set_error_literal (error, FB_TARGET_ERROR, FB_TARGET_ERROR_CLOSED, _("The image was closed, so there is nothing to work on."));
+      return FALSE;
+    }
+  if (is_up_to_date (self, image, source))
+    return TRUE;
+  target = source_new (self, image, source, error);
+  if (target == NULL)
+    return FALSE;
+
+  forget_source (self);
+  self->source = g_steal_pointer (&target);
+  if (self->source->input_is_copy)
+    self->seen = look_at (image);
+  fb_canvas_set_source (self->canvas, image, gimp_drawable_get_by_id (self->source->input_id));
+
+  return TRUE;
+}
+
+static void
+refresh_or_say (InpaintDialog *self)
+{
+  g_autoptr(GError) error = NULL;
+
+  if (!refresh (self, &error))
+    fb_dialog_show_message (FB_DIALOG (self), GTK_MESSAGE_WARNING, error->message, FALSE, FALSE);
+}
+
+static gboolean
+on_focus (InpaintDialog *self)
+{
+  if (fb_dialog_get_image (FB_DIALOG (self)) != NULL && !fb_canvas_is_painting (self->canvas))
+    refresh (self, NULL);              /* what stands against it is said when something is to be done */
+
+  return GDK_EVENT_PROPAGATE;
+}
+
+/* --- jobs ---------------------------------------------------------------------------------------------------------------- */
+
+static FbTarget *
+measure (FbDialog *dialog)
+{
+  InpaintDialog *self = SELF (dialog);
+
+  return self->source != NULL ? fb_target_copy (self->source) : fb_target_new (fb_dialog_get_image (dialog), NULL);
+}
+
+/* the job for what is painted now; @target gets its place */
+static FbJob *
+job_for (InpaintDialog *self, GVariant *request, FbTarget *target, int pixels_max, GError **error)
+{
+  FbDialog        *dialog  = FB_DIALOG (self);
+  const FbMask    *mask    = fb_canvas_get_mask (self->canvas);
+  g_autofree char *use     = text_of (self, "use");
+  g_autofree char *context = text_of (self, "context");
+  int              width   = 0;
+  int              height  = 0;
+
+  fb_estimator_get_model_size (dialog->estimator, &width, &height);
+  if (!inpaint_check_mask (mask, use, error) || !inpaint_place_target (target, request, context, mask, width, error))
+    return NULL;
+  fb_canvas_set_context (self->canvas, &(GdkRectangle) { target->x, target->y, target->width, target->height });
+
+  return inpaint_job_new (dialog->client, request, target, mask, pixels_max, error);
+}
+
+static FbJob *
+job_new (FbDialog *dialog, GVariant *request, FbTarget *target, GError **error)
+{
+  InpaintDialog *self = SELF (dialog);
+
+  g_clear_pointer (&dialog->job_mask, g_bytes_unref);
+  dialog->job_mask = fb_mask_pack (fb_canvas_get_mask (self->canvas));
+
+  return job_for (self, request, target, INPAINT_PIXELS_MAX, error);
+}
+
+static gboolean
+is_ready (FbDialog *dialog)
+{
+  return SELF (dialog)->is_masked;
+}
+
+static gboolean
+can_insert (FbDialog *dialog)
+{
+  return !SELF (dialog)->is_stale;
+}
+
+/* --- what is shown ------------------------------------------------------------------------------------------------------- */
+
+static void
+show_at (InpaintDialog *self, FbImage *picture, const FbTarget *target)
+{
+  fb_canvas_set_result (self->canvas, picture, &(GdkRectangle) { target->x, target->y, target->width, target->height });
+}
+
+static void
+show (FbDialog *dialog, FbImage *picture, const char *text, const FbHistoryEntry *entry)
+{
+  InpaintDialog *self = SELF (dialog);
+
+  self->is_stale = entry == NULL;
+  if (entry != NULL)
+    show_at (self, picture, entry->target);
+  else if (dialog->job_target != NULL)
+    show_at (self, picture, dialog->job_target);
+}
+
+/* --- live ---------------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+is_live (InpaintDialog *self)
+{
+  return gtk_toggle_button_get_active (GTK_TOGGLE_BUTTON (self->live_switch));
+}
+
+/* few pixels, and the tiny autoencoder where the model has one */
+static void
+make_draft (InpaintDialog *self, GVariantDict *request)
+{
+  FbEstimator *estimator = FB_DIALOG (self)->estimator;
+  GVariant    *resolved  = fb_estimator_get_resolved (estimator);
+  const char  *taesd     = "";
+  int          width     = 0;
+  int          height    = 0;
+
+  fb_estimator_get_model_size (estimator, &width, &height);
+  g_variant_dict_insert (request, "resolution", "i", width > 0 ? MIN (DRAFT_SIDE, width) : DRAFT_SIDE);
+  if (resolved != NULL && g_variant_lookup (resolved, "taesd", "&s", &taesd) && *taesd != '\0')
+    g_variant_dict_insert (request, "decoder", "s", "taesd");
+}
+
+/* one picture with a fixed seed */
+static GVariant *
+live_request (InpaintDialog *self, gboolean is_draft, GError **error)
+{
+  g_autoptr(GVariant)  request = fb_dialog_get_request (FB_DIALOG (self), error);
+  g_autofree char     *seed    = text_of (self, "seed");
+  g_auto(GVariantDict) dict    = G_VARIANT_DICT_INIT (request);
+
+  if (request == NULL)
+    return NULL;
+  g_variant_dict_insert (&dict, "count", "i", 1);
+  if (g_str_equal (seed, "-1"))
+    g_variant_dict_insert (&dict, "seed", "x", self->live_seed);
+  if (is_draft)
+    make_draft (self, &dict);
+
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
+
+static FbJob *
+live_job_new (gboolean is_draft, FbTarget **target, GError **error, gpointer data)
+{
+  InpaintDialog       *self    = data;
+  FbDialog            *dialog  = FB_DIALOG (self);
+  g_autoptr(GVariant)  request = NULL;
+
+  if (!self->is_masked || dialog->job != NULL || dialog->is_waiting || !refresh (self, error))
+    return NULL;
+  if (fb_estimator_get_error (dialog->estimator) != NULL)
+    {
+      g_propagate_error (error, g_error_copy (fb_estimator_get_error (dialog->estimator)));
+      return NULL;
+    }
+  request = live_request (self, is_draft, error);
+  if (request == NULL)
+    return NULL;
+  *target = measure (dialog);
+  fb_dialog_set_status (dialog, is_draft ? _("Draft") : _("Refining"));
+
+  return job_for (self, request, *target, is_draft ? INPAINT_DRAFT_MAX : INPAINT_PIXELS_MAX, error);
+}
+
+static void
+live_show (FbJob *job, FbImage *picture, const FbTarget *target, gboolean is_draft, gboolean is_complete, gpointer data)
+{
+  InpaintDialog       *self       = data;
+  FbDialog            *dialog     = FB_DIALOG (self);
+  g_autoptr(GVariant)  parameters = NULL;
+  g_autoptr(FbResult)  result     = NULL;
+  g_autoptr(GBytes)    mask       = NULL;
+  g_autofree char     *prompt     = NULL;
+
+  if (is_draft || !is_complete)
+    {
+      show_at (self, picture, target);
+      if (is_complete)
+        fb_dialog_set_status (dialog, _("Draft; pause for the full picture"));
+      return;
+    }
+
+  parameters = fb_job_get_metadata (job, 0);
+  result     = fb_result_new (picture, fb_job_get_seed (job, 0), parameters);
+  mask       = fb_mask_pack (fb_canvas_get_mask (self->canvas));
+  prompt     = text_of (self, "prompt");
+  fb_result_set_mask (result, mask);
+  fb_dialog_set_status (dialog, _("Done"));
+  fb_dialog_add_result (dialog, result, fb_target_copy (target), *prompt != '\0' ? prompt : _(dialog->layout->unnamed));
+}
+
+static void
+live_failed (const GError *error, gpointer data)
+{
+  fb_dialog_set_status (data, _("Failed"));
+  fb_dialog_show_message (data, GTK_MESSAGE_ERROR, error->message, FALSE, FALSE);
+}
+
+static const InpaintLiveHooks live_hooks = { live_job_new, live_show, live_failed };
+
+/* --- what the user does -------------------------------------------------------------------------------------------------- */
+
+static void
+on_stroke (InpaintDialog *self)
+{
+  inpaint_live_interrupt (self->live);
+}
+
+static void
+on_mask (InpaintDialog *self)
+{
+  GdkRectangle bounds;
+
+  self->is_masked = fb_mask_get_bounds (fb_canvas_get_mask (self->canvas), &bounds);
+  self->is_stale  = TRUE;
+  if (!is_live (self) || !self->is_masked)
+    {
+      inpaint_live_interrupt (self->live);
+      fb_canvas_set_result (self->canvas, NULL, NULL);
+      fb_canvas_set_context (self->canvas, NULL);
+    }
+  else
+    inpaint_live_begin (self->live);
+  fb_dialog_update (FB_DIALOG (self));
+}
+
+static void
+on_live (InpaintDialog *self)
+{
+  if (is_live (self) && self->is_masked)
+    inpaint_live_begin (self->live);
+  else
+    inpaint_live_interrupt (self->live);
+}
+
+/* for an enlarged canvas, with nothing painted: what the layer does not cover */
+static void
+mask_what_is_open (InpaintDialog *self)
+{
+  GimpImage       *image = fb_dialog_get_image (FB_DIALOG (self));
+  g_autofree char *use   = text_of (self, "use");
+
+  if (image != NULL && self->source != NULL && !self->is_masked && g_str_equal (use, "expand"))
+    fb_canvas_set_mask (self->canvas, fb_mask_of_what_is_open (image, gimp_drawable_get_by_id (self->source->input_id)));
+}
+
+/* other words or numbers: the same mask, once more */
+static void
+on_config (InpaintDialog *self, GParamSpec *pspec)
+{
+  if (g_str_equal (pspec->name, "source"))
+    refresh_or_say (self);
+  if (g_str_equal (pspec->name, "use"))
+    mask_what_is_open (self);
+  if (is_live (self) && self->is_masked && !g_str_equal (pspec->name, "destination") && !g_str_equal (pspec->name, "count"))
+    inpaint_live_begin (self->live);
+}
+
+static void
+take_selection (InpaintDialog *self)
+{
+  GimpImage *image = fb_dialog_get_image (FB_DIALOG (self));
+
+  if (image != NULL)
+    fb_canvas_set_mask (self->canvas, fb_mask_read_drawable (image, GIMP_DRAWABLE (gimp_image_get_selection (image))));
+}
+
+static void
+started (FbDialog *dialog)
+{
+  InpaintDialog *self = SELF (dialog);
+
+  inpaint_live_interrupt (self->live);
+  g_clear_pointer (&self->seen, g_free);         /* the thumbnail may be blind to a small change */
+  refresh_or_say (self);
+}
+
+/* what is painted next should see the new layer */
+static void
+inserted (FbDialog *dialog)
+{
+  InpaintDialog   *self        = SELF (dialog);
+  g_autofree char *destination = text_of (self, "destination");
+
+  fb_canvas_fill (self->canvas, 0);              /* so that it is seen; Undo brings the mask back */
+  g_clear_pointer (&self->seen, g_free);
+  if (fb_destination_from_name (destination) == FB_DESTINATION_NEW_LAYER)
+    g_object_set (dialog->config, "source", "visible", NULL);
+  refresh_or_say (self);
+}
+
+/* --- the object ---------------------------------------------------------------------------------------------------------- */
+
+static GtkWidget *
+picture_new (FbDialog *dialog)
+{
+  InpaintDialog *self = SELF (dialog);
+  GtkWidget     *box  = gtk_box_new (GTK_ORIENTATION_VERTICAL, 6);
+
+  self->canvas = FB_CANVAS (fb_canvas_new ());
+  gtk_widget_set_size_request (GTK_WIDGET (self->canvas), CANVAS_WIDTH, CANVAS_HEIGHT);
+  gtk_box_pack_start (GTK_BOX (box), inpaint_toolbar_new (self->canvas, &self->live_switch, &self->from_selection), FALSE, FALSE, 0);
+  gtk_box_pack_start (GTK_BOX (box), GTK_WIDGET (self->canvas), TRUE, TRUE, 0);
+
+  return box;
+}
+
+static void
+dispose (GObject *object)
+{
+  InpaintDialog *self = SELF (object);
+
+  if (self->canvas != NULL)
+    g_signal_handlers_disconnect_by_data (self->canvas, self);
+  self->canvas = NULL;
+  if (FB_DIALOG (self)->config != NULL)
+    g_signal_handlers_disconnect_by_data (FB_DIALOG (self)->config, self);
+  g_clear_pointer (&self->live, inpaint_live_free);
+  forget_source (self);
+
+  G_OBJECT_CLASS (inpaint_dialog_parent_class)->dispose (object);
+}
+
+static void
+inpaint_dialog_class_init (InpaintDialogClass *class)
+{
+  G_OBJECT_CLASS (class)->dispose = dispose;
+
+  class->picture_new = picture_new;
+  class->show        = show;
+  class->is_ready    = is_ready;
+  class->can_insert  = can_insert;
+  class->measure     = measure;
+  class->job_new     = job_new;
+  class->started     = started;
+  class->inserted    = inserted;
+}
+
+static void
+inpaint_dialog_init (InpaintDialog *self)
+{
+  self->live      = inpaint_live_new (&live_hooks, self);
+  self->live_seed = g_random_int ();
+}
+
+GimpValueArray *
+inpaint_dialog_run (GimpProcedure *asked, GimpProcedure *procedure, GimpProcedureConfig *config, const FbArg *args,
+                    GimpImage *image, int input_id, FbMask *mask)
+{
+  FbDialogLayout  layout = { "inpaint", N_("Inpaint"), args, rows, N_("Inpainted") };
+  InpaintDialog  *self   = SELF (fb_dialog_new (INPAINT_TYPE_DIALOG, procedure, config, &layout, image));
+
+  self->input_id = input_id;
+  refresh_or_say (self);
+  g_signal_connect_swapped (self->canvas, "stroke-began", G_CALLBACK (on_stroke), self);
+  g_signal_connect_swapped (self->canvas, "changed", G_CALLBACK (on_mask), self);
+  g_signal_connect_swapped (self->live_switch, "toggled", G_CALLBACK (on_live), self);
+  g_signal_connect_swapped (self->from_selection, "clicked", G_CALLBACK (take_selection), self);
+  g_signal_connect_swapped (config, "notify", G_CALLBACK (on_config), self);
+  g_signal_connect_swapped (self, "focus-in-event", G_CALLBACK (on_focus), self);
+  fb_canvas_begin_with (self->canvas, mask);
+
+  return fb_dialog_loop (FB_DIALOG (self), asked);
+}

@@ -1,0 +1,181 @@
+/* plugins/inpaint/request.c: from a mask and arguments to the engine's job. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "plugins/inpaint/request.h"
+
+#include <math.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "ui/mask-source.h"
+
+static gboolean
+refuse (GError **error, const char *sentence)
+{
+  g_set_error_literal (error, FB_TARGET_ERROR, FB_TARGET_ERROR_INPUT, sentence);
+
+  return FALSE;
+}
+
+static int
+index_of (const char * const *names, const char *name)
+{
+  for (int i = 0; names[i] != NULL; i++)
+    if (g_strcmp0 (names[i], name) == 0)
+      return i;
+
+  return 0;
+}
+
+static FbInpaintUse
+use_of (const char *name)
+{
+  return (FbInpaintUse) index_of (fb_inpaint_use_names, name);
+}
+
+/* --- the mask ------------------------------------------------------------------------------------------------------------ */
+
+static GimpLayer *
+layer_of (const FbTarget *target)
+{
+  GimpItem *item = target->drawable_id > 0 ? gimp_item_get_by_id (target->drawable_id) : NULL;
+
+  if (item != NULL && gimp_item_is_layer_mask (item))
+    return gimp_layer_from_mask (GIMP_LAYER_MASK (item));
+
+  return item != NULL && gimp_item_is_layer (item) ? GIMP_LAYER (item) : NULL;
+}
+
+static FbMask *
+mask_of_what_is_open (const FbTarget *target, GimpImage *image)
+{
+  GimpDrawable *input = GIMP_DRAWABLE (gimp_item_get_by_id (target->input_id));
+
+  return fb_mask_of_what_is_open (image, input);
+}
+
+FbMask *
+inpaint_find_mask (FbTarget *target, GimpProcedureConfig *config, GError **error)
+{
+  GimpImage         *image    = gimp_image_get_by_id (target->image_id);
+  g_autofree char   *from     = NULL;
+  g_autofree char   *name     = NULL;
+  g_autofree char   *use      = NULL;
+  g_autoptr(FbMask)  mask     = NULL;
+  GimpDrawable      *drawable = NULL;
+  GdkRectangle       bounds;
+
+  g_object_get (config, "mask-from", &from, "mask-name", &name, "use", &use, NULL);
+  drawable = fb_mask_find (image, layer_of (target), fb_mask_from_name (from), name, error);
+  if (drawable == NULL)
+    return NULL;
+  mask = fb_mask_read_drawable (image, drawable);
+  if (use_of (use) == FB_INPAINT_EXPAND && !fb_mask_get_bounds (mask, &bounds))
+    return mask_of_what_is_open (target, image);
+
+  return g_steal_pointer (&mask);
+}
+
+gboolean
+inpaint_check_mask (const FbMask *mask, const char *use, GError **error)
+{
+  GdkRectangle bounds;
+  gboolean     is_empty = !fb_mask_get_bounds (mask, &bounds);
+
+  switch (use_of (use))
+    {
+    case FB_INPAINT_BACKGROUND:
+      if (is_empty)
+        return refuse (error, _("Nothing is masked, so nothing would stay; mask or select what is to be kept."));
+      if (fb_mask_is_full (mask))
+        return refuse (error, _("All is masked, so there is no background to replace; mask only what is to be kept."));
+      return TRUE;
+    case FB_INPAINT_EXPAND:
+      return !is_empty || refuse (error, _("Nothing is transparent, so there is nothing to fill; enlarge the canvas first (Image ▸ Canvas Size)."));
+    default:
+      return !is_empty || refuse (error, _("Nothing is masked; paint over what is to be changed, or select it."));
+    }
+}
+
+/* --- what the model sees ------------------------------------------------------------------------------------------------- */
+
+gboolean
+inpaint_use_source (FbTarget *target, const char *source, GError **error)
+{
+  GimpImage *image = gimp_image_get_by_id (target->image_id);
+  GimpLayer *layer = layer_of (target);
+
+  if (image == NULL)
+    return refuse (error, _("There is no picture to work on; open an image."));
+  if (g_strcmp0 (source, "visible") == 0)
+    {
+      layer                 = gimp_layer_new_from_visible (image, image, "");
+      target->input_is_copy = TRUE;
+    }
+  else if (layer == NULL || target->n_drawables != 1)
+    return refuse (error, _("Select exactly one layer to work on, or look at all that is visible."));
+  target->input_id = gimp_item_get_id (GIMP_ITEM (layer));
+
+  return TRUE;
+}
+
+void
+inpaint_forget_source (FbTarget *target)
+{
+  if (target->input_is_copy && gimp_item_id_is_valid (target->input_id))
+    gimp_item_delete (gimp_item_get_by_id (target->input_id));
+  target->input_is_copy = FALSE;
+  target->input_id      = 0;
+}
+
+gboolean
+inpaint_place_target (FbTarget *target, GVariant *request, const char *context, const FbMask *mask, int native, GError **error)
+{
+  FbInpaintPlace place  = { fb_mask_width (mask), fb_mask_height (mask), .native = native, .strength = -1.0 };
+  GdkRectangle   bounds = { 0 };
+  const char    *use    = "";
+  FbRect         rect;
+
+  g_variant_lookup (request, "use", "&s", &use);
+  g_variant_lookup (request, "strength", "d", &place.strength);
+  g_variant_lookup (request, "feather", "d", &place.feather);
+  fb_mask_get_bounds (mask, &bounds);
+  place.use     = use_of (use);
+  place.mask    = (FbRect) { bounds.x, bounds.y, bounds.width, bounds.height };
+  place.context = (FbInpaintContext) index_of (fb_context_names, context);
+  if (!fb_inpaint_context (&place, &rect))
+    return refuse (error, _("The mask lies beside the image, so there is nothing to change."));
+
+  target->is_bounded = TRUE;
+  target->is_fixed   = TRUE;
+  target->x          = rect.x;
+  target->y          = rect.y;
+  target->width      = rect.width;
+  target->height     = rect.height;
+
+  return TRUE;
+}
+
+FbJob *
+inpaint_job_new (FbEngineClient *client, GVariant *request, const FbTarget *target, const FbMask *mask, int pixels_max, GError **error)
+{
+  GdkRectangle        area    = { target->x, target->y, target->width, target->height };
+  double              scale   = MIN (1.0, sqrt ((double) pixels_max / ((double) area.width * area.height)));
+  int                 width   = MAX (1, (int) (area.width * scale));
+  int                 height  = MAX (1, (int) (area.height * scale));
+  g_autoptr(FbImage)  picture = fb_target_read (target, width, height, error);
+  g_autoptr(FbImage)  marked  = picture != NULL ? fb_mask_to_image (mask, &area, width, height) : NULL;
+  FbJob              *job     = NULL;
+
+  if (picture == NULL)
+    return NULL;
+  if (marked == NULL)
+    {
+      g_set_error (error, FB_TARGET_ERROR, FB_TARGET_ERROR_SIZE,
+                   _("There is not enough memory for %d × %d pixels; select a smaller part."), width, height);
+      return NULL;
+    }
+  job = fb_job_new (client, "inpaint", request);
+  fb_job_add_picture (job, "image", picture);
+  fb_job_add_picture (job, "mask", marked);
+
+  return job;
+}

@@ -1,0 +1,41 @@
+/* plugins/inpaint/request.h: from a mask and arguments to the engine's job. SPDX-License-Identifier: LGPL-3.0-or-later */
+#pragma once
+
+#include "core/engine/client.h"
+#include "ui/args.h"
+#include "ui/mask.h"
+#include "ui/target.h"
+
+#define INPAINT_PIXELS_MAX (16 * 1024 * 1024)      /* sent at most; a larger context travels smaller */
+#define INPAINT_DRAFT_MAX  (512 * 512)
+
+/* (transfer full): the mask that the arguments name; for "expand" without one, what is transparent */
+FbMask *   inpaint_find_mask (FbTarget *target, GimpProcedureConfig *config, GError **error);
+
+/* Whether @mask leaves something to do and something to keep, as the use needs it; the sentence says what to do. */
+gboolean   inpaint_check_mask (const FbMask *mask, const char *use, GError **error);
+
+/**
+ * inpaint_use_source:
+ *
+ * Makes the chosen layer, or a copy of all that is visible, the input of @target. The copy is the caller's to delete with inpaint_forget_source().
+ */
+gboolean   inpaint_use_source    (FbTarget *target, const char *source, GError **error);
+void       inpaint_forget_source (FbTarget *target);
+
+/**
+ * inpaint_place_target:
+ * @native: the model's own size, or 0
+ *
+ * Makes what the model has to see around @mask the place of @target.
+ */
+gboolean   inpaint_place_target (FbTarget *target, GVariant *request, const char *context, const FbMask *mask, int native, GError **error);
+
+/**
+ * inpaint_job_new:
+ * @target: with its input and its place
+ * @pixels_max: of the pictures sent; more are scaled down
+ *
+ * Reads the place and no more. Returns: (transfer full): a job ready to start, or %NULL with @error
+ */
+FbJob *    inpaint_job_new (FbEngineClient *client, GVariant *request, const FbTarget *target, const FbMask *mask, int pixels_max, GError **error);

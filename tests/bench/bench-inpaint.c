@@ -1,0 +1,320 @@
+/* tests/bench/bench-inpaint.c: inpainting in a large picture: first preview, overhead, memory. SPDX-License-Identifier: LGPL-3.0-or-later
+ *
+ * Full-size SD 1.5 with random weights and the starter model, a mask in a picture of 24 megapixels, of which only the context is read, as a
+ * client does. Figures are ratios measured in this run, or differences; each goes out as a line "BENCH name value unit". */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/store/store.h"
+#include "core/tasks/inpaint.h"
+#include "tests/bench/checkpoint.h"
+
+#define N_TIMES 3
+#define N_STEPS 4
+
+static char *model_path;
+static int   n_threads;
+static int   megapixels;
+
+static const GOptionEntry options[] =
+{
+  { "model",   0, 0, G_OPTION_ARG_FILENAME, &model_path, "Checkpoint to measure, instead of the random one", "FOLDER" },
+  { "threads", 0, 0, G_OPTION_ARG_INT,      &n_threads,  "Threads; 0 for all cores", "N" },
+  { "memory",  0, 0, G_OPTION_ARG_INT,      &megapixels, "Print the peak memory beyond the picture, in MB, with a picture of that size", "MEGAPIXELS" },
+  { NULL }
+};
+
+static void
+die_on (GError *error)
+{
+  if (error != NULL)
+    {
+      g_printerr ("bench-inpaint: %s\n", error->message);
+      exit (1);
+    }
+}
+
+static double
+now_seconds (void)
+{
+  return g_get_monotonic_time () * 1e-6;
+}
+
+static int
+compare_doubles (const void *a, const void *b)
+{
+  double x = *(const double *) a, y = *(const double *) b;
+
+  return (x > y) - (x < y);
+}
+
+static double
+median (double *values)
+{
+  qsort (values, N_TIMES, sizeof *values, compare_doubles);
+  return values[N_TIMES / 2];
+}
+
+static FbModel *
+open_model (const char *path)
+{
+  GError             *error = NULL;
+  g_autoptr(FbDevice) dev   = fb_device_new ("cpu", n_threads, &error);
+  FbModel            *model;
+
+  die_on (error);
+  model = fb_model_open (path, NULL, NULL, dev, fb_device_best_dtype (dev), &error);
+  die_on (error);
+
+  return model;
+}
+
+/* --- a picture in 8 bits, and what a client reads of it ------------------------------------------------------------------- */
+
+typedef struct
+{
+  int     width, height;
+  guint8 *pixels;             /* [height, width, 3] */
+} Canvas;
+
+static Canvas
+canvas_new (int megapixels)
+{
+  Canvas canvas = { .width = megapixels == 24 ? 6000 : 3000, .height = megapixels == 24 ? 4000 : 2000 };
+  size_t n      = (size_t) canvas.width * canvas.height * 3;
+
+  canvas.pixels = g_malloc (n);
+  for (size_t i = 0; i < n; i++)
+    canvas.pixels[i] = (guint8) (i / 3 % canvas.width * 200 / canvas.width + i * 2654435761u % 41);
+  return canvas;
+}
+
+/* large enough that its context does not depend on the canvas */
+static FbRect
+mask_of (const Canvas *canvas)
+{
+  return (FbRect) { canvas->width / 2 - 350, canvas->height / 2 - 250, 700, 500 };
+}
+
+/* (transfer full): the request for what lies in the middle of @canvas, read as far as its context goes; for a draft of @resolution, only so many
+ * pixels of it as make sense for that */
+static FbInpaint *
+read_request (const Canvas *canvas, FbModel *model, int resolution, FbDecoder decoder, int n_steps)
+{
+  const FbModelInfo *info    = fb_model_info (model);
+  FbInpaint         *request = fb_inpaint_new ();
+  FbInpaintPlace     place   = { .canvas_width = canvas->width, .canvas_height = canvas->height, .mask = mask_of (canvas),
+                                 .strength = 1.0, .feather = 0.1, .native = (info->width + info->height) / 2 };
+  FbRect             r;
+  int                skip;
+
+  g_assert_true (fb_inpaint_context (&place, &r));
+  skip           = resolution > 0 ? MAX (1, MIN (r.width, r.height) / resolution) : 1;
+  r.width       /= skip;
+  r.height      /= skip;
+  request->image = fb_image_new (r.width, r.height, 3);
+  request->mask  = fb_image_new (r.width, r.height, 1);
+  for (int y = 0; y < r.height; y++)
+    for (int x = 0; x < r.width; x++)
+      {
+        const int cx = r.x + x * skip, cy = r.y + y * skip;
+
+        for (int c = 0; c < 3; c++)
+          request->image->pixels[((size_t) y * r.width + x) * 3 + c] = canvas->pixels[((size_t) cy * canvas->width + cx) * 3 + c] / 255.0f;
+        request->mask->pixels[(size_t) y * r.width + x] = cx >= place.mask.x && cx < place.mask.x + place.mask.width &&
+                                                          cy >= place.mask.y && cy < place.mask.y + place.mask.height ? 1.0f : 0.0f;
+      }
+  request->resolution               = resolution;
+  request->generate->decoder        = decoder;
+  request->generate->n_steps        = n_steps;
+  request->generate->guidance_scale = 1.0;
+  request->generate->strength       = 1.0;
+  g_free (request->generate->sampler);
+  request->generate->sampler = g_strdup ("lcm");
+  g_free (request->generate->prompt);
+  request->generate->prompt = g_strdup ("a cat");
+
+  return request;
+}
+
+/* --- times ---------------------------------------------------------------------------------------------------------------- */
+
+/* when the first preview or picture came; @image is what pictures are laid over */
+typedef struct
+{
+  double   first;
+  FbImage *image;
+} Watch;
+
+static void
+on_progress (const FbProgress *progress, gpointer user_data)
+{
+  Watch *watch = user_data;
+
+  if (progress->preview != NULL && watch->first == 0.0)
+    watch->first = now_seconds ();
+}
+
+static void
+on_picture (FbImage *picture, gint64 seed, gpointer user_data)
+{
+  Watch             *watch = user_data;
+  g_autoptr(FbImage) mixed = fb_inpaint_blend (watch->image, picture);
+
+  if (watch->first == 0.0)
+    watch->first = now_seconds ();
+}
+
+/* seconds from the stroke's end: reading, the job, blending; @first (out) (optional): until something can be shown */
+static double
+time_job (const Canvas *canvas, FbModel *model, int resolution, FbDecoder decoder, int n_steps, double *first)
+{
+  double               start   = now_seconds ();
+  g_autoptr(FbInpaint) request = read_request (canvas, model, resolution, decoder, n_steps);
+  Watch                watch   = { .image = request->image };
+  GError              *error   = NULL;
+
+  fb_inpaint_run (request, model, on_progress, on_picture, &watch, NULL, &error);
+  die_on (error);
+  if (first != NULL)
+    *first = watch.first - start;
+
+  return now_seconds () - start;
+}
+
+static float *
+some_floats (size_t n)
+{
+  g_autoptr(GRand) rand   = g_rand_new_with_seed (1);
+  float           *values = g_new (float, n);
+
+  for (size_t i = 0; i < n; i++)
+    values[i] = g_rand_double_range (rand, -1.7, 1.7);       /* variance 1 */
+  return values;
+}
+
+/* what the network's calls of such a job take by themselves: prompt, encoding, steps, decoding, all at @size × @size; @step (out): one step */
+static double
+time_network (FbModel *model, int size, double *step)
+{
+  const FbModelInfo *info    = fb_model_info (model);
+  const int          side    = size / info->scale_factor;
+  g_autofree float  *pixels  = some_floats ((size_t) size * size * 3);
+  g_autofree float  *latents = some_floats ((size_t) side * side * info->latent_channels);
+  g_autofree float  *out     = g_new (float, (size_t) side * side * info->latent_channels);
+  g_autofree float  *context = some_floats (FB_MODEL_CHUNK * info->context_width);
+  g_autofree int    *ids     = g_new0 (int, FB_MODEL_CHUNK);
+  FbDenoise          call    = { .latents = latents, .n = 1, .height = side, .width = side, .timestep = 499, .context = context,
+                                 .n_tokens = FB_MODEL_CHUNK };
+  GError            *error   = NULL;
+  double             start   = now_seconds (), before;
+
+  fb_model_encode_text (model, ids, 1, 0, context, NULL, &error);
+  die_on (error);
+  fb_model_encode_image (model, pixels, size, size, NULL, latents, NULL, &error);
+  die_on (error);
+  before = now_seconds ();
+  for (int i = 0; i < N_STEPS; i++)
+    fb_model_denoise (model, &call, out, NULL, &error);
+  die_on (error);
+  *step = (now_seconds () - before) / N_STEPS;
+  fb_model_decode (model, latents, side, side, 0, pixels, NULL, &error);
+  die_on (error);
+
+  return now_seconds () - start;
+}
+
+/* Job and bare network in turns, so that a machine that others slow down slows down both. */
+static void
+measure_overhead (const char *path, const char *suffix)
+{
+  g_autoptr(FbModel) model  = open_model (path);
+  const int          size   = fb_model_info (model)->width;
+  Canvas             canvas = canvas_new (24);
+  double             totals[N_TIMES], networks[N_TIMES], firsts[N_TIMES], steps[N_TIMES], ignored;
+
+  time_job (&canvas, model, 0, FB_DECODER_FULL, N_STEPS, NULL);
+  time_network (model, size, &ignored);
+  if (fb_model_has_taesd_encoder (model))
+    time_job (&canvas, model, size / 2, FB_DECODER_TAESD, 1, NULL);
+  for (int i = 0; i < N_TIMES; i++)
+    {
+      totals[i]   = time_job (&canvas, model, 0, FB_DECODER_FULL, N_STEPS, NULL);
+      networks[i] = time_network (model, size, &steps[i]);
+      if (fb_model_has_taesd_encoder (model))
+        time_job (&canvas, model, size / 2, FB_DECODER_TAESD, 1, &firsts[i]);
+    }
+  g_free (canvas.pixels);
+
+  printf ("BENCH inpaint_overhead_fraction%s %.3f ratio\n", suffix, 1.0 - median (networks) / median (totals));
+  printf ("BENCH inpaint_final_over_step%s %.2f ratio\n", suffix, totals[N_TIMES / 2] / median (steps));
+  if (fb_model_has_taesd_encoder (model))
+    printf ("BENCH inpaint_first_preview_over_step%s %.3f ratio\n", suffix, median (firsts) / steps[N_TIMES / 2]);
+  fflush (stdout);
+}
+
+/* --- memory: in processes of their own, because the peak never falls ------------------------------------------------------ */
+
+static void
+print_memory (const char *path)
+{
+  g_autofree char   *text   = NULL;
+  g_autoptr(FbModel) model  = open_model (path);
+  Canvas             canvas = canvas_new (megapixels);
+  const char        *line;
+
+  time_job (&canvas, model, 0, FB_DECODER_FULL, 1, NULL);
+  g_file_get_contents ("/proc/self/status", &text, NULL, NULL);
+  line = text != NULL ? strstr (text, "VmHWM:") : NULL;
+  g_assert_nonnull (line);
+  printf ("%.1f\n", g_ascii_strtoull (line + strlen ("VmHWM:"), NULL, 10) / 1024.0 - (double) canvas.width * canvas.height * 3 / 1048576.0);
+  g_free (canvas.pixels);
+}
+
+static double
+measure_memory (const char *self, const char *path, const char *size)
+{
+  const char      *argv[] = { self, "--memory", size, "--model", path, NULL };
+  g_autofree char *output = NULL;
+  GError          *error  = NULL;
+  int              status;
+
+  g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &output, NULL, &status, &error);
+  die_on (error);
+  g_spawn_check_wait_status (status, &error);
+  die_on (error);
+
+  return g_ascii_strtod (output, NULL);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr(GOptionContext) context = g_option_context_new ("");
+  g_autofree char          *self    = g_file_read_link ("/proc/self/exe", NULL);
+  g_autoptr(FbStore)        store   = fb_store_new ();
+  g_autofree char          *starter = NULL;
+  GError                   *error   = NULL;
+
+  g_option_context_add_main_entries (context, options, NULL);
+  g_option_context_parse (context, &argc, &argv, &error);
+  die_on (error);
+  if (megapixels > 0)
+    {
+      print_memory (model_path);
+      return 0;
+    }
+
+  starter = fb_store_resolve (store, FB_STORE_MODELS, "starter", &error);
+  die_on (error);
+  measure_overhead (starter, "_starter");
+  printf ("BENCH inpaint_memory_growth_mb %.1f MB\n", measure_memory (self, starter, "24") - measure_memory (self, starter, "6"));
+  fflush (stdout);
+  if (model_path == NULL)
+    model_path = bench_checkpoint (&error);
+  die_on (error);
+  measure_overhead (model_path, "");
+
+  return 0;
+}

@@ -1,0 +1,219 @@
+/* tests/core/distill/test-job.c: job files: what they may say, and what they are told. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include <string.h>
+
+#include "core/distill/job.h"
+#include "core/formats/json-file.h"
+#include "tests/core/scratch.h"
+
+#define GOOD "\"teacher\": \"starter\", \"pictures\": \"pics\""
+
+static FbDistillJob *
+parse (const char *text, GError **error)
+{
+  g_autoptr(JsonObject) json = fb_json_parse_object (text, strlen (text), "job.json", error);
+
+  return json != NULL ? fb_distill_job_parse (json, "job.json", error) : NULL;
+}
+
+static FbDistillJob *
+parse_good (const char *text)
+{
+  g_autoptr(GError) error = NULL;
+  FbDistillJob     *job   = parse (text, &error);
+
+  g_assert_no_error (error);
+  return job;
+}
+
+/* each bad job is refused with a sentence that holds these words, the field's name among them */
+static const struct { const char *json, *field, *words; } bad[] =
+{
+  { "{ \"pictures\": \"pics\" }", "teacher", "missing" },
+  { "{ \"teacher\": \"\", \"pictures\": \"pics\" }", "teacher", "missing" },
+  { "{ \"teacher\": \"a\" }", "pictures", "missing" },
+  { "{ " GOOD ", \"prompts\": [ \"a cat\" ] }", "pictures", "too many" },
+  { "{ \"teacher\": 3, \"pictures\": \"pics\" }", "teacher", "text in quotes" },
+  { "{ \"teacher\": \"a\", \"prompts\": [] }", "prompts", "list" },
+  { "{ \"teacher\": \"a\", \"prompts\": \"a cat\" }", "prompts", "list" },
+  { "{ \"teacher\": \"a\", \"prompts\": [ \"a cat\", 3 ] }", "prompts", "number 2" },
+  { "{ " GOOD ", \"learning_rat\": 0.1 }", "learning_rat", "“learning_rate”" },
+  { "{ " GOOD ", \"learning_rate\": 0 }", "learning_rate", "number from" },
+  { "{ " GOOD ", \"learning_rate\": \"fast\" }", "learning_rate", "number from" },
+  { "{ " GOOD ", \"steps\": 0 }", "steps", "whole number from 1" },
+  { "{ " GOOD ", \"steps\": 1.5 }", "steps", "whole number" },
+  { "{ " GOOD ", \"steps\": 1e300 }", "steps", "whole number" },
+  { "{ " GOOD ", \"steps\": true }", "steps", "whole number" },
+  { "{ " GOOD ", \"batch_size\": -1 }", "batch_size", "whole number from 1" },
+  { "{ " GOOD ", \"seed\": -1 }", "seed", "whole number from 0" },
+  { "{ " GOOD ", \"teacher_steps\": 1001 }", "teacher_steps", "1000" },
+  { "{ " GOOD ", \"guidance_min\": 9, \"guidance_max\": 3 }", "guidance_max", "guidance_min" },
+  { "{ " GOOD ", \"guidance_min\": 0.5 }", "guidance_min", "from 1" },
+  { "{ " GOOD ", \"width\": 128 }", "height", "both sides" },
+  { "{ " GOOD ", \"aspect_buckets\": 1 }", "aspect_buckets", "true or false" },
+  { "{ " GOOD ", \"distance\": \"l3\" }", "distance", "l2" },
+  { "{ " GOOD ", \"beta2\": 1 }", "beta2", "number from 0" },
+  { "{ " GOOD ", \"lora_targets\": [] }", "lora_targets", "list" },
+  { "{ " GOOD ", \"dtype\": \"f16\" }", "dtype", "bf16" },
+  { "{ " GOOD ", \"naming\": \"none\" }", "naming", "kohya" },
+  { "{ " GOOD ", \"output\": \"\" }", "output", "name of a file" },
+  { "{ " GOOD ", \"preset\": \"smal\" }", "smal", "“small”" },
+  { "{ " GOOD ", \"phases\": [] }", "phases", "one to sixteen" },
+  { "{ " GOOD ", \"phases\": [ 3 ] }", "phases[0]", "object" },
+  { "{ " GOOD ", \"phases\": [ { \"modes\": [ 1, 1, 1, 1 ] } ] }", "phases[0].steps", "missing" },
+  { "{ " GOOD ", \"phases\": [ { \"steps\": 5 } ] }", "phases[0].modes", "four numbers" },
+  { "{ " GOOD ", \"phases\": [ { \"steps\": 5, \"modes\": [ 0, 0, 0, 0 ] } ] }", "phases[0].modes", "above 0" },
+  { "{ " GOOD ", \"phases\": [ { \"steps\": 5, \"modes\": [ 1, -1, 0, 0 ] } ] }", "phases[0].modes", "number from 0" },
+  { "{ " GOOD ", \"phases\": [ { \"steps\": 5, \"modes\": [ 1, 1, 0, 0 ], \"dmd\": 1 } ] }", "phases[0].dmd", "not a field" },
+  { "{ " GOOD ", \"steps\": 6, \"phases\": [ { \"steps\": 5, \"modes\": [ 1, 1, 0, 0 ] } ] }", "phases", "as many steps" },
+};
+
+static void
+test_a_bad_job_names_the_field (void)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr(GError)       error = NULL;
+      g_autoptr(FbDistillJob) job   = parse (bad[i].json, &error);
+      g_autofree char        *field = g_strdup_printf ("“%s”", bad[i].field);
+
+      g_test_message ("%s", bad[i].json);
+      g_assert_null (job);
+      g_assert_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_FIELD);
+      g_test_message ("%s", error->message);
+      g_assert_nonnull (strstr (error->message, field));
+      g_assert_nonnull (strstr (error->message, bad[i].words));
+      g_assert_nonnull (strstr (error->message, "job.json"));
+    }
+}
+
+static void
+test_lpips_is_refused_by_name (void)
+{
+  g_autoptr(GError)       error = NULL;
+  g_autoptr(FbDistillJob) job   = parse ("{ " GOOD ", \"distance\": \"lpips\" }", &error);
+
+  g_assert_null (job);
+  g_assert_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_UNSUPPORTED);
+}
+
+/* settings of Flash Diffusion, arXiv:2406.02347; steps are updates, of which the published counters count two per batch */
+static void
+test_the_presets_are_the_papers (void)
+{
+  g_autoptr(FbDistillJob) sd   = fb_distill_job_new_preset ("sd-1.5", NULL);
+  g_autoptr(FbDistillJob) sdxl = fb_distill_job_new_preset ("sdxl", NULL);
+  g_autoptr(FbDistillJob) dit  = fb_distill_job_new_preset ("pixart-alpha", NULL);
+
+  g_assert_cmpint (sd->steps, ==, 10000);
+  g_assert_cmpint (sd->teacher_steps, ==, 32);
+  g_assert_cmpint (sd->batch_size, ==, 4);
+  g_assert_cmpint (sd->lora_rank, ==, 128);
+  g_assert_cmpfloat (sd->lora_alpha, ==, 128.0);
+  g_assert_cmpfloat (sd->learning_rate, ==, 1e-5);
+  g_assert_cmpfloat (sd->guidance_max, ==, 13.0);
+  g_assert_cmpfloat (sd->phases[3].matching, ==, 0.7);
+  g_assert_cmpfloat (sd->phases[2].adversarial, ==, 0.2);
+  g_assert_cmpint (sd->phases[0].n_steps, ==, 2500);
+  g_assert_cmpint (sdxl->lora_rank, ==, 64);
+  g_assert_cmpint (sdxl->batch_size, ==, 2);
+  g_assert_cmpint (dit->teacher_steps, ==, 16);
+  g_assert_cmpint (dit->phases[1].n_steps, ==, 5000);
+  g_assert_cmpfloat (dit->phases[1].adversarial, ==, 0.05);
+  g_assert_cmpfloat (dit->guidance_max, ==, 9.0);
+  g_assert_cmpstr (fb_distill_preset_for ("sd-1.5", 128), ==, "small");
+  g_assert_cmpstr (fb_distill_preset_for ("sd-1.5-inpainting", 512), ==, "sd-1.5");
+}
+
+static void
+test_a_written_job_reads_the_same (void)
+{
+  g_autoptr(Scratch)      folder = scratch_new ();
+  g_autoptr(FbDistillJob) job    = parse_good ("{ \"preset\": \"small\", \"teacher\": \"starter\", \"prompts\": [ \"a “cat”\", \"b\" ], \"steps\": 7,"
+                                               " \"seed\": 9007199254740991, \"aspect_buckets\": true, \"learning_rate\": 0.00012 }");
+  g_autoptr(FbDistillJob) again  = NULL;
+  g_autofree char        *one    = NULL;
+  g_autofree char        *two    = NULL;
+  g_autoptr(GError)       error  = NULL;
+
+  g_free (job->path);
+  job->path = g_build_filename (folder, "job.json", NULL);
+  g_assert_true (fb_distill_job_save (job, &error));
+  g_assert_no_error (error);
+  again = fb_distill_job_load (job->path, &error);
+  g_assert_no_error (error);
+  one = fb_distill_job_to_json (job);
+  two = fb_distill_job_to_json (again);
+  g_assert_cmpstr (one, ==, two);
+  g_assert_cmpint (again->seed, ==, 9007199254740991);
+
+  g_assert_false (fb_distill_job_save (job, &error));            /* never over another */
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_IO);
+}
+
+static void
+test_phases_stretch_to_the_steps (void)
+{
+  g_autoptr(FbDistillJob) job = parse_good ("{ " GOOD ", \"steps\": 10 }");
+  int                     sum = 0;
+
+  for (int i = 0; i < 4; i++)
+    sum += job->phases[i].n_steps;
+  g_assert_cmpint (sum, ==, 10);
+}
+
+static void
+test_the_digest_covers_what_is_computed (void)
+{
+  static const struct { const char *json; gboolean same; } cases[] =
+  {
+    { "{ " GOOD ", \"checkpoint_every\": 3 }", TRUE },
+    { "{ " GOOD ", \"output\": \"other.safetensors\" }", TRUE },
+    { "{ " GOOD ", \"sample_every\": 0 }", TRUE },
+    { "{ " GOOD ", \"seed\": 1 }", FALSE },
+    { "{ " GOOD ", \"learning_rate\": 0.5 }", FALSE },
+    { "{ " GOOD ", \"steps\": 10 }", FALSE },
+    { "{ " GOOD ", \"lora_targets\": [ \"to_q\" ] }", FALSE },
+  };
+  g_autoptr(FbDistillJob) job    = parse_good ("{ " GOOD " }");
+  g_autofree char        *digest = fb_distill_job_digest (job);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr(FbDistillJob) other        = parse_good (cases[i].json);
+      g_autofree char        *other_digest = fb_distill_job_digest (other);
+
+      g_assert_cmpint (g_str_equal (digest, other_digest), ==, cases[i].same);
+    }
+}
+
+static void
+test_paths_start_at_the_jobs_folder (void)
+{
+  g_autoptr(FbDistillJob) job    = parse_good ("{ " GOOD " }");
+  g_autofree char        *folder = NULL;
+  g_autofree char        *output = NULL;
+  g_autofree char        *pics   = NULL;
+
+  g_free (job->path);
+  job->path = g_strdup ("/a/b/cats.json");
+  folder = fb_distill_job_folder (job);
+  output = fb_distill_job_output (job);
+  pics   = fb_distill_job_resolve (job, job->pictures);
+  g_assert_cmpstr (folder, ==, "/a/b/cats");
+  g_assert_cmpstr (output, ==, "/a/b/cats/lora.safetensors");
+  g_assert_cmpstr (pics, ==, "/a/b/pics");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/core/distill/job/a-bad-one-names-the-field", test_a_bad_job_names_the_field);
+  g_test_add_func ("/core/distill/job/lpips-is-refused-by-name", test_lpips_is_refused_by_name);
+  g_test_add_func ("/core/distill/job/presets-are-the-papers", test_the_presets_are_the_papers);
+  g_test_add_func ("/core/distill/job/a-written-one-reads-the-same", test_a_written_job_reads_the_same);
+  g_test_add_func ("/core/distill/job/phases-stretch-to-the-steps", test_phases_stretch_to_the_steps);
+  g_test_add_func ("/core/distill/job/the-digest-covers-what-is-computed", test_the_digest_covers_what_is_computed);
+  g_test_add_func ("/core/distill/job/paths-start-at-its-folder", test_paths_start_at_the_jobs_folder);
+  return g_test_run ();
+}
