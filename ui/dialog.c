@@ -3,6 +3,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "ui/handover.h"
 #include "ui/job.h"
 #include "ui/procedure.h"
 
@@ -611,6 +612,7 @@ fb_dialog_new (GType type, GimpProcedure *procedure, GimpProcedureConfig *config
   gimp_ui_init ("flashbrush");
   /* we look at what fails ourselves; libgimp's own writing of the settings on an image that was closed would open a window */
   gimp_plug_in_set_pdb_error_handler (gimp_get_plug_in (), GIMP_PDB_ERROR_HANDLER_PLUGIN);
+  fb_handover_take (layout->kind, layout->args, config);
   self = g_object_new (type, "procedure", procedure, "config", config, "title", _(layout->title), NULL);
 
   self->config    = config;

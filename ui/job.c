@@ -150,16 +150,6 @@ fb_engine_resolve (FbEngineClient *client, const char *kind, GVariant *request, 
   return fb_engine_client_estimate_finish (client, result, &estimate, error) ? g_steal_pointer (&estimate.resolved) : NULL;
 }
 
-/* What the engine refuses before it computes is the caller's mistake, unless the engine itself is the trouble. */
-static void
-blame_caller (GError *error)
-{
-  if (error->domain == FB_ENGINE_ERROR || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    return;
-  error->domain = G_IO_ERROR;
-  error->code   = G_IO_ERROR_INVALID_ARGUMENT;
-}
-
 FbEngineClient *
 fb_job_check_for_gimp (const char *kind, GVariant *request, FbTarget *target, FbDestination destination, GVariant **resolved, GError **error)
 {
@@ -171,7 +161,7 @@ fb_job_check_for_gimp (const char *kind, GVariant *request, FbTarget *target, Fb
   *resolved = fb_engine_resolve (client, kind, request, error);
   if (*resolved == NULL)
     {
-      blame_caller (*error);
+      fb_procedure_blame_caller (*error);
       return NULL;
     }
 

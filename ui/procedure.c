@@ -39,21 +39,33 @@ is_callers_mistake (const GError *error)
          g_error_matches (error, FB_TARGET_ERROR, FB_TARGET_ERROR_INPUT);
 }
 
+void
+fb_procedure_blame_caller (GError *error)
+{
+  if (error->domain == FB_ENGINE_ERROR || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  error->domain = G_IO_ERROR;
+  error->code   = G_IO_ERROR_INVALID_ARGUMENT;
+}
+
+GimpValueArray *
+fb_procedure_fail (GimpProcedure *procedure, GError *error)
+{
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    {
+      g_clear_error (&error);
+      return gimp_procedure_new_return_values (procedure, GIMP_PDB_CANCEL, NULL);
+    }
+  return gimp_procedure_new_return_values (procedure, is_callers_mistake (error) ? GIMP_PDB_CALLING_ERROR : GIMP_PDB_EXECUTION_ERROR, error);
+}
+
 GimpValueArray *
 fb_procedure_return (GimpProcedure *procedure, GimpImage *image, GPtrArray *layers, GStrv seeds, GError *error)
 {
   GimpValueArray *values = NULL;
 
-  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    {
-      g_clear_error (&error);
-      values = gimp_procedure_new_return_values (procedure, GIMP_PDB_CANCEL, NULL);
-    }
-  else if (error != NULL)
-    {
-      values = gimp_procedure_new_return_values (procedure, is_callers_mistake (error) ? GIMP_PDB_CALLING_ERROR
-                                                                                       : GIMP_PDB_EXECUTION_ERROR, error);
-    }
+  if (error != NULL)
+    values = fb_procedure_fail (procedure, error);
   else
     {
       values = gimp_procedure_new_return_values (procedure, GIMP_PDB_SUCCESS, NULL);

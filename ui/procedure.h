@@ -16,12 +16,18 @@
 GimpProcedure *  fb_procedure_new    (GimpPlugIn *plug_in, const char *name, const char *label, const char *blurb,
                                       const char *help, const FbArg *args, GimpRunImageFunc run);
 
+/* What the engine refuses is the caller's mistake, unless the engine itself is the trouble: @error becomes one. */
+void             fb_procedure_blame_caller (GError *error);
+
+/* @error: (transfer full): what went wrong; a cancel is not a failure, a bad argument is the caller's */
+GimpValueArray * fb_procedure_fail   (GimpProcedure *procedure, GError *error);
+
 /**
  * fb_procedure_return:
  * @image: (nullable): the image that has the results
  * @layers: (nullable) (transfer full) (element-type GimpLayer): the results
  * @seeds: (nullable) (transfer full): their seeds
- * @error: (nullable) (transfer full): what went wrong; a cancel is not a failure, a bad argument is the caller's
+ * @error: (nullable) (transfer full): as for fb_procedure_fail()
  */
 GimpValueArray * fb_procedure_return (GimpProcedure *procedure, GimpImage *image, GPtrArray *layers, GStrv seeds,
                                       GError *error);

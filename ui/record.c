@@ -148,8 +148,8 @@ values_of (JsonObject *object, const FbArg *args, GError **error)
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
-GVariant *
-fb_record_parse (const char *text, gsize size, const FbArg *args, GError **error)
+static GVariant *
+parse (const char *text, gsize size, const FbArg *args, gboolean needs_prompt, GError **error)
 {
   g_autoptr(JsonParser) parser = json_parser_new_immutable ();
   JsonNode             *root   = NULL;
@@ -164,13 +164,26 @@ fb_record_parse (const char *text, gsize size, const FbArg *args, GError **error
     }
 
   root = json_parser_get_root (parser);
-  if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root) || !json_object_has_member (json_node_get_object (root), "prompt"))
+  if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root) ||
+      (needs_prompt && !json_object_has_member (json_node_get_object (root), "prompt")))
     {
       g_set_error_literal (error, FB_RECORD_ERROR, FB_RECORD_ERROR_DAMAGED, _("They name no prompt."));
       return NULL;
     }
 
   return values_of (json_node_get_object (root), args, error);
+}
+
+GVariant *
+fb_record_parse (const char *text, gsize size, const FbArg *args, GError **error)
+{
+  return parse (text, size, args, TRUE, error);
+}
+
+GVariant *
+fb_record_parse_some (const char *text, gsize size, const FbArg *args, GError **error)
+{
+  return parse (text, size, args, FALSE, error);
 }
 
 GVariant *

@@ -34,9 +34,11 @@ void       fb_record_write (GimpItem *item, GVariant *parameters);
  */
 GVariant * fb_record_read  (GimpItem *item, const FbArg *args, GError **error);
 
-/* The same from JSON text of @size bytes, without GIMP: for the tests. */
+/* The same from JSON text of @size bytes. */
 GVariant * fb_record_parse (const char *text, gsize size, const FbArg *args, GError **error);
 
+/* The same from a text that need not have a prompt. */
+GVariant * fb_record_parse_some (const char *text, gsize size, const FbArg *args, GError **error);
 /* What was painted to make the layer, as fb_mask_pack() gives it; %NULL where there is none. */
 void       fb_record_write_mask (GimpItem *item, GBytes *mask);
 GBytes *   fb_record_read_mask  (GimpItem *item);

@@ -32,7 +32,8 @@ gboolean fb_engine_client_connect_finish (FbEngineClient *self, GAsyncResult *re
  * fb_engine_client_get_capabilities_async:
  *
  * Returns: (transfer full): a{sv}: "version" s, "device" s (its name), "dtype" s ("f32", "bf16" or "f16"), "threads" i, "kinds" as, "stages" as,
- *   "samplers" aa{sv} (each "name" s, "label" s untranslated, "steps" i, "guidance" d), "memory-budget" t, "available-bytes" t.
+ *   "samplers" aa{sv} (each "name" s, "label" s untranslated, "steps" i, "guidance" d), "memory-budget" t, "available-bytes" t,
+ *   "tasks" as (what a default model can be chosen for: "generate" …).
  */
 void       fb_engine_client_get_capabilities_async  (FbEngineClient *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
 GVariant * fb_engine_client_get_capabilities_finish (FbEngineClient *self, GAsyncResult *result, GError **error);
@@ -41,7 +42,11 @@ GVariant * fb_engine_client_get_capabilities_finish (FbEngineClient *self, GAsyn
  * fb_engine_client_list_models_async:
  *
  * Returns: (transfer full): aa{sv}, one for each model the store knows: "name" s, "path" s, "kind" s ("checkpoint", "lora", "vae", "taesd"),
- *   "family" s ("sd-1.5"), "title" s, "bytes" t, "loaded" b, "embedded" b (came with the program),
+ *   "family" s ("sd-1.5"; of a LoRA, what it fits), "family-label" s (for people), "title" s, "bytes" t, "loaded" b, "tasks" as (of a model: what it can
+ *   do), "default-for" as (the tasks that take it when no model is named),
+ *   "embedded" b (came with the program), "own" b (a file in Flashbrush's folder, which removing deletes), "target" s (where it lies, when "path" is
+ *   a link), "precision" s (in the file: "F16"), "licence" s, "hash" s (when it has been computed since the file changed last), "base" s (what a LoRA
+ *   says it was made for), "trigger" s (words that call a LoRA up), "sampler" s, "n-steps" i, "guidance-scale" d, "few-steps" b (what suits it),
  *   "problem" s (why it can't be used); keys that are not known are absent.
  */
 void       fb_engine_client_list_models_async  (FbEngineClient *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
@@ -74,7 +79,7 @@ gboolean   fb_engine_client_estimate_finish (FbEngineClient *self, GAsyncResult 
 
 /**
  * FbJobProgress:
- * @stage: untranslated: "queue", "load", "text", "encode", "step", "decode"; fb_job_stage_label() is for people
+ * @stage: untranslated: "queue", "load", "text", "encode", "step", "decode", "check"; fb_job_stage_label() is for people
  * @picture: index of the picture, 0 … count − 1
  * @step, @n_steps: finished steps of this stage, and how many there are; 0 of 0 where a stage has none; in "queue", @step jobs are ahead
  * @fraction: of the whole job, 0 … 1, never falls
@@ -108,7 +113,7 @@ G_DECLARE_FINAL_TYPE (FbJob, fb_job, FB, JOB, GObject)
 
 /**
  * fb_job_new:
- * @kind: "generate", "inpaint", "load", "unload", "verify"
+ * @kind: "generate", "inpaint", "load", "unload", "import", "remove", "set-default", "verify", "distill-…"
  * @request: a{sv}; a floating reference is taken.
  *   "generate": "model" s (a name in the store, or an absolute path), "vae" s and "taesd" s (the same, optional), "loras" a(sd) (name or path, strength),
  *     "dtype" s ("auto", "f32", "bf16", "f16"), and the keys of a generate request: "prompt" s, "negative-prompt" s, "sampler" s, "timestep-spacing" s,
@@ -120,7 +125,24 @@ G_DECLARE_FINAL_TYPE (FbJob, fb_job, FB, JOB, GObject)
  *     RGBA) and "mask" (1 channel), of the context's size, see fb_inpaint_context(). The job's pictures and previews are RGBA with the composite
  *     mask as alpha and cover the context. The mask is sent as painted: for "background" the engine inverts it. Both may be sent at a lower scale, for a
  *     draft: the result then comes in that size. An estimate needs no pictures; its "width" and "height" are the model's own size.
- *   "load", "verify": "model" s, and for "load" also "vae", "taesd", "loras", "dtype". "unload": "model" s, absent for all.
+ *   "load": "model" s, "vae" s, "taesd" s, "loras" a(sd), "dtype" s. "unload": "model" s, absent for all; gives "n-unloaded" i.
+ *   "import": "path" s (a file, a model's folder, or a folder of such), "kind" s (as the models are listed with; absent: looks into the files),
+ *     "copy" b (a file that is no whole model is copied; else it is used where it lies). Gives "kind" s, "name" s, "path" s, "family" s, "n-found" i.
+ *   "remove": "model" s, "kind" s; gives "name" s, "kind" s, "deleted" b (else the files, which are elsewhere, are only forgotten).
+ *   "set-default": "task" s, "model" s (absent: the first there is).
+ *   "verify": "model" s, "kind" s; gives "hash" s, "kind" s, and of a LoRA "fits" as (names of the models that have all its layers).
+ *   "import", "set-default" and "verify" don't wait for jobs that compute.
+ *   Distillation; these neither wait nor last, the work is done in the background and outlives the client:
+ *   "distill-presets" gives "presets" aa{sv}: "name" s, "label" s (untranslated), "size" i, "steps" i.
+ *   "distill-start": "pictures" s (a folder), "name" s, and, where the preset shall not decide, "preset" s, "teacher" s, "size" i, "steps" i; gives what
+ *     "distill-list" has of the new job.
+ *   "distill-list" gives "jobs" aa{sv}, those that run or wait first: "job" s (path of its file, which names it), "name" s, "teacher" s, "state" s
+ *     ("waiting", "preparing", "running", "paused", "stopped", "done", "failed"), "problem" s, "step" i, "n-steps" i (pictures while preparing),
+ *     "seconds-left" d (negative: unknown), "peak-bytes" t, "output" s (the LoRA's path) and "lora" s (its name among the LoRAs) once there is one.
+ *   "distill-pause", "distill-resume", "distill-stop" (writes the LoRA as it is): "job" s; give what "distill-list" has of it.
+ *   "distill-watch": "job" s, "from" i (the last step that is known), "sample" i (step of the last sample that is known, −1 for none); gives "rows"
+ *     a(idddd): step, losses of distillation, matching, adversary and discriminator; and as its picture a newer sample, the teacher's beside the
+ *     student's, whose seed is its step.
  */
 FbJob *        fb_job_new         (FbEngineClient *client, const char *kind, GVariant *request);
 
@@ -156,7 +178,7 @@ gint64         fb_job_get_seed       (FbJob *self, int index);
  */
 GVariant *     fb_job_get_metadata   (FbJob *self, int index);
 
-/* Returns: (transfer full): a{sv}, the metadata of a finished job of a kind that makes no pictures: "verify" gives "hash" s */
+/* Returns: (transfer full): a{sv}, what a finished job of a kind that makes no pictures gives */
 GVariant *     fb_job_get_result     (FbJob *self);
 
 typedef void (* FbJobProgressFunc) (const FbJobProgress *progress, gpointer user_data);

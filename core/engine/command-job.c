@@ -307,7 +307,7 @@ static void
 run (Command *self, const char *kind, FbWorkshop *workshop, GVariant *request, GHashTable *pictures)
 {
   self->loop          = g_main_loop_new (NULL, FALSE);
-  self->queue         = fb_queue_new (workshop, on_hung, self);
+  self->queue         = fb_queue_new (workshop, FALSE, on_hung, self);
   self->task          = fb_task_new (workshop, kind_called (kind), request, pictures);
   self->task->changed = on_changed;
   self->task->owner   = self;

@@ -37,7 +37,7 @@ gboolean
 fb_drawing_estimate (const FbDrawing *drawing, FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GError **error)
 {
   FbDesk                *desk   = fb_desk_get (workshop, error);
-  g_autoptr(FbModelUse)  use    = desk != NULL ? fb_model_use_new (request, desk->store, desk->dev, workshop->settings, error) : NULL;
+  g_autoptr(FbModelUse)  use    = desk != NULL ? fb_model_use_new (drawing->task, request, desk->store, desk->dev, workshop->settings, error) : NULL;
   FbModel               *model  = use != NULL ? fb_desk_open_model (desk, use, error) : NULL;
   gpointer               wanted = model != NULL ? drawing->from_variant (request, error) : NULL;
   FbEstimate             result = { .seconds = -1.0 };
@@ -236,7 +236,7 @@ fb_drawing_run (const FbDrawing *drawing, FbTask *task, GError **error)
   FbWorkshop            *workshop = fb_task_workshop (task);
   GVariant              *request  = fb_task_request (task);
   FbBench               *bench    = fb_bench_get (workshop, error);
-  g_autoptr(FbModelUse)  use      = bench != NULL ? fb_model_use_new (request, bench->store, bench->dev, workshop->settings, error) : NULL;
+  g_autoptr(FbModelUse)  use      = bench != NULL ? fb_model_use_new (drawing->task, request, bench->store, bench->dev, workshop->settings, error) : NULL;
   gpointer               wanted   = use != NULL ? drawing->from_variant (request, error) : NULL;
   Run                    run      = { .drawing = drawing, .task = task, .use = use, .wanted = wanted, .stage_start = g_get_monotonic_time () };
   GVariant              *result;

@@ -6,6 +6,7 @@
 
 /**
  * FbDrawing: a task that makes pictures; its request is a pointer that only the functions here know
+ * @task: whose default model is meant where a request names none
  * @from_variant: (transfer full)
  * @to_variant: (transfer full)
  * @generate: (transfer none): the part of a request that all these tasks have; its count and seed change for a second attempt
@@ -16,6 +17,7 @@
  */
 typedef struct
 {
+  const char  *task;
   gpointer     (* from_variant)     (GVariant *variant, GError **error);
   GVariant *   (* to_variant)       (gconstpointer request);
   void         (* free)             (gpointer request);

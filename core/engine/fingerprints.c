@@ -1,7 +1,7 @@
 /* core/engine/fingerprints.c: hashes of a job's files, computed beside it. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/engine/fingerprints.h"
 
-#include "core/formats/checkpoint.h"
+#include "core/store/about.h"
 #include "core/store/hash.h"
 
 struct FbFingerprints
@@ -18,49 +18,23 @@ struct FbFingerprints
   GPtrArray    *loras;            /* "" where it could not be read */
 };
 
-/* adds the files of @component that are not listed yet: a single-file checkpoint holds them all */
-static void
-add_files (GPtrArray *files, const char *path, const char *component)
-{
-  g_autoptr(FbCheckpoint)  checkpoint = fb_checkpoint_open (path, component, NULL);
-  const char * const      *names      = checkpoint != NULL ? fb_checkpoint_files (checkpoint) : NULL;
-
-  for (gsize i = 0; names != NULL && names[i] != NULL; i++)
-    if (!g_ptr_array_find_with_equal_func (files, names[i], g_str_equal, NULL))
-      g_ptr_array_add (files, g_strdup (names[i]));
-}
-
 static char *
-hash_components (const char *path, const char * const *components, GCancellable *cancellable, GError **error)
+hash_entry (FbStoreKind kind, const char *path, GCancellable *cancellable, GError **error)
 {
-  g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func (g_free);
+  g_auto(GStrv) files = fb_about_files (kind, path);
 
-  for (gsize i = 0; components[i] != NULL; i++)
-    add_files (files, path, components[i]);
-  if (files->len == 0)
-    g_ptr_array_add (files, g_strdup (path));
-  g_ptr_array_add (files, NULL);
-  return fb_hash_files ((const char * const *) files->pdata, cancellable, error);
-}
-
-char *
-fb_fingerprint_model (const char *path, GCancellable *cancellable, GError **error)
-{
-  static const char * const components[] = { "text_encoder", "unet", "vae", NULL };
-
-  return hash_components (path, components, cancellable, error);
+  return fb_hash_files ((const char * const *) files, cancellable, error);
 }
 
 static gpointer
 hash_all (gpointer user_data)
 {
-  static const char * const vae[] = { "vae", NULL };
-  FbFingerprints           *self  = user_data;
-  g_autoptr(GError)         error = NULL;
+  FbFingerprints    *self  = user_data;
+  g_autoptr(GError)  error = NULL;
 
-  self->model = fb_fingerprint_model (self->model_path, self->cancellable, &error);
+  self->model = hash_entry (FB_STORE_MODELS, self->model_path, self->cancellable, &error);
   if (self->vae_path != NULL && error == NULL)
-    self->vae = hash_components (self->vae_path, vae, self->cancellable, &error);
+    self->vae = hash_entry (FB_STORE_VAE, self->vae_path, self->cancellable, &error);
   for (guint i = 0; i < self->lora_paths->len; i++)
     {
       char *hash = error == NULL ? fb_hash_file (self->lora_paths->pdata[i], self->cancellable, &error) : NULL;

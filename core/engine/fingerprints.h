@@ -18,6 +18,3 @@ FbFingerprints * fb_fingerprints_start (const FbModelUse *use, GCancellable *can
  * Waits, and adds "model-hash" s, "vae-hash" s where there is a separate one, and "lora-hashes" as. What could not be read is left out, or "".
  */
 void             fb_fingerprints_finish (FbFingerprints *self, GVariantDict *metadata);
-
-/* (transfer full): the SHA-256 of a checkpoint's weights and configurations */
-char *           fb_fingerprint_model  (const char *path, GCancellable *cancellable, GError **error);

@@ -9,6 +9,9 @@
  * FbWorkshop: what all jobs of an engine share
  * @bench: (nullable): made by the kinds when the worker first needs it (the device); freed by @free_bench on the worker thread
  * @desk: (nullable): the same for the clerk, who answers questions beside a running job; freed by @free_desk
+ * @distiller: (nullable): the same for what goes on in the background; made on the thread for errands, freed by @free_distiller
+ * @n_working: (atomic): jobs that wait for the worker or are done by it
+ * @n_background: (atomic): what keeps the engine from leaving by itself although nobody waits for it
  */
 typedef struct
 {
@@ -18,9 +21,13 @@ typedef struct
   GDestroyNotify  free_bench;
   gpointer        desk;
   GDestroyNotify  free_desk;
+  gpointer        distiller;
+  GDestroyNotify  free_distiller;
+  int             n_working;
+  int             n_background;
 } FbWorkshop;
 
-/* A job while it is being done; all functions are called on the worker thread. */
+/* A job while it is being done; all functions are called on the thread that does it. */
 typedef struct FbTask FbTask;
 
 FbWorkshop *   fb_task_workshop    (FbTask *self);
@@ -50,12 +57,14 @@ void           fb_task_add_picture (FbTask *self, FbImage *picture, gint64 seed,
  * @name: as in fb_job_new()
  * @estimate: (nullable): checks @request and says what it costs; on the clerk's thread
  * @run: (transfer full): a{sv}, metadata common to all pictures; %NULL with @error set
+ * @beside: done by a thread of its own, one after another, and not after the jobs that compute; @run then uses neither bench nor residents
  */
 typedef struct
 {
   const char *name;
   gboolean   (* estimate) (FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GCancellable *cancellable, GError **error);
   GVariant * (* run)      (FbTask *task, GError **error);
+  gboolean    beside;
 } FbJobKind;
 
 /**

@@ -279,6 +279,7 @@ fb_job_stage_label (const char *stage)
     { "encode", N_("Reading the picture") },
     { "step",   N_("Denoising") },
     { "decode", N_("Finishing the picture") },
+    { "check",  N_("Checking the files") },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (labels); i++)

@@ -47,7 +47,7 @@ run (gconstpointer request, FbModel *model, FbProgressFunc progress, FbPictureFu
 
 static const FbDrawing drawing =
 {
-  from_variant, to_variant, free_request, generate, take_pictures, foresee_pictures, NULL, resolve, estimate, run,
+  "generate", from_variant, to_variant, free_request, generate, take_pictures, foresee_pictures, NULL, resolve, estimate, run,
 };
 
 gboolean

@@ -66,7 +66,7 @@ run (gconstpointer request, FbModel *model, FbProgressFunc progress, FbPictureFu
 
 static const FbDrawing drawing =
 {
-  from_variant, to_variant, free_request, generate, take_pictures, foresee_pictures, add_metadata, resolve, estimate, run,
+  "inpaint", from_variant, to_variant, free_request, generate, take_pictures, foresee_pictures, add_metadata, resolve, estimate, run,
 };
 
 gboolean

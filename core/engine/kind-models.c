@@ -1,6 +1,5 @@
-/* core/engine/kind-models.c: the jobs "load", "unload" and "verify". SPDX-License-Identifier: LGPL-3.0-or-later */
+/* core/engine/kind-models.c: the jobs "load" and "unload". SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/engine/bench.h"
-#include "core/engine/fingerprints.h"
 #include "core/engine/trade.h"
 
 static FbModelUse *
@@ -9,7 +8,7 @@ get_use (FbTask *task, GError **error)
   FbWorkshop *workshop = fb_task_workshop (task);
   FbBench    *bench    = fb_bench_get (workshop, error);
 
-  return bench != NULL ? fb_model_use_new (fb_task_request (task), bench->store, bench->dev, workshop->settings, error) : NULL;
+  return bench != NULL ? fb_model_use_new ("generate", fb_task_request (task), bench->store, bench->dev, workshop->settings, error) : NULL;
 }
 
 static GVariant *
@@ -71,7 +70,7 @@ fb_kind_load_run (FbTask *task, GError **error)
   return result_with ("family", g_variant_new_string (fb_model_family (model)));
 }
 
-/* --- unload, verify --------------------------------------------------------------------------------------------------- */
+/* --- unload ----------------------------------------------------------------------------------------------------------- */
 
 GVariant *
 fb_kind_unload_run (FbTask *task, GError **error)
@@ -85,20 +84,4 @@ fb_kind_unload_run (FbTask *task, GError **error)
   if (*name != '\0' && (use = get_use (task, error)) == NULL)
     return NULL;
   return result_with ("n-unloaded", g_variant_new_int32 (fb_residents_drop (workshop->residents, use != NULL ? use->path : NULL)));
-}
-
-/* Everything that opening checks (headers, names, shapes), and the fingerprint */
-GVariant *
-fb_kind_verify_run (FbTask *task, GError **error)
-{
-  FbJobProgress          progress = { .stage = "load", .seconds_left = -1.0 };
-  g_autoptr(FbModelUse)  use      = get_use (task, error);
-  FbModel               *model    = use != NULL ? fb_bench_open_model (fb_task_workshop (task), use, fb_task_cancellable (task), error) : NULL;
-  g_autofree char       *hash     = NULL;
-
-  if (model == NULL)
-    return NULL;
-  fb_task_progress (task, &progress);
-  hash = fb_fingerprint_model (use->path, fb_task_cancellable (task), error);
-  return hash != NULL ? result_with ("hash", g_variant_new_string (hash)) : NULL;
 }

@@ -20,8 +20,10 @@ refuse_type (GError **error, const char *key, GVariant *value, const char *wante
 gboolean
 fb_request_string (GVariant *request, const char *key, const char **text, GError **error)
 {
-  g_autoptr(GVariant) value = g_variant_lookup_value (request, key, NULL);
+  g_autoptr(GVariant) value = NULL;
 
+  g_variant_get_data (request);                            /* one block from here on: what came as a tree is freed when it is made one later */
+  value = g_variant_lookup_value (request, key, NULL);
   if (value == NULL)
     return TRUE;
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
@@ -30,7 +32,7 @@ fb_request_string (GVariant *request, const char *key, const char **text, GError
   return TRUE;
 }
 
-/* Sets @path to what the name under @key stands for; absent or "" is none, but for a model, where it is the first there is. */
+/* Sets @path to what the name under @key stands for; absent or "" is none. */
 static gboolean
 find (GVariant *request, const char *key, FbStore *store, FbStoreKind kind, char **path, GError **error)
 {
@@ -38,9 +40,20 @@ find (GVariant *request, const char *key, FbStore *store, FbStoreKind kind, char
 
   if (!fb_request_string (request, key, &name, error))
     return FALSE;
-  if (*name == '\0' && kind != FB_STORE_MODELS)
+  if (*name == '\0')
     return TRUE;
   *path = fb_store_resolve (store, kind, name, error);
+  return *path != NULL;
+}
+
+static gboolean
+find_model (const char *task, GVariant *request, FbStore *store, char **path, GError **error)
+{
+  const char *name = "";
+
+  if (!fb_request_string (request, "model", &name, error))
+    return FALSE;
+  *path = fb_store_resolve_for (store, task, name, error);
   return *path != NULL;
 }
 
@@ -117,11 +130,11 @@ choose_dtype (FbModelUse *self, GVariant *request, FbDevice *dev, const FbSettin
 }
 
 FbModelUse *
-fb_model_use_new (GVariant *request, FbStore *store, FbDevice *dev, const FbSettings *settings, GError **error)
+fb_model_use_new (const char *task, GVariant *request, FbStore *store, FbDevice *dev, const FbSettings *settings, GError **error)
 {
   g_autoptr(FbModelUse) self = g_new0 (FbModelUse, 1);
 
-  if (find (request, "model", store, FB_STORE_MODELS, &self->path, error) &&
+  if (find_model (task, request, store, &self->path, error) &&
       find (request, "vae", store, FB_STORE_VAE, &self->vae, error) &&
       find (request, "taesd", store, FB_STORE_TAESD, &self->taesd, error) &&
       find_loras (self, request, store, error) &&

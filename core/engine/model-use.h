@@ -24,11 +24,12 @@ typedef struct
 
 /**
  * fb_model_use_new:
+ * @task: one of fb_store_tasks(), whose default model is meant where none is named
  * @dev: the device whose best type "auto" is
  *
  * Returns: (transfer full): %NULL with %FB_ENGINE_ERROR_REQUEST for a wrong type or value, naming the key, or the store's error for a name nobody knows
  */
-FbModelUse * fb_model_use_new  (GVariant *request, FbStore *store, FbDevice *dev, const FbSettings *settings, GError **error);
+FbModelUse * fb_model_use_new  (const char *task, GVariant *request, FbStore *store, FbDevice *dev, const FbSettings *settings, GError **error);
 void         fb_model_use_free (FbModelUse *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbModelUse, fb_model_use_free)
 

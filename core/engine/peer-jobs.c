@@ -159,7 +159,7 @@ fb_peer_on_run (FbDbusEngine1 *skeleton, GDBusMethodInvocation *call, guint32 nu
       job->task->changed = task_changed;
       job->task->owner   = self;
       g_hash_table_insert (self->jobs, GUINT_TO_POINTER (number), job);
-      fb_queue_push (self->server->queue, job->task);
+      fb_queue_push (fb_server_queue (self->server, kind), job->task);
     }
   return TRUE;
 }
@@ -175,7 +175,7 @@ fb_peer_on_cancel (FbDbusEngine1 *skeleton, GDBusMethodInvocation *call, guint32
     return TRUE;
   g_hash_table_remove (self->put, GUINT_TO_POINTER (number));
   if (job != NULL)
-    fb_queue_cancel (self->server->queue, job->task);
+    fb_queue_cancel (fb_server_queue (self->server, job->task->kind), job->task);
   fb_dbus_engine1_complete_cancel (skeleton, call);
   return TRUE;
 }

@@ -111,7 +111,7 @@ on_leave (FbDbusEngine1 *skeleton, GDBusMethodInvocation *call, FbPeer *self)
 {
   if (!fb_peer_may_call (self, call))
     return TRUE;
-  fb_dbus_engine1_complete_leave (skeleton, call, (guint) fb_queue_n_jobs (self->server->queue));
+  fb_dbus_engine1_complete_leave (skeleton, call, (guint) fb_server_n_queued (self->server));
   fb_server_leave (self->server);
   return TRUE;
 }
@@ -289,7 +289,11 @@ fb_peer_free (FbPeer *self)
 
   g_hash_table_iter_init (&iter, self->jobs);
   while (g_hash_table_iter_next (&iter, NULL, &job))            /* nobody will read what they make */
-    fb_queue_cancel (self->server->queue, ((FbPeerJob *) job)->task);
+    {
+      FbTask *task = ((FbPeerJob *) job)->task;
+
+      fb_queue_cancel (fb_server_queue (self->server, task->kind), task);
+    }
 
   g_hash_table_unref (self->jobs);
   g_hash_table_unref (self->put);

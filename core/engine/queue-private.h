@@ -9,7 +9,8 @@ typedef struct FbQueue FbQueue;
 /* Called on the main thread when a cancelled job has not ended within the settings' hang_seconds. */
 typedef void (* FbHungFunc) (FbTask *task, gpointer user_data);
 
-FbQueue * fb_queue_new    (FbWorkshop *workshop, FbHungFunc hung, gpointer user_data);
+/* @beside: for jobs that use neither device nor models in memory, and so needn't wait for those that do */
+FbQueue * fb_queue_new    (FbWorkshop *workshop, gboolean beside, FbHungFunc hung, gpointer user_data);
 
 /* Cancels everything, and waits at most @seconds for the running job. Returns: %FALSE if it didn't end: then neither the queue nor the workshop may be freed */
 gboolean  fb_queue_stop   (FbQueue *self, double seconds);

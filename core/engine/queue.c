@@ -9,6 +9,7 @@
 struct FbQueue
 {
   FbWorkshop *workshop;
+  gboolean    beside;
   FbHungFunc  hung;
   gpointer    user_data;
   GThread    *thread;             /* NULL until the first job */
@@ -28,11 +29,12 @@ typedef struct
 } Watch;
 
 FbQueue *
-fb_queue_new (FbWorkshop *workshop, FbHungFunc hung, gpointer user_data)
+fb_queue_new (FbWorkshop *workshop, gboolean beside, FbHungFunc hung, gpointer user_data)
 {
   FbQueue *self = g_new0 (FbQueue, 1);
 
   self->workshop  = workshop;
+  self->beside    = beside;
   self->hung      = hung;
   self->user_data = user_data;
   g_mutex_init (&self->lock);
@@ -67,7 +69,7 @@ announce_places (FbQueue *self)
 }
 
 static void
-run_task (FbTask *task)
+run_task (FbQueue *self, FbTask *task)
 {
   GError   *error  = NULL;
   GVariant *result = NULL;
@@ -79,10 +81,19 @@ run_task (FbTask *task)
   if (result != NULL)
     g_variant_take_ref (result);
 
-  fb_residents_settle (task->workshop->residents);
+  if (!self->beside)
+    fb_residents_settle (task->workshop->residents);
   g_message ("job of kind %s ends after %.2f s: %s", task->kind->name, (g_get_monotonic_time () - start) / 1e6,
              error != NULL ? error->message : "done");
   fb_task_finish (task, result, error);
+}
+
+/* for what works in the background; with the lock held */
+static void
+count (FbQueue *self)
+{
+  if (!self->beside)
+    g_atomic_int_set (&self->workshop->n_working, (int) self->waiting.length + (self->running != NULL ? 1 : 0));
 }
 
 static gpointer
@@ -107,18 +118,21 @@ work (gpointer user_data)
       announce_places (self);
       g_mutex_unlock (&self->lock);
 
-      run_task (task);
+      run_task (self, task);
 
       g_mutex_lock (&self->lock);
       self->running = NULL;
+      count (self);
       fb_task_unref (task);
     }
   g_mutex_unlock (&self->lock);
 
-  /* what jobs share is freed where it was made */
-  fb_residents_drop (self->workshop->residents, NULL);
-  if (self->workshop->bench != NULL)
-    g_clear_pointer (&self->workshop->bench, self->workshop->free_bench);
+  if (!self->beside)                                       /* what jobs share is freed where it was made */
+    {
+      fb_residents_drop (self->workshop->residents, NULL);
+      if (self->workshop->bench != NULL)
+        g_clear_pointer (&self->workshop->bench, self->workshop->free_bench);
+    }
 
   g_mutex_lock (&self->lock);
   self->stopped = TRUE;
@@ -132,6 +146,7 @@ fb_queue_push (FbQueue *self, FbTask *task)
 {
   g_mutex_lock (&self->lock);
   g_queue_push_tail (&self->waiting, fb_task_ref (task));
+  count (self);
   announce_places (self);
   g_cond_broadcast (&self->changed);
   g_mutex_unlock (&self->lock);
@@ -168,6 +183,7 @@ fb_queue_cancel (FbQueue *self, FbTask *task)
 
   g_mutex_lock (&self->lock);
   was_waiting = g_queue_remove (&self->waiting, task);
+  count (self);
   if (was_waiting)
     announce_places (self);
   g_mutex_unlock (&self->lock);

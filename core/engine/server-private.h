@@ -10,6 +10,7 @@ typedef struct
   const FbTrade *trade;
   FbWorkshop     workshop;
   FbQueue       *queue;
+  FbQueue       *errands;         /* jobs of the kinds that are done beside the others */
   GThreadPool   *clerk;           /* one thread for questions that read files: Estimate, ListModels */
   char          *build;
   GMainLoop     *loop;
@@ -22,6 +23,10 @@ typedef struct
   gint64         last_used;       /* monotonic */
 } FbServer;
 
+/* the queue that does @kind's jobs */
+FbQueue * fb_server_queue (FbServer *self, const FbJobKind *kind);
+/* queued and running, of all kinds */
+int      fb_server_n_queued (FbServer *self);
 /* Something happened for a client: the idle time starts again. */
 void     fb_server_touch (FbServer *self);
 /* No new connections and jobs; the process ends when the present jobs are done and their pictures fetched. */

@@ -28,10 +28,22 @@ fb_server_touch (FbServer *self)
   self->last_used = g_get_monotonic_time ();
 }
 
+FbQueue *
+fb_server_queue (FbServer *self, const FbJobKind *kind)
+{
+  return kind->beside ? self->errands : self->queue;
+}
+
+int
+fb_server_n_queued (FbServer *self)
+{
+  return fb_queue_n_jobs (self->queue) + fb_queue_n_jobs (self->errands);
+}
+
 static int
 n_jobs (FbServer *self)
 {
-  int n = fb_queue_n_jobs (self->queue);
+  int n = fb_server_n_queued (self);
 
   for (GList *l = self->peers; l != NULL; l = l->next)
     n += fb_peer_n_jobs (l->data);
@@ -81,7 +93,7 @@ on_idle_check (gpointer user_data)
   FbServer *self = user_data;
   double    idle = (g_get_monotonic_time () - self->last_used) / 1e6;
 
-  if (n_jobs (self) > 0)
+  if (n_jobs (self) > 0 || g_atomic_int_get (&self->workshop.n_background) > 0)
     fb_server_touch (self);
   else if (idle >= self->workshop.settings->idle_seconds)
     {
@@ -277,7 +289,10 @@ end (FbServer *self)
   gboolean idle;
 
   close_socket (self);
-  idle = fb_queue_stop (self->queue, self->hung ? 0.0 : STOP_SECONDS);
+  idle = fb_queue_stop (self->errands, self->hung ? 0.0 : STOP_SECONDS);
+  if (idle && self->workshop.distiller != NULL)    /* saves its state; no errand can ask for it any more */
+    g_clear_pointer (&self->workshop.distiller, self->workshop.free_distiller);
+  idle = fb_queue_stop (self->queue, self->hung ? 0.0 : STOP_SECONDS) && idle;
   while (g_main_context_iteration (NULL, FALSE))   /* the cancelled job's own answer */
     ;
   fail_peers (self);
@@ -298,6 +313,7 @@ end (FbServer *self)
       g_object_unref (connection);
     }
   fb_queue_free (self->queue);
+  fb_queue_free (self->errands);
   g_thread_pool_free (self->clerk, TRUE, TRUE);
   if (self->workshop.desk != NULL)
     self->workshop.free_desk (self->workshop.desk);
@@ -335,7 +351,8 @@ start (FbServer *self, GError **error)
       return FALSE;
     }
   self->workshop.residents = fb_residents_new (self->workshop.settings->memory_budget);
-  self->queue              = fb_queue_new (&self->workshop, on_hung, self);
+  self->queue              = fb_queue_new (&self->workshop, FALSE, on_hung, self);
+  self->errands            = fb_queue_new (&self->workshop, TRUE, on_hung, self);
   self->clerk              = g_thread_pool_new (fb_peer_answer, self, 1, FALSE, NULL);
   self->loop               = g_main_loop_new (NULL, FALSE);
   fb_server_touch (self);

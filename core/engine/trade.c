@@ -2,17 +2,27 @@
 #include "core/engine/trade.h"
 
 #include "core/engine/bench.h"
-#include "core/formats/json-file.h"
+#include "core/engine/catalogue.h"
 #include "core/samplers/sampler.h"
 #include "core/tasks/generate.h"
 
 static const FbJobKind kinds[] =
 {
-  { "generate", fb_kind_generate_estimate, fb_kind_generate_run },
-  { "inpaint",  fb_kind_inpaint_estimate,  fb_kind_inpaint_run  },
-  { "load",     NULL,                      fb_kind_load_run     },
-  { "unload",   NULL,                      fb_kind_unload_run   },
-  { "verify",   NULL,                      fb_kind_verify_run   },
+  { "generate",        fb_kind_generate_estimate, fb_kind_generate_run              },
+  { "inpaint",         fb_kind_inpaint_estimate,  fb_kind_inpaint_run               },
+  { "load",            NULL,                      fb_kind_load_run                  },
+  { "unload",          NULL,                      fb_kind_unload_run                },
+  { "import",          NULL,                      fb_kind_import_run,          TRUE },
+  { "remove",          NULL,                      fb_kind_remove_run                },      /* after the jobs that may be reading it */
+  { "set-default",     NULL,                      fb_kind_set_default_run,     TRUE },
+  { "verify",          NULL,                      fb_kind_verify_run,          TRUE },
+  { "distill-presets", NULL,                      fb_kind_distill_presets_run, TRUE },
+  { "distill-start",   NULL,                      fb_kind_distill_start_run,   TRUE },
+  { "distill-list",    NULL,                      fb_kind_distill_list_run,    TRUE },
+  { "distill-pause",   NULL,                      fb_kind_distill_pause_run,   TRUE },
+  { "distill-resume",  NULL,                      fb_kind_distill_resume_run,  TRUE },
+  { "distill-stop",    NULL,                      fb_kind_distill_stop_run,    TRUE },
+  { "distill-watch",   NULL,                      fb_kind_distill_watch_run,   TRUE },
   { NULL }
 };
 
@@ -30,6 +40,20 @@ list_samplers (void)
   return g_variant_builder_end (&builder);
 }
 
+/* the tasks with a default model that this engine does */
+static GVariant *
+list_tasks (void)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_STRING_ARRAY);
+  for (const char * const *task = fb_store_tasks (); *task != NULL; task++)
+    for (gsize i = 0; kinds[i].name != NULL; i++)
+      if (g_str_equal (kinds[i].name, *task))
+        g_variant_builder_add (&builder, "s", *task);
+  return g_variant_builder_end (&builder);
+}
+
 static void
 capabilities (FbWorkshop *workshop, GVariantDict *dict)
 {
@@ -40,6 +64,7 @@ capabilities (FbWorkshop *workshop, GVariantDict *dict)
     stages[stage] = fb_stage_name (stage);
   g_variant_dict_insert_value (dict, "stages", g_variant_new_strv (stages, FB_N_STAGES));
   g_variant_dict_insert_value (dict, "samplers", list_samplers ());
+  g_variant_dict_insert_value (dict, "tasks", list_tasks ());
   if (desk != NULL)
     {
       g_variant_dict_insert (dict, "device",  "s", fb_device_name (desk->dev));
@@ -48,66 +73,4 @@ capabilities (FbWorkshop *workshop, GVariantDict *dict)
     }
 }
 
-/* (transfer full) (nullable): what a checkpoint's folder calls it, for people */
-static char *
-read_title (const char *path)
-{
-  g_autofree char       *file   = g_build_filename (path, "flashbrush.json", NULL);
-  g_autoptr(JsonObject)  object = fb_json_load_object (file, NULL);
-
-  return object != NULL ? g_strdup (fb_json_get_string (object, "title", NULL)) : NULL;
-}
-
-static void
-add_entry (GVariantBuilder *list, FbStore *store, const FbStoreEntry *entry, const char *kind, FbResidents *residents)
-{
-  g_autoptr(GError)  error  = NULL;
-  g_autofree char   *title  = NULL;
-  const char        *family = NULL;
-  GVariantDict       dict;
-
-  g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "name",     "s", entry->name);
-  g_variant_dict_insert (&dict, "path",     "s", entry->path);
-  g_variant_dict_insert (&dict, "kind",     "s", kind);
-  g_variant_dict_insert (&dict, "bytes",    "t", entry->n_bytes);
-  g_variant_dict_insert (&dict, "embedded", "b", entry->is_embedded);
-  if (entry->kind == FB_STORE_MODELS)
-    {
-      family = fb_store_family (store, entry->path, &error);
-      title  = read_title (entry->path);
-      g_variant_dict_insert (&dict, "loaded", "b", fb_residents_has (residents, entry->path));
-    }
-  if (family != NULL)
-    g_variant_dict_insert (&dict, "family", "s", family);
-  if (error != NULL)
-    g_variant_dict_insert (&dict, "problem", "s", error->message);
-  if (title != NULL)
-    g_variant_dict_insert (&dict, "title", "s", title);
-  g_variant_builder_add_value (list, g_variant_dict_end (&dict));
-}
-
-static GVariant *
-list_models (FbWorkshop *workshop, GCancellable *cancellable, GError **error)
-{
-  static const char * const names[FB_STORE_N_KINDS] =
-  {
-    [FB_STORE_MODELS] = "checkpoint", [FB_STORE_LORAS] = "lora", [FB_STORE_VAE] = "vae", [FB_STORE_TAESD] = "taesd",
-  };
-  FbDesk          *desk = fb_desk_get (workshop, error);
-  GVariantBuilder  builder;
-
-  if (desk == NULL)
-    return NULL;
-  g_variant_builder_init (&builder, G_VARIANT_TYPE ("aa{sv}"));
-  for (int kind = 0; kind < FB_STORE_N_KINDS; kind++)
-    {
-      g_autoptr(GPtrArray) entries = fb_store_list (desk->store, kind);
-
-      for (guint i = 0; i < entries->len; i++)
-        add_entry (&builder, desk->store, entries->pdata[i], names[kind], workshop->residents);
-    }
-  return g_variant_ref_sink (g_variant_builder_end (&builder));
-}
-
-const FbTrade fb_trade = { kinds, capabilities, list_models };
+const FbTrade fb_trade = { kinds, capabilities, fb_catalogue_list };

@@ -11,10 +11,24 @@ GVariant * fb_kind_generate_run      (FbTask *task, GError **error);
 gboolean   fb_kind_inpaint_estimate  (FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GCancellable *cancellable, GError **error);
 GVariant * fb_kind_inpaint_run       (FbTask *task, GError **error);
 
-/* core/engine/kind-models.c: bringing models into memory, out of it, and checking their files */
+/* core/engine/kind-models.c: bringing models into memory, and out of it */
 GVariant * fb_kind_load_run          (FbTask *task, GError **error);
 GVariant * fb_kind_unload_run        (FbTask *task, GError **error);
+
+/* core/engine/kind-store.c: what is installed, and what it is for */
+GVariant * fb_kind_import_run        (FbTask *task, GError **error);
+GVariant * fb_kind_remove_run        (FbTask *task, GError **error);
+GVariant * fb_kind_set_default_run   (FbTask *task, GError **error);
 GVariant * fb_kind_verify_run        (FbTask *task, GError **error);
+
+/* core/engine/kind-distill.c: distillation jobs, which are done in the background */
+GVariant * fb_kind_distill_presets_run (FbTask *task, GError **error);
+GVariant * fb_kind_distill_start_run   (FbTask *task, GError **error);
+GVariant * fb_kind_distill_list_run    (FbTask *task, GError **error);
+GVariant * fb_kind_distill_pause_run   (FbTask *task, GError **error);
+GVariant * fb_kind_distill_resume_run  (FbTask *task, GError **error);
+GVariant * fb_kind_distill_stop_run    (FbTask *task, GError **error);
+GVariant * fb_kind_distill_watch_run   (FbTask *task, GError **error);
 
 /* core/engine/trade.c: the table of the above, and the questions */
 extern const FbTrade fb_trade;

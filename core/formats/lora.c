@@ -199,9 +199,8 @@ fb_lora_unref (FbLora *self)
 
 /* --- matching ------------------------------------------------------------------------------------------------------------ */
 
-/* What the file says it was made for, or what its names tell; (transfer none) (nullable) */
-static const char *
-guess_family (const FbLora *self)
+const char *
+fb_lora_base (const FbLora *self)
 {
   static const struct { const char *mark, *family; } marks[] =
   {
@@ -226,7 +225,7 @@ guess_family (const FbLora *self)
 static void
 fail_family (const FbLora *self, GError **error, const char *reason)
 {
-  const char *family = guess_family (self);
+  const char *family = fb_lora_base (self);
 
   if (family != NULL)
     fb_safetensors_fail (error, FB_MODEL_ERROR_FAMILY, self->path,
@@ -349,6 +348,35 @@ fb_lora_check (const FbLora *self, GError **error)
                             fb_lora_n_matched (self), fb_lora_n_layers (self));
   fail_family (self, error, reason);
   return FALSE;
+}
+
+/* Whether @key is of a cross-attention's keys in a UNet: "lora_unet_down_blocks_0_…_attn2_to_k", "unet.mid_block.….attn2.to_k" … */
+static gboolean
+is_context_key (const char *key)
+{
+  static const char * const blocks[] = { "down_blocks", "mid_block", "up_blocks", "input_blocks", "middle_block", "output_blocks" };
+  const char               *attention = strstr (key, "attn2");
+
+  if (attention == NULL || strstr (attention, "to_k") == NULL)
+    return FALSE;
+  for (gsize i = 0; i < G_N_ELEMENTS (blocks); i++)
+    if (strstr (key, blocks[i]) != NULL)
+      return TRUE;
+  return FALSE;
+}
+
+int
+fb_lora_context_width (const FbLora *self)
+{
+  for (guint i = 0; i < self->layers->len; i++)
+    {
+      const FbLoraLayer  *layer = self->layers->pdata[i];
+      const FbTensorInfo *down  = layer->part[FB_LORA_DOWN];
+
+      if (is_context_key (layer->key) && down->n_dims >= 2 && down->shape[1] > 0 && down->shape[1] <= 1 << 20)
+        return (int) down->shape[1];
+    }
+  return 0;
 }
 
 /* --- questions ----------------------------------------------------------------------------------------------------------- */

@@ -46,6 +46,12 @@ const char * fb_lora_path     (const FbLora *self);
 /* (transfer none): files that make it up, for hashing; %NULL-terminated */
 const char * const * fb_lora_files (const FbLora *self);
 
+/* (transfer none) (nullable): what the file says it was made for ("sd_v1"), or the family that its names tell ("SDXL") */
+const char * fb_lora_base     (const FbLora *self);
+
+/* Columns of the keys of a UNet's cross-attention, which tell families apart: 768, 1024, 2048 …; 0 when the file changes none. */
+int          fb_lora_context_width (const FbLora *self);
+
 /**
  * fb_lora_match:
  * @component: "unet", "text_encoder" or "text_encoder_2"

@@ -36,19 +36,26 @@ cache_read (void)
   return g_file_get_contents (path, &text, NULL, NULL) ? g_strsplit (text, "\n", -1) : g_new0 (char *, 1);
 }
 
+/* (transfer full) (nullable): of a line that ends in @wanted, all but the digits */
+static char *
+digits_of (const char *line, const char *wanted)
+{
+  if (strlen (line) > N_DIGITS && strcmp (line + N_DIGITS, wanted) == 0 && strspn (line, "0123456789abcdef") == N_DIGITS)
+    return g_strndup (line, N_DIGITS);
+  return NULL;
+}
+
 /* (transfer full) (nullable) */
 static char *
 cache_lookup (const char *path, const struct stat *st)
 {
   g_auto(GStrv)    lines  = cache_read ();
-  g_autofree char *wanted = cache_line ("", st, path);               /* all but the digits */
+  g_autofree char *wanted = cache_line ("", st, path);
+  char            *digits = NULL;
 
-  for (guint i = 0; lines[i] != NULL; i++)
-    if (strlen (lines[i]) > N_DIGITS && strcmp (lines[i] + N_DIGITS, wanted) == 0 &&
-        strspn (lines[i], "0123456789abcdef") == N_DIGITS)
-      return g_strndup (lines[i], N_DIGITS);
-
-  return NULL;
+  for (guint i = 0; digits == NULL && lines[i] != NULL; i++)
+    digits = digits_of (lines[i], wanted);
+  return digits;
 }
 
 /* Two processes that write at once lose one of the two lines, never the file: it is replaced as a whole. */
@@ -129,20 +136,12 @@ fb_hash_file (const char *path, GCancellable *cancellable, GError **error)
   return digits;
 }
 
-char *
-fb_hash_files (const char * const *paths, GCancellable *cancellable, GError **error)
+/* (transfer full): one fingerprint of several; see fb_hash_files() */
+static char *
+combine (GPtrArray *digits)
 {
-  g_autoptr(GPtrArray) digits   = g_ptr_array_new_with_free_func (g_free);
   g_autoptr(GChecksum) checksum = g_checksum_new (G_CHECKSUM_SHA256);
 
-  for (guint i = 0; paths[i] != NULL; i++)
-    {
-      char *one = fb_hash_file (paths[i], cancellable, error);
-
-      if (one == NULL)
-        return NULL;
-      g_ptr_array_add (digits, one);
-    }
   g_assert (digits->len > 0);
   if (digits->len == 1)
     return g_strdup (digits->pdata[0]);
@@ -155,4 +154,78 @@ fb_hash_files (const char * const *paths, GCancellable *cancellable, GError **er
     }
 
   return g_strdup (g_checksum_get_string (checksum));
+}
+
+char *
+fb_hash_files (const char * const *paths, GCancellable *cancellable, GError **error)
+{
+  g_autoptr(GPtrArray) digits = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; paths[i] != NULL; i++)
+    {
+      char *one = fb_hash_file (paths[i], cancellable, error);
+
+      if (one == NULL)
+        return NULL;
+      g_ptr_array_add (digits, one);
+    }
+  return combine (digits);
+}
+
+/* --- what is known already ---------------------------------------------------------------------------------------------- */
+
+struct FbHashes
+{
+  GHashTable *lines;              /* path -> line */
+};
+
+FbHashes *
+fb_hashes_load (void)
+{
+  FbHashes      *self  = g_new (FbHashes, 1);
+  g_auto(GStrv)  lines = cache_read ();
+
+  self->lines = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  for (guint i = 0; lines[i] != NULL; i++)
+    {
+      g_auto(GStrv) words = g_strsplit (lines[i], " ", 4);
+
+      if (g_strv_length (words) == 4)
+        g_hash_table_replace (self->lines, g_strdup (words[3]), g_strdup (lines[i]));
+    }
+  return self;
+}
+
+void
+fb_hashes_free (FbHashes *self)
+{
+  g_hash_table_unref (self->lines);
+  g_free (self);
+}
+
+static char *
+lookup (FbHashes *self, const char *path)
+{
+  g_autofree char *absolute = g_canonicalize_filename (path, NULL);
+  const char      *line     = g_hash_table_lookup (self->lines, absolute);
+  struct stat      st;
+  g_autofree char *wanted   = line != NULL && stat (path, &st) == 0 ? cache_line ("", &st, absolute) : NULL;
+
+  return wanted != NULL ? digits_of (line, wanted) : NULL;
+}
+
+char *
+fb_hashes_lookup (FbHashes *self, const char * const *paths)
+{
+  g_autoptr(GPtrArray) digits = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; paths[i] != NULL; i++)
+    {
+      char *one = lookup (self, paths[i]);
+
+      if (one == NULL)
+        return NULL;
+      g_ptr_array_add (digits, one);
+    }
+  return combine (digits);
 }

@@ -24,3 +24,15 @@ char * fb_hash_file  (const char *path, GCancellable *cancellable, GError **erro
  * it is that file's own.
  */
 char * fb_hash_files (const char * const *paths, GCancellable *cancellable, GError **error);
+
+/**
+ * FbHashes: the fingerprints that are remembered, as they are now; asking it computes nothing
+ */
+typedef struct FbHashes FbHashes;
+
+FbHashes * fb_hashes_load   (void);
+void       fb_hashes_free   (FbHashes *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbHashes, fb_hashes_free)
+
+/* (transfer full) (nullable): what fb_hash_files() would give; %NULL when one of @paths has not been hashed since it changed last */
+char *     fb_hashes_lookup (FbHashes *self, const char * const *paths);

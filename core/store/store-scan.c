@@ -1,6 +1,7 @@
 /* core/store/store-scan.c: tells models from other files by their names alone. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/store/store-scan.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <glib/gstdio.h>
@@ -19,17 +20,16 @@ static const char * const landmarks[FB_STORE_N_KINDS][4] =
 };
 
 void
-fb_store_entry_free (gpointer data)
+fb_store_entry_free (FbStoreEntry *entry)
 {
-  FbStoreEntry *entry = data;
-
   g_free (entry->name);
   g_free (entry->path);
+  g_free (entry->target);
   g_free (entry);
 }
 
-static gboolean
-is_entry (FbStoreKind kind, const char *folder)
+gboolean
+fb_store_is_entry_folder (FbStoreKind kind, const char *folder)
 {
   for (guint i = 0; i < G_N_ELEMENTS (landmarks[kind]) && landmarks[kind][i] != NULL; i++)
     {
@@ -95,8 +95,14 @@ free_name (GPtrArray *entries, const char *path)
   return name;
 }
 
+static gboolean
+leads_nowhere (const char *path)
+{
+  return g_file_test (path, G_FILE_TEST_IS_SYMLINK) && !g_file_test (path, G_FILE_TEST_EXISTS);
+}
+
 static void
-collect_paths (GPtrArray *paths, FbStoreKind kind, const char *folder, int depth)
+collect_paths (GPtrArray *paths, FbStoreKind kind, const char *folder, FbStorePlace place, int depth)
 {
   g_autoptr(GDir) dir = g_dir_open (folder, 0, NULL);
   const char     *name;
@@ -109,37 +115,57 @@ collect_paths (GPtrArray *paths, FbStoreKind kind, const char *folder, int depth
         continue;
       if (g_file_test (path, G_FILE_TEST_IS_DIR))
         {
-          if (is_entry (kind, path))
+          if (fb_store_is_entry_folder (kind, path))
             g_ptr_array_add (paths, g_steal_pointer (&path));
           else if (depth < MAX_DEPTH)
-            collect_paths (paths, kind, path, depth + 1);
+            collect_paths (paths, kind, path, place, depth + 1);
         }
-      else if (g_str_has_suffix (name, SUFFIX) && g_file_test (path, G_FILE_TEST_IS_REGULAR))
+      else if ((g_str_has_suffix (name, SUFFIX) && g_file_test (path, G_FILE_TEST_IS_REGULAR)) || (place == FB_STORE_OWN && leads_nowhere (path)))
         g_ptr_array_add (paths, g_steal_pointer (&path));
     }
 }
 
+/* Whether @path is really below @root, and not only seen there through a linked folder */
+static gboolean
+is_inside (const char *path, const char *root)
+{
+  g_autofree char *folder      = g_path_get_dirname (path);
+  g_autofree char *real_folder = realpath (folder, NULL);
+  g_autofree char *real_root   = realpath (root, NULL);
+  gsize            n           = real_root != NULL ? strlen (real_root) : 0;
+
+  return n > 0 && real_folder != NULL && strncmp (real_folder, real_root, n) == 0 && (real_folder[n] == '\0' || real_folder[n] == G_DIR_SEPARATOR);
+}
+
+static FbStoreEntry *
+entry_new (GPtrArray *entries, FbStoreKind kind, const char *path, const char *root, FbStorePlace place)
+{
+  FbStoreEntry *entry = g_new0 (FbStoreEntry, 1);
+
+  entry->name        = free_name (entries, path);
+  entry->path        = g_strdup (path);
+  entry->kind        = kind;
+  entry->n_bytes     = measure (path, 0);
+  entry->target      = g_file_read_link (path, NULL);
+  entry->is_embedded = place == FB_STORE_EMBEDDED;
+  entry->is_own      = place == FB_STORE_OWN && is_inside (path, root);
+  entry->is_missing  = leads_nowhere (path);
+  return entry;
+}
+
 void
-fb_store_scan (GPtrArray *entries, FbStoreKind kind, const char *folder, gboolean is_embedded)
+fb_store_scan (GPtrArray *entries, FbStoreKind kind, const char *folder, FbStorePlace place, const char * const *hidden)
 {
   g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
   g_autofree char     *root  = g_canonicalize_filename (folder, NULL);
 
-  if (is_entry (kind, root))                                   /* a model's own folder, added as such */
+  if (fb_store_is_entry_folder (kind, root))                   /* a model's own folder, added as such */
     g_ptr_array_add (paths, g_strdup (root));
   else
-    collect_paths (paths, kind, root, 1);
+    collect_paths (paths, kind, root, place, 1);
 
   g_ptr_array_sort_values (paths, (GCompareFunc) strcmp);
   for (guint i = 0; i < paths->len; i++)
-    {
-      FbStoreEntry *entry = g_new0 (FbStoreEntry, 1);
-
-      entry->name        = free_name (entries, paths->pdata[i]);
-      entry->path        = g_strdup (paths->pdata[i]);
-      entry->kind        = kind;
-      entry->n_bytes     = measure (entry->path, 0);
-      entry->is_embedded = is_embedded;
-      g_ptr_array_add (entries, entry);
-    }
+    if (!g_strv_contains (hidden, paths->pdata[i]))
+      g_ptr_array_add (entries, entry_new (entries, kind, paths->pdata[i], root, place));
 }

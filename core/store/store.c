@@ -1,7 +1,7 @@
 /* core/store/store.c: lists and finds models by name. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "config.h"
 
-#include "core/store/store.h"
+#include "core/store/store-private.h"
 
 #include <errno.h>
 #include <string.h>
@@ -9,29 +9,22 @@
 #include <glib/gi18n-lib.h>
 #include <glib/gstdio.h>
 
-#include "core/models/family.h"
+#include "core/store/about.h"
 #include "core/store/nearest.h"
 #include "core/store/store-scan.h"
 
-#define GROUP "Folders"
+#define FOLDERS  "Folders"     /* groups of folders.conf */
+#define HIDDEN   "Hidden"
+#define DEFAULTS "Defaults"
 
-/* What has been found in a model's header, while its stamp stays the same. */
+/* What has been found in a model's files, while their stamp stays the same. */
 typedef struct
 {
-  char       *stamp;
-  const char *family;
-  GError     *error;
+  char    *stamp;
+  FbAbout *about;
 } Known;
 
-struct FbStore
-{
-  char       *conf;                         /* path of folders.conf */
-  GStrv       folders[FB_STORE_N_KINDS];    /* added by the user */
-  GHashTable *known;                        /* path -> Known */
-};
-
-/* of the folders, and of the keys in folders.conf */
-static const char * const kind_names[FB_STORE_N_KINDS] = { "models", "loras", "vae", "taesd" };
+const char * const fb_store_folder_names[FB_STORE_N_KINDS] = { "models", "loras", "vae", "taesd" };
 
 static void
 known_free (gpointer data)
@@ -39,8 +32,16 @@ known_free (gpointer data)
   Known *known = data;
 
   g_free (known->stamp);
-  g_clear_error (&known->error);
+  fb_about_free (known->about);
   g_free (known);
+}
+
+static GStrv
+read_list (GKeyFile *keys, const char *group, const char *key)
+{
+  GStrv list = g_key_file_get_string_list (keys, group, key, NULL, NULL);
+
+  return list != NULL ? list : g_new0 (char *, 1);
 }
 
 FbStore *
@@ -52,12 +53,19 @@ fb_store_new (void)
   self->conf  = g_build_filename (g_get_user_config_dir (), "flashbrush", "folders.conf", NULL);
   self->known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, known_free);
 
+  self->defaults = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   g_key_file_load_from_file (keys, self->conf, G_KEY_FILE_KEEP_COMMENTS, NULL);      /* there need not be one */
   for (int kind = 0; kind < FB_STORE_N_KINDS; kind++)
     {
-      self->folders[kind] = g_key_file_get_string_list (keys, GROUP, kind_names[kind], NULL, NULL);
-      if (self->folders[kind] == NULL)
-        self->folders[kind] = g_new0 (char *, 1);
+      self->folders[kind] = read_list (keys, FOLDERS, fb_store_folder_names[kind]);
+      self->hidden[kind]  = read_list (keys, HIDDEN, fb_store_folder_names[kind]);
+    }
+  for (const char * const *task = fb_store_tasks (); *task != NULL; task++)
+    {
+      char *name = g_key_file_get_string (keys, DEFAULTS, *task, NULL);
+
+      if (name != NULL)
+        g_hash_table_insert (self->defaults, g_strdup (*task), name);
     }
 
   return self;
@@ -67,34 +75,52 @@ void
 fb_store_free (FbStore *self)
 {
   for (int kind = 0; kind < FB_STORE_N_KINDS; kind++)
-    g_strfreev (self->folders[kind]);
+    {
+      g_strfreev (self->folders[kind]);
+      g_strfreev (self->hidden[kind]);
+    }
+  g_hash_table_unref (self->defaults);
   g_hash_table_unref (self->known);
   g_free (self->conf);
   g_free (self);
 }
 
-/* (transfer full): where the user's own files of @kind belong */
-static char *
-own_folder (FbStoreKind kind)
+char *
+fb_store_own_folder (FbStoreKind kind)
 {
-  return g_build_filename (g_get_user_data_dir (), "flashbrush", kind_names[kind], NULL);
+  return g_build_filename (g_get_user_data_dir (), "flashbrush", fb_store_folder_names[kind], NULL);
+}
+
+const char *
+fb_store_kind_label (FbStoreKind kind)
+{
+  const char *labels[FB_STORE_N_KINDS] =
+  {
+    [FB_STORE_MODELS] = _("model"),
+    [FB_STORE_LORAS]  = _("LoRA"),
+    [FB_STORE_VAE]    = _("VAE"),
+    [FB_STORE_TAESD]  = _("TAESD"),
+  };
+
+  return labels[kind];
 }
 
 GPtrArray *
 fb_store_list (FbStore *self, FbStoreKind kind)
 {
-  GPtrArray       *entries   = g_ptr_array_new_with_free_func (fb_store_entry_free);
+  static const char * const none[] = { NULL };
+  GPtrArray       *entries   = g_ptr_array_new_with_free_func ((GDestroyNotify) fb_store_entry_free);
   const char      *elsewhere = kind == FB_STORE_MODELS ? g_getenv ("FLASHBRUSH_MODELS_PATH") : NULL;
-  g_autofree char *installed = g_build_filename (FB_DATADIR, kind_names[kind], NULL);
+  g_autofree char *installed = g_build_filename (FB_DATADIR, fb_store_folder_names[kind], NULL);
   g_auto(GStrv)    embedded  = g_strsplit (elsewhere != NULL ? elsewhere : installed, elsewhere != NULL ? ":" : "\n", -1);
-  g_autofree char *own       = own_folder (kind);
+  g_autofree char *own       = fb_store_own_folder (kind);
 
   for (guint i = 0; embedded[i] != NULL; i++)
     if (*embedded[i] != '\0')
-      fb_store_scan (entries, kind, embedded[i], TRUE);
-  fb_store_scan (entries, kind, own, FALSE);
+      fb_store_scan (entries, kind, embedded[i], FB_STORE_EMBEDDED, none);
+  fb_store_scan (entries, kind, own, FB_STORE_OWN, (const char * const *) self->hidden[kind]);
   for (guint i = 0; self->folders[kind][i] != NULL; i++)
-    fb_store_scan (entries, kind, self->folders[kind][i], FALSE);
+    fb_store_scan (entries, kind, self->folders[kind][i], FB_STORE_ADDED, (const char * const *) self->hidden[kind]);
 
   return entries;
 }
@@ -116,7 +142,7 @@ advice (FbStoreKind kind, const char *name, GPtrArray *entries)
   g_autofree const char **names   = g_new0 (const char *, entries->len + 1);
   g_autofree char        *nearest = NULL;
   g_autofree char        *listed  = NULL;
-  g_autofree char        *folder  = own_folder (kind);
+  g_autofree char        *folder  = fb_store_own_folder (kind);
 
   for (guint i = 0; i < entries->len; i++)
     names[i] = ((FbStoreEntry *) entries->pdata[i])->name;
@@ -136,7 +162,7 @@ advice (FbStoreKind kind, const char *name, GPtrArray *entries)
 static void
 fail_unknown (FbStoreKind kind, const char *name, GPtrArray *entries, GError **error)
 {
-  g_autofree char *folder = own_folder (kind);
+  g_autofree char *folder = fb_store_own_folder (kind);
   g_autofree char *hint   = advice (kind, name, entries);
   const char      *format[FB_STORE_N_KINDS] =
   {
@@ -153,17 +179,36 @@ fail_unknown (FbStoreKind kind, const char *name, GPtrArray *entries, GError **e
     g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND, format[kind], name, hint);
 }
 
+/* (transfer none) (nullable): names first, so that a stray folder called like a model changes nothing */
+static FbStoreEntry *
+find_entry (GPtrArray *entries, const char *name)
+{
+  g_autofree char *path = strchr (name, G_DIR_SEPARATOR) != NULL ? g_canonicalize_filename (name, NULL) : NULL;
+
+  for (guint i = 0; i < entries->len; i++)
+    if (is_called (entries->pdata[i], name))
+      return entries->pdata[i];
+  for (guint i = 0; path != NULL && i < entries->len; i++)
+    {
+      FbStoreEntry *entry = entries->pdata[i];
+
+      if (strcmp (entry->path, path) == 0 || g_strcmp0 (entry->target, path) == 0)
+        return entry;
+    }
+  return NULL;
+}
+
 char *
 fb_store_resolve (FbStore *self, FbStoreKind kind, const char *name, GError **error)
 {
   g_autoptr(GPtrArray) entries = fb_store_list (self, kind);
+  FbStoreEntry        *entry   = *name != '\0' ? find_entry (entries, name) : NULL;
 
-  if (kind == FB_STORE_MODELS && *name == '\0' && entries->len > 0)
-    return g_strdup (((FbStoreEntry *) entries->pdata[0])->path);
-
-  for (guint i = 0; i < entries->len; i++)                   /* names first: a stray folder called like a model changes nothing */
-    if (is_called (entries->pdata[i], name))
-      return g_strdup (((FbStoreEntry *) entries->pdata[i])->path);
+  for (guint i = 0; kind == FB_STORE_MODELS && *name == '\0' && entry == NULL && i < entries->len; i++)
+    if (!((FbStoreEntry *) entries->pdata[i])->is_missing)
+      entry = entries->pdata[i];
+  if (entry != NULL)
+    return g_strdup (entry->path);
 
   if (*name != '\0' && g_file_test (name, G_FILE_TEST_EXISTS))
     return g_canonicalize_filename (name, NULL);
@@ -173,6 +218,24 @@ fb_store_resolve (FbStore *self, FbStoreKind kind, const char *name, GError **er
   else
     fail_unknown (kind, name, entries, error);
   return NULL;
+}
+
+FbStoreEntry *
+fb_store_find (FbStore *self, FbStoreKind kind, const char *name, GError **error)
+{
+  g_autoptr(GPtrArray) entries = fb_store_list (self, kind);
+  FbStoreEntry        *entry   = find_entry (entries, name);
+
+  if (entry == NULL)
+    fail_unknown (kind, name, entries, error);
+  else
+    {
+      g_ptr_array_set_free_func (entries, NULL);             /* all but the one go */
+      for (guint i = 0; i < entries->len; i++)
+        if (entries->pdata[i] != entry)
+          fb_store_entry_free (entries->pdata[i]);
+    }
+  return entry;
 }
 
 char *
@@ -187,28 +250,30 @@ fb_store_stamp (const char *path)
                           (gint64) st.st_mtim.tv_sec, (long) st.st_mtim.tv_nsec, (gint64) inner.st_mtim.tv_sec, (long) inner.st_mtim.tv_nsec);
 }
 
-const char *
-fb_store_family (FbStore *self, const char *path, GError **error)
+const FbAbout *
+fb_store_about (FbStore *self, FbStoreKind kind, const char *path)
 {
   g_autofree char *stamp = fb_store_stamp (path);
   Known           *known = g_hash_table_lookup (self->known, path);
 
   if (known == NULL || strcmp (known->stamp, stamp) != 0)
     {
-      GError                 *problem = NULL;
-      g_autoptr(FbCheckpoint) unet    = fb_checkpoint_open (path, "unet", &problem);
-      const FbFamily         *family  = unet != NULL ? fb_family_detect (unet, &problem) : NULL;
-
-      known         = g_new0 (Known, 1);
-      known->stamp  = g_steal_pointer (&stamp);
-      known->family = family != NULL ? family->name : NULL;
-      known->error  = problem;
+      known        = g_new0 (Known, 1);
+      known->stamp = g_steal_pointer (&stamp);
+      known->about = fb_about_read (kind, path);
       g_hash_table_insert (self->known, g_strdup (path), known);
     }
+  return known->about;
+}
 
-  if (known->error != NULL)
-    g_propagate_error (error, g_error_copy (known->error));
-  return known->family;
+const char *
+fb_store_family (FbStore *self, const char *path, GError **error)
+{
+  const FbAbout *about = fb_store_about (self, FB_STORE_MODELS, path);
+
+  if (about->problem != NULL)
+    g_propagate_error (error, g_error_copy (about->problem));
+  return about->problem == NULL ? about->family : NULL;
 }
 
 const char * const *
@@ -217,8 +282,14 @@ fb_store_folders (FbStore *self, FbStoreKind kind)
   return (const char * const *) self->folders[kind];
 }
 
-static gboolean
-save (FbStore *self, GError **error)
+static void
+set_list (GKeyFile *keys, const char *group, const char *key, GStrv list)
+{
+  g_key_file_set_string_list (keys, group, key, (const char * const *) list, g_strv_length (list));
+}
+
+gboolean
+fb_store_save (FbStore *self, GError **error)
 {
   g_autoptr(GKeyFile) keys   = g_key_file_new ();
   g_autofree char    *folder = g_path_get_dirname (self->conf);
@@ -226,8 +297,16 @@ save (FbStore *self, GError **error)
 
   g_key_file_load_from_file (keys, self->conf, G_KEY_FILE_KEEP_COMMENTS, NULL);      /* what others wrote into it stays */
   for (int kind = 0; kind < FB_STORE_N_KINDS; kind++)
-    g_key_file_set_string_list (keys, GROUP, kind_names[kind], (const char * const *) self->folders[kind],
-                                g_strv_length (self->folders[kind]));
+    {
+      set_list (keys, FOLDERS, fb_store_folder_names[kind], self->folders[kind]);
+      if (*self->hidden[kind] != NULL || g_key_file_has_key (keys, HIDDEN, fb_store_folder_names[kind], NULL))
+        set_list (keys, HIDDEN, fb_store_folder_names[kind], self->hidden[kind]);
+    }
+  for (const char * const *task = fb_store_tasks (); *task != NULL; task++)
+    if (g_hash_table_contains (self->defaults, *task))
+      g_key_file_set_string (keys, DEFAULTS, *task, g_hash_table_lookup (self->defaults, *task));
+    else
+      g_key_file_remove_key (keys, DEFAULTS, *task, NULL);
 
   if (g_mkdir_with_parents (folder, 0700) != 0)
     {
@@ -243,17 +322,23 @@ save (FbStore *self, GError **error)
   return TRUE;
 }
 
-/* Puts @folders in the place of a kind's, unless they cannot be saved. Takes @folders. */
-static gboolean
-replace_folders (FbStore *self, FbStoreKind kind, GStrv folders, GError **error)
+gboolean
+fb_store_change_list (FbStore *self, GStrv *list, const char *without, const char *with, GError **error)
 {
-  GStrv before = self->folders[kind];
+  g_autoptr(GStrvBuilder) builder = g_strv_builder_new ();
+  GStrv                   before  = *list;
 
-  self->folders[kind] = folders;
-  if (!save (self, error))
+  for (guint i = 0; before[i] != NULL; i++)
+    if (g_strcmp0 (before[i], without) != 0)
+      g_strv_builder_add (builder, before[i]);
+  if (with != NULL)
+    g_strv_builder_add (builder, with);
+
+  *list = g_strv_builder_end (builder);
+  if (!fb_store_save (self, error))
     {
-      self->folders[kind] = before;
-      g_strfreev (folders);
+      g_strfreev (*list);
+      *list = before;
       return FALSE;
     }
 
@@ -264,8 +349,7 @@ replace_folders (FbStore *self, FbStoreKind kind, GStrv folders, GError **error)
 gboolean
 fb_store_add_folder (FbStore *self, FbStoreKind kind, const char *path, GError **error)
 {
-  g_autofree char        *folder  = g_canonicalize_filename (path, NULL);
-  g_autoptr(GStrvBuilder) builder = g_strv_builder_new ();
+  g_autofree char *folder = g_canonicalize_filename (path, NULL);
 
   if (g_strv_contains (fb_store_folders (self, kind), folder))
     return TRUE;
@@ -275,22 +359,14 @@ fb_store_add_folder (FbStore *self, FbStoreKind kind, const char *path, GError *
       return FALSE;
     }
 
-  g_strv_builder_addv (builder, (const char **) self->folders[kind]);
-  g_strv_builder_add (builder, folder);
-  return replace_folders (self, kind, g_strv_builder_end (builder), error);
+  return fb_store_change_list (self, &self->folders[kind], NULL, folder, error);
 }
 
 gboolean
 fb_store_remove_folder (FbStore *self, FbStoreKind kind, const char *path, GError **error)
 {
-  g_autofree char        *folder  = g_canonicalize_filename (path, NULL);
-  g_autoptr(GStrvBuilder) builder = g_strv_builder_new ();
+  g_autofree char *folder = g_canonicalize_filename (path, NULL);
 
-  if (!g_strv_contains (fb_store_folders (self, kind), folder))
-    return TRUE;
-
-  for (guint i = 0; self->folders[kind][i] != NULL; i++)
-    if (strcmp (self->folders[kind][i], folder) != 0)
-      g_strv_builder_add (builder, self->folders[kind][i]);
-  return replace_folders (self, kind, g_strv_builder_end (builder), error);
+  return !g_strv_contains (fb_store_folders (self, kind), folder) ||
+         fb_store_change_list (self, &self->folders[kind], folder, NULL, error);
 }

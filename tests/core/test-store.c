@@ -1,5 +1,6 @@
 /* tests/core/test-store.c: finding models by name and path. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include <string.h>
+#include <unistd.h>
 
 #include <glib/gstdio.h>
 
@@ -218,17 +219,277 @@ test_a_list_that_cannot_be_saved_stays (Fixture *f, gconstpointer data)
   g_assert_cmpint (g_rmdir (conf), ==, 0);
 }
 
+/* --- bringing in, and taking away --------------------------------------------------------------------------------------- */
+
+/* (transfer full): @folder/name */
+static char *
+in (const char *folder, const char *name)
+{
+  return g_build_filename (folder, name, NULL);
+}
+
+static FbStoreEntry *
+add (FbStore *store, FbStoreKind kind, const char *path, gboolean copy)
+{
+  g_autoptr(GError)  error = NULL;
+  FbStoreEntry      *entry = fb_store_add (store, kind, path, copy, NULL, &error);
+
+  g_assert_no_error (error);
+  return entry;
+}
+
+static FbStoreRemoval
+take_away (FbStore *store, FbStoreKind kind, const char *name)
+{
+  g_autoptr(GError)        error   = NULL;
+  g_autoptr(FbStoreEntry)  entry   = fb_store_find (store, kind, name, &error);
+  FbStoreRemoval           removal = FB_STORE_DELETED;
+
+  g_assert_no_error (error);
+  fb_store_remove (store, entry, &removal, &error);
+  g_assert_no_error (error);
+  return removal;
+}
+
+static gboolean
+exists (const char *folder, const char *name)
+{
+  g_autofree char *path = in (folder, name);
+  GStatBuf         st;
+
+  return g_lstat (path, &st) == 0;
+}
+
 static void
-test_several_embedded_folders (Fixture *f, gconstpointer data)
+test_files_are_used_where_they_lie (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore)      store = fb_store_new ();
+  g_autoptr(Scratch)      other = scratch_new ();
+  g_autofree char        *file  = in (other, "big.safetensors");
+  g_autofree char        *model = in (other, "folder");
+  g_autoptr(FbStoreEntry) a = NULL, b = NULL, again = NULL, through = NULL;
+
+  scratch_write (other, "big.safetensors", "123", 3);
+  scratch_write (other, "folder/model_index.json", "{}", 2);
+  a = add (store, FB_STORE_MODELS, file, FALSE);
+  b = add (store, FB_STORE_MODELS, model, FALSE);
+  g_assert_cmpstr (a->name, ==, "big");
+  g_assert_cmpstr (a->target, ==, file);
+  g_assert_true (a->is_own);
+  g_assert_cmpuint (a->n_bytes, ==, 3);
+  g_assert_true (g_file_test (a->path, G_FILE_TEST_IS_SYMLINK));
+  g_assert_cmpstr (b->name, ==, "folder");
+  again   = add (store, FB_STORE_MODELS, file, FALSE);
+  through = add (store, FB_STORE_MODELS, a->path, FALSE);
+  assert_names (store, FB_STORE_MODELS, "big, folder");
+
+  g_assert_cmpint (take_away (store, FB_STORE_MODELS, "big"), ==, FB_STORE_FORGOTTEN);
+  g_assert_cmpint (take_away (store, FB_STORE_MODELS, model), ==, FB_STORE_FORGOTTEN);
+  assert_names (store, FB_STORE_MODELS, "");
+  g_assert_true (exists (other, "big.safetensors"));
+  g_assert_true (exists (other, "folder/model_index.json"));
+}
+
+static void
+test_copies_are_the_stores_own (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore)      store = fb_store_new ();
+  g_autoptr(Scratch)      other = scratch_new ();
+  g_autofree char        *file  = in (other, "ink.safetensors");
+  g_autofree char        *loras = in (f->own, "loras");
+  g_autoptr(FbStoreEntry) entry = NULL;
+  g_autoptr(GError)       error = NULL;
+
+  scratch_write (other, "ink.safetensors", "123", 3);
+  entry = add (store, FB_STORE_LORAS, file, TRUE);
+  g_assert_null (entry->target);
+  g_assert_false (g_file_test (entry->path, G_FILE_TEST_IS_SYMLINK));
+  g_assert_cmpint (scratch_count (loras), ==, 1);
+  g_assert_null (fb_store_add (store, FB_STORE_LORAS, other, TRUE, NULL, &error));
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_UNSUPPORTED);
+  g_assert_cmpint (scratch_count (loras), ==, 1);
+
+  g_assert_cmpint (take_away (store, FB_STORE_LORAS, "ink"), ==, FB_STORE_DELETED);
+  g_assert_cmpint (scratch_count (loras), ==, 0);
+  g_assert_true (exists (other, "ink.safetensors"));
+}
+
+static void
+test_a_cancelled_copy_leaves_nothing (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore)      store       = fb_store_new ();
+  g_autoptr(Scratch)      other       = scratch_new ();
+  g_autofree char        *file        = in (other, "ink.safetensors");
+  g_autofree char        *loras       = in (f->own, "loras");
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(GError)       error       = NULL;
+
+  scratch_write (other, "ink.safetensors", "123", 3);
+  g_cancellable_cancel (cancellable);
+  g_assert_null (fb_store_add (store, FB_STORE_LORAS, file, TRUE, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpint (scratch_count (loras), ==, 0);
+}
+
+static void
+test_a_taken_name_gets_a_number (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore)      store = fb_store_new ();
+  g_autoptr(Scratch)      other = scratch_new ();
+  g_autofree char        *first = in (other, "a/same.safetensors"), *second = in (other, "b/same.safetensors");
+  g_autoptr(FbStoreEntry) a = NULL, b = NULL;
+
+  scratch_write (other, "a/same.safetensors", "1", 1);
+  scratch_write (other, "b/same.safetensors", "2", 1);
+  a = add (store, FB_STORE_LORAS, first, FALSE);
+  b = add (store, FB_STORE_LORAS, second, TRUE);
+  g_assert_cmpstr (a->name, ==, "same");
+  g_assert_cmpstr (b->name, ==, "same (2)");
+}
+
+static void
+test_what_is_missing_can_only_be_removed (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore)      store = fb_store_new ();
+  g_autoptr(Scratch)      other = scratch_new ();
+  g_autofree char        *file  = in (other, "a.safetensors");
+  g_autoptr(FbStoreEntry) entry = NULL, gone = NULL;
+  g_autoptr(GError)       error = NULL;
+
+  scratch_write (other, "a.safetensors", "1", 1);
+  entry = add (store, FB_STORE_MODELS, file, FALSE);
+  g_assert_cmpint (g_unlink (file), ==, 0);
+  gone = fb_store_find (store, FB_STORE_MODELS, "a", &error);
+  g_assert_no_error (error);
+  g_assert_true (gone->is_missing);
+  g_assert_null (fb_store_resolve (store, FB_STORE_MODELS, "", &error));
+  g_clear_error (&error);
+  g_assert_null (fb_store_add (store, FB_STORE_MODELS, file, FALSE, NULL, &error));
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+  g_assert_cmpint (take_away (store, FB_STORE_MODELS, "a"), ==, FB_STORE_FORGOTTEN);
+  assert_names (store, FB_STORE_MODELS, "");
+}
+
+static void
+test_what_lies_in_added_folders_is_only_forgotten (Fixture *f, gconstpointer data)
+{
+  g_autoptr(Scratch) other = scratch_new ();
+  g_autofree char   *file  = in (other, "a.safetensors");
+  g_autofree char   *model = in (other, "sub/folder");
+  g_autoptr(GError)  error = NULL;
+
+  scratch_write (other, "a.safetensors", "1", 1);
+  scratch_write (other, "b.safetensors", "1", 1);
+  scratch_write (other, "sub/folder/model_index.json", "{}", 2);
+  {
+    g_autoptr(FbStore) store = fb_store_new ();
+
+    g_assert_true (fb_store_add_folder (store, FB_STORE_MODELS, other, &error));
+    g_assert_cmpint (take_away (store, FB_STORE_MODELS, "a"), ==, FB_STORE_FORGOTTEN);
+    g_assert_cmpint (take_away (store, FB_STORE_MODELS, "folder"), ==, FB_STORE_FORGOTTEN);
+    assert_names (store, FB_STORE_MODELS, "b");
+  }
+  {
+    g_autoptr(FbStore)      store = fb_store_new ();
+    g_autoptr(FbStoreEntry) entry = NULL;
+
+    assert_names (store, FB_STORE_MODELS, "b");
+    entry = add (store, FB_STORE_MODELS, file, FALSE);
+    g_assert_cmpstr (entry->path, ==, file);
+    assert_names (store, FB_STORE_MODELS, "a, b");
+    g_assert_true (exists (model, "model_index.json"));
+  }
+}
+
+static void
+test_a_folder_of_one_model_goes_as_a_whole (Fixture *f, gconstpointer data)
 {
   g_autoptr(FbStore) store = fb_store_new ();
   g_autoptr(Scratch) other = scratch_new ();
-  g_autofree char   *both  = g_strdup_printf ("%s::/no/such/folder:%s", other, f->embedded);
+  g_autofree char   *model = in (other, "folder");
+  g_autoptr(GError)  error = NULL;
 
-  scratch_write (f->embedded, "a.safetensors", "", 0);
-  scratch_write (other, "b.safetensors", "", 0);
-  g_setenv ("FLASHBRUSH_MODELS_PATH", both, TRUE);
-  assert_names (store, FB_STORE_MODELS, "b, a");
+  scratch_write (other, "folder/model_index.json", "{}", 2);
+  g_assert_true (fb_store_add_folder (store, FB_STORE_MODELS, model, &error));
+  take_away (store, FB_STORE_MODELS, "folder");
+  g_assert_cmpuint (g_strv_length ((char **) fb_store_folders (store, FB_STORE_MODELS)), ==, 0);
+  g_assert_true (exists (model, "model_index.json"));
+}
+
+static void
+test_deleting_follows_no_links (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore) store  = fb_store_new ();
+  g_autoptr(Scratch) other  = scratch_new ();
+  g_autofree char   *inside = in (f->own, "models/mine/unet"), *linked = in (f->own, "models/all"), *kept = in (other, "kept");
+
+  scratch_write (other, "kept/b.safetensors", "1", 1);
+  scratch_write (f->own, "models/mine/model_index.json", "{}", 2);
+  g_assert_cmpint (symlink (kept, inside), ==, 0);
+  g_assert_cmpint (symlink (kept, linked), ==, 0);
+  assert_names (store, FB_STORE_MODELS, "b, mine");
+  g_assert_cmpint (take_away (store, FB_STORE_MODELS, "mine"), ==, FB_STORE_DELETED);
+  g_assert_cmpint (take_away (store, FB_STORE_MODELS, "b"), ==, FB_STORE_FORGOTTEN);      /* seen through a linked folder */
+  assert_names (store, FB_STORE_MODELS, "");
+  g_assert_true (exists (kept, "b.safetensors"));
+}
+
+static void
+test_what_came_along_stays (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore)      store   = fb_store_new ();
+  g_autoptr(GError)       error   = NULL;
+  g_autoptr(FbStoreEntry) entry   = NULL;
+  FbStoreRemoval          removal = FB_STORE_DELETED;
+
+  scratch_write (f->embedded, "starter/model_index.json", "{}", 2);
+  entry = fb_store_find (store, FB_STORE_MODELS, "starter", &error);
+  g_assert_no_error (error);
+  g_assert_false (fb_store_remove (store, entry, &removal, &error));
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_UNSUPPORTED);
+  assert_names (store, FB_STORE_MODELS, "starter");
+}
+
+static void
+assert_default (FbStore *store, const char *task, const char *folder, const char *file)
+{
+  g_autoptr(GError) error    = NULL;
+  g_autofree char  *path     = fb_store_resolve_for (store, task, "", &error);
+  g_autofree char  *expected = in (folder, file);
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (path, ==, expected);
+}
+
+static void
+test_each_task_has_its_default (Fixture *f, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+
+  scratch_write (f->embedded, "starter/model_index.json", "{}", 2);
+  scratch_write (f->own, "models/paint.safetensors", "1", 1);
+  {
+    g_autoptr(FbStore) store = fb_store_new ();
+
+    assert_default (store, "inpaint", f->embedded, "starter");
+    g_assert_true (fb_store_set_default (store, "inpaint", "paint", &error));
+    g_assert_false (fb_store_set_default (store, "inpaint", "pain", &error));
+    g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+    g_clear_error (&error);
+    g_assert_false (fb_store_set_default (store, "inpiant", "paint", &error));
+    g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+    g_assert_nonnull (strstr (error->message, "“inpaint”"));
+    g_clear_error (&error);
+  }
+  {
+    g_autoptr(FbStore) store = fb_store_new ();
+
+    assert_default (store, "inpaint", f->own, "models/paint.safetensors");
+    assert_default (store, "generate", f->embedded, "starter");
+    take_away (store, FB_STORE_MODELS, "paint");
+    assert_default (store, "inpaint", f->embedded, "starter");
+    g_assert_null (fb_store_default (store, "inpaint"));
+  }
 }
 
 /* The header of a UNet with these sizes, enough to tell its family */
@@ -245,6 +506,33 @@ write_unet (const char *path, int in_channels, int context)
   fb_safetensors_writer_add (writer, "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight", FB_DTYPE_F32, 2, to_k);
   g_assert_true (fb_safetensors_writer_write (writer, zeros, 4 * (1 + in_channels * 9 + context), &error));
   g_assert_true (fb_safetensors_writer_finish (writer, &error));
+}
+
+static void
+test_a_default_must_suit_its_task (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore) store = fb_store_new ();
+  g_autoptr(GError)  error = NULL;
+  g_autofree char   *path  = in (f->embedded, "nine.safetensors");
+
+  write_unet (path, 9, 768);
+  g_assert_true (fb_store_set_default (store, "inpaint", "nine", &error));
+  g_assert_false (fb_store_set_default (store, "generate", "nine", &error));
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_UNSUPPORTED);
+  g_assert_null (fb_store_default (store, "generate"));
+}
+
+static void
+test_several_embedded_folders (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore) store = fb_store_new ();
+  g_autoptr(Scratch) other = scratch_new ();
+  g_autofree char   *both  = g_strdup_printf ("%s::/no/such/folder:%s", other, f->embedded);
+
+  scratch_write (f->embedded, "a.safetensors", "", 0);
+  scratch_write (other, "b.safetensors", "", 0);
+  g_setenv ("FLASHBRUSH_MODELS_PATH", both, TRUE);
+  assert_names (store, FB_STORE_MODELS, "b, a");
 }
 
 static void
@@ -284,6 +572,17 @@ main (int argc, char **argv)
   ADD ("equal-names-are-told-apart", test_equal_names_are_told_apart);
   ADD ("added-folders-are-remembered", test_added_folders_are_remembered);
   ADD ("a-list-that-cannot-be-saved-stays", test_a_list_that_cannot_be_saved_stays);
+  ADD ("files-are-used-where-they-lie", test_files_are_used_where_they_lie);
+  ADD ("copies-are-the-stores-own", test_copies_are_the_stores_own);
+  ADD ("a-cancelled-copy-leaves-nothing", test_a_cancelled_copy_leaves_nothing);
+  ADD ("a-taken-name-gets-a-number", test_a_taken_name_gets_a_number);
+  ADD ("what-is-missing-can-only-be-removed", test_what_is_missing_can_only_be_removed);
+  ADD ("what-lies-in-added-folders-is-only-forgotten", test_what_lies_in_added_folders_is_only_forgotten);
+  ADD ("a-folder-of-one-model-goes-as-a-whole", test_a_folder_of_one_model_goes_as_a_whole);
+  ADD ("deleting-follows-no-links", test_deleting_follows_no_links);
+  ADD ("what-came-along-stays", test_what_came_along_stays);
+  ADD ("each-task-has-its-default", test_each_task_has_its_default);
+  ADD ("a-default-must-suit-its-task", test_a_default_must_suit_its_task);
   ADD ("several-embedded-folders", test_several_embedded_folders);
   ADD ("families-are-read-off-the-header", test_families_are_read_off_the_header);
   return g_test_run ();

@@ -293,6 +293,7 @@ is_control (AtspiAccessible *accessible)
     case ATSPI_ROLE_RADIO_BUTTON:
     case ATSPI_ROLE_CHECK_BOX:
     case ATSPI_ROLE_MENU_ITEM:
+    case ATSPI_ROLE_LIST_ITEM:
     case ATSPI_ROLE_PROGRESS_BAR:
     case ATSPI_ROLE_IMAGE:
     case ATSPI_ROLE_CANVAS:

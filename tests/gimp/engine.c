@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 
 #include "core/engine/server.h"
+#include "tests/gimp/engine-distill.h"
 
 #define SIDE    128
 #define N_STEPS 4
@@ -355,8 +356,15 @@ run_inpaint (FbTask *task, GError **error)
 
 static const FbJobKind kinds[] =
 {
-  { "generate", estimate, run },
-  { "inpaint", estimate_inpaint, run_inpaint },
+  { "generate",        estimate, run },
+  { "inpaint",         estimate_inpaint, run_inpaint },
+  { "distill-presets", NULL,     fb_test_distill_presets, TRUE },
+  { "distill-start",   NULL,     fb_test_distill_start,   TRUE },
+  { "distill-list",    NULL,     fb_test_distill_list,    TRUE },
+  { "distill-pause",   NULL,     fb_test_distill_pause,   TRUE },
+  { "distill-resume",  NULL,     fb_test_distill_resume,  TRUE },
+  { "distill-stop",    NULL,     fb_test_distill_stop,    TRUE },
+  { "distill-watch",   NULL,     fb_test_distill_watch,   TRUE },
   { NULL }
 };
 

@@ -12,6 +12,7 @@ mkdir -p "$HOME" "$GIMP3_DIRECTORY/plug-ins"
 plug_in () { mkdir -p "$GIMP3_DIRECTORY/plug-ins/$2/locale" && ln -s "$1" "$GIMP3_DIRECTORY/plug-ins/$2/$2"; }
 plug_in "$FB_PLUGIN" flashbrush-generate
 plug_in "$FB_INPAINT" flashbrush-inpaint
+plug_in "$FB_MODELS_PLUGIN" flashbrush-models
 plug_in "$FB_CHECKS" flashbrush-checks
 ln -s "$FB_GIMP_PLUGINS/script-fu" "$GIMP3_DIRECTORY/plug-ins/script-fu"
 

@@ -3,6 +3,7 @@
 
 #include <gio/gio.h>
 
+#include "ui/plot.h"
 #include "ui/record.h"
 #include "ui/sampling-args.h"
 #include "ui/size.h"
@@ -191,6 +192,30 @@ test_record_hostile (void)
   g_assert_null (fb_record_parse (deep, strlen (deep), args, NULL));
 }
 
+static void
+test_some_settings (void)
+{
+  static const char   some[] = "{\"loras\":[[\"ink\",1]],\"n-steps\":4,\"sampler\":\"flash\"}", wrong[] = "{\"n-steps\":\"four\"}";
+  g_autoptr(GError)   error  = NULL;
+  g_autoptr(GVariant) values = fb_record_parse_some (some, sizeof some - 1, args, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_variant_n_children (values), ==, 3);
+  g_assert_null (fb_record_parse (some, sizeof some - 1, args, NULL));           /* no record of a layer: it has no prompt */
+  g_assert_null (fb_record_parse_some (wrong, sizeof wrong - 1, args, &error));
+  g_assert_error (error, FB_RECORD_ERROR, FB_RECORD_ERROR_DAMAGED);
+}
+
+static void
+test_means (void)
+{
+  static const double values[] = { 4.0, 2.0, 0.0, 10.0 };
+
+  g_assert_cmpfloat (fb_plot_mean (values, 0, 3), ==, 4.0);
+  g_assert_cmpfloat (fb_plot_mean (values, 1, 3), ==, 3.0);
+  g_assert_cmpfloat (fb_plot_mean (values, 3, 3), ==, 4.0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -204,6 +229,8 @@ main (int argc, char **argv)
   g_test_add_func ("/ui/record/gives-the-rows-with-their-types", test_record);
   g_test_add_func ("/ui/record/every-prefix-is-refused", test_record_prefixes);
   g_test_add_func ("/ui/record/what-others-write-is-refused", test_record_hostile);
+  g_test_add_func ("/ui/record/some-settings-need-no-prompt", test_some_settings);
+  g_test_add_func ("/ui/plot/a-mean-is-over-what-there-is", test_means);
 
   return g_test_run ();
 }

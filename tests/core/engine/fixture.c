@@ -52,7 +52,7 @@ assert_no_findings (Fixture *f)
 void
 fixture_set_up (Fixture *f, gconstpointer settings)
 {
-  g_autofree char *config = NULL, *state = NULL, *cache = NULL, *ours = NULL, *file = NULL;
+  g_autofree char *config = NULL, *state = NULL, *cache = NULL, *data = NULL, *ours = NULL, *file = NULL;
 
   alarm (60);
   f->folder = g_dir_make_tmp ("fb-XXXXXX", NULL);
@@ -66,6 +66,7 @@ fixture_set_up (Fixture *f, gconstpointer settings)
   config = in_folder (f, "XDG_CONFIG_HOME", "config");
   state  = in_folder (f, "XDG_STATE_HOME", "state");
   cache  = in_folder (f, "XDG_CACHE_HOME", "cache");
+  data   = in_folder (f, "XDG_DATA_HOME", "data");
   ours   = g_build_filename (config, "flashbrush", NULL);
   file   = g_build_filename (ours, "engine.conf", NULL);
   g_assert_no_errno (g_mkdir (ours, 0700));

@@ -1,0 +1,104 @@
+/* plugins/models/models.c: the panel for models and distillation, and procedures for both. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include <libgimp/gimp.h>
+
+#include <glib/gi18n-lib.h>
+
+#include "plugins/models/panel.h"
+#include "plugins/models/procedures.h"
+#include "ui/procedure.h"
+
+#define PANEL "plug-in-flashbrush-models"
+
+static GimpValueArray *
+panel_run (GimpProcedure *procedure, GimpProcedureConfig *config, gpointer run_data)
+{
+  GimpRunMode run_mode = GIMP_RUN_NONINTERACTIVE;
+
+  g_object_get (config, "run-mode", &run_mode, NULL);
+  if (run_mode == GIMP_RUN_NONINTERACTIVE)
+    return fb_procedure_fail (procedure, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                                                              _("This procedure only opens a window. Scripts use plug-in-flashbrush-models-list and "
+                                                                "those beside it.")));
+  fb_panel_run ();
+
+  return gimp_procedure_new_return_values (procedure, GIMP_PDB_SUCCESS, NULL);
+}
+
+static GimpProcedure *
+panel_new (GimpPlugIn *plug_in)
+{
+  GimpProcedure *procedure = gimp_procedure_new (plug_in, PANEL, GIMP_PDB_PROC_TYPE_PLUGIN, panel_run, NULL, NULL);
+
+  gimp_procedure_set_menu_label (procedure, _("_Models and Distillation..."));
+  gimp_procedure_add_menu_path (procedure, "<Image>/Filters/Flashbrush");
+  gimp_procedure_set_documentation (procedure, _("See, bring in and remove models and LoRAs"),
+                                    _("Opens a window that shows which models, LoRAs, autoencoders and tiny decoders there are, what suits them, and which "
+                                      "are in memory; files are brought in by a file chooser or by dropping them there."), NULL);
+  gimp_procedure_set_attribution (procedure, "The Flashbrush authors", "The Flashbrush authors", "2025");
+  gimp_procedure_set_sensitivity_mask (procedure, GIMP_PROCEDURE_SENSITIVE_ALWAYS);
+  gimp_procedure_add_enum_argument (procedure, "run-mode", _("Run mode"), _("The run mode"), GIMP_TYPE_RUN_MODE, GIMP_RUN_INTERACTIVE, G_PARAM_READWRITE);
+
+  return procedure;
+}
+
+/* --- what GIMP asks ----------------------------------------------------------------------------------------------------- */
+
+#define MODELS_TYPE_PLUG_IN (models_plug_in_get_type ())
+G_DECLARE_FINAL_TYPE (ModelsPlugIn, models_plug_in, MODELS, PLUG_IN, GimpPlugIn)
+
+struct _ModelsPlugIn
+{
+  GimpPlugIn parent_instance;
+};
+
+G_DEFINE_FINAL_TYPE (ModelsPlugIn, models_plug_in, GIMP_TYPE_PLUG_IN)
+
+static const FbProcedureRow * const tables[] = { fb_model_procedures, fb_distill_procedures };
+
+static GList *
+query_procedures (GimpPlugIn *plug_in)
+{
+  GList *names = g_list_append (NULL, g_strdup (PANEL));
+
+  for (gsize i = 0; i < G_N_ELEMENTS (tables); i++)
+    for (const FbProcedureRow *row = tables[i]; row->name != NULL; row++)
+      names = g_list_append (names, g_strdup (row->name));
+
+  return names;
+}
+
+static GimpProcedure *
+create_procedure (GimpPlugIn *plug_in, const char *name)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (tables); i++)
+    for (const FbProcedureRow *row = tables[i]; row->name != NULL; row++)
+      if (g_str_equal (row->name, name))
+        return fb_procedure_row_create (row, plug_in);
+
+  return g_str_equal (name, PANEL) ? panel_new (plug_in) : NULL;
+}
+
+static gboolean
+set_i18n (GimpPlugIn *plug_in, const char *name, char **domain, char **folder)
+{
+  *domain = g_strdup (GETTEXT_PACKAGE);
+
+  return TRUE;
+}
+
+static void
+models_plug_in_class_init (ModelsPlugInClass *class)
+{
+  GimpPlugInClass *plug_in_class = GIMP_PLUG_IN_CLASS (class);
+
+  plug_in_class->query_procedures = query_procedures;
+  plug_in_class->create_procedure = create_procedure;
+  plug_in_class->set_i18n         = set_i18n;
+}
+
+static void
+models_plug_in_init (ModelsPlugIn *plug_in)
+{
+}
+
+GIMP_MAIN (MODELS_TYPE_PLUG_IN)

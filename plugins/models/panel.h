@@ -1,0 +1,42 @@
+/* plugins/models/panel.h: the window: pages, one message, one job at a time, memory. SPDX-License-Identifier: LGPL-3.0-or-later */
+#pragma once
+
+#include <gtk/gtk.h>
+
+#include "core/engine/client.h"
+
+/* FbPanel: signal listed (GVariant *models, GVariant *loaded, GVariant *capabilities): the engine has told anew what is there, what is in memory,
+ * and what it can do */
+#define FB_TYPE_PANEL (fb_panel_get_type ())
+G_DECLARE_FINAL_TYPE (FbPanel, fb_panel, FB, PANEL, GtkWindow)
+
+/* (blocking): opens the window, and returns when it is closed */
+void             fb_panel_run          (void);
+
+/* (transfer none) */
+FbEngineClient * fb_panel_get_client   (FbPanel *self);
+
+/* Asks the engine what is there; "listed" follows. */
+void             fb_panel_refresh      (FbPanel *self);
+
+/* @result: (nullable): what the job gives; %NULL when it failed, which the panel has said, or was cancelled */
+typedef void (* FbPanelDone) (GVariant *result, gpointer user_data);
+
+/**
+ * fb_panel_do:
+ * @request: a{sv}; a floating reference is taken
+ * @what: said beside the progress: "Loading “dreams”"
+ * @done: (nullable): called in any case, unless the window has been closed
+ *
+ * Runs a job of the engine that makes no pictures, while the window shows its progress; asks anew what is there when it is done.
+ * Jobs wait for each other. @user_data must live as long as the window.
+ */
+void             fb_panel_do           (FbPanel *self, const char *kind, GVariant *request, const char *what, FbPanelDone done, gpointer user_data);
+
+void             fb_panel_say          (FbPanel *self, GtkMessageType type, const char *text);
+
+/* The line beside the progress */
+void             fb_panel_set_status   (FbPanel *self, const char *text);
+
+/* Hides the window, opens the dialog of Generate… with these settings (a{sv}; a floating reference is taken), and comes back when that is closed. */
+void             fb_panel_open_generate (FbPanel *self, GVariant *settings);

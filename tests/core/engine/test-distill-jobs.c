@@ -1,0 +1,260 @@
+/* tests/core/engine/test-distill-jobs.c: distillation in the background of the real engine. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "tests/core/engine/fixture.h"
+
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <string.h>
+
+#include "core/formats/model-error.h"
+#include "core/image/png.h"
+
+/* (transfer full): the finished job */
+static FbJob *
+run (Fixture *f, const char *kind, const char *format, ...)
+{
+  g_autoptr(GError)    error = NULL;
+  g_autoptr(GVariant)  dict  = NULL;
+  FbJob               *job;
+  va_list              args;
+
+  va_start (args, format);
+  dict = g_variant_ref_sink (g_variant_new_parsed_va (format, &args));
+  va_end (args);
+  job = fb_job_new (f->client, kind, dict);
+  fb_job_run (job, NULL, NULL, NULL, &error);
+  g_assert_no_error (error);
+  return job;
+}
+
+static void
+assert_fails (Fixture *f, const char *word, const char *kind, const char *format, ...)
+{
+  g_autoptr(GError)    error = NULL;
+  g_autoptr(GVariant)  dict  = NULL;
+  g_autoptr(FbJob)     job   = NULL;
+  va_list              args;
+
+  va_start (args, format);
+  dict = g_variant_ref_sink (g_variant_new_parsed_va (format, &args));
+  va_end (args);
+  job = fb_job_new (f->client, kind, dict);
+  g_assert_false (fb_job_run (job, NULL, NULL, NULL, &error));
+  if (strstr (error->message, word) == NULL)
+    g_error ("“%s” is not in “%s”", word, error->message);
+}
+
+/* (transfer full): the path of a small job of so many steps, with two pictures */
+static char *
+write_job (Fixture *f, const char *name, int n_steps)
+{
+  g_autofree char *pictures = g_build_filename (f->folder, "pictures", NULL);
+  g_autofree char *text     = NULL;
+  g_autofree char *file     = g_strconcat (name, ".json", NULL);
+  char            *path     = g_build_filename (f->folder, file, NULL);
+
+  g_assert_no_errno (g_mkdir_with_parents (pictures, 0700));
+  for (int i = 0; i < 2; i++)
+    {
+      g_autofree char    *number  = g_strdup_printf ("%d.png", i);
+      g_autofree char    *picture = g_build_filename (pictures, number, NULL);
+      g_autoptr(FbImage)  image   = fb_image_new (32, 32, 3);
+
+      for (int k = 0; k < 32 * 32 * 3; k++)
+        image->pixels[k] = (float) ((k * (i + 3)) % 97) / 96.0f;
+      g_assert_true (fb_image_save_png (image, picture, NULL));
+    }
+  text = g_strdup_printf ("{\"teacher\": \"starter\", \"pictures\": \"pictures\", \"width\": 32, \"height\": 32, \"steps\": %d, \"batch_size\": 1,"
+                          " \"samples_per_call\": 1, \"teacher_steps\": 2, \"lora_rank\": 2, \"sample_every\": 2, \"checkpoint_every\": 2,"
+                          " \"sample_prompts\": [\"a\"], \"output\": \"%s.safetensors\"}", n_steps, name);
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+  return path;
+}
+
+/* (transfer full): the job at @path as it is listed */
+static GVariant *
+listed (Fixture *f, const char *path)
+{
+  g_autoptr(FbJob)     job    = run (f, "distill-list", "@a{sv} {}");
+  g_autoptr(GVariant)  result = fb_job_get_result (job);
+  g_autoptr(GVariant)  jobs   = g_variant_lookup_value (result, "jobs", G_VARIANT_TYPE ("aa{sv}"));
+
+  for (gsize i = 0; i < g_variant_n_children (jobs); i++)
+    {
+      GVariant   *row = g_variant_get_child_value (jobs, i);
+      const char *its = "";
+
+      g_variant_lookup (row, "job", "&s", &its);
+      if (g_str_equal (its, path))
+        return row;
+      g_variant_unref (row);
+    }
+  g_error ("%s is not listed", path);
+}
+
+static gboolean
+is_in (GVariant *job, const char *state)
+{
+  const char *its = "", *problem = "";
+
+  g_variant_lookup (job, "state", "&s", &its);
+  g_variant_lookup (job, "problem", "&s", &problem);
+  if (g_str_equal (its, "failed") && !g_str_equal (state, "failed"))
+    g_error ("the job failed: %s", problem);
+  return g_str_equal (its, state);
+}
+
+static int
+step_of (GVariant *job)
+{
+  int step = -1;
+
+  g_variant_lookup (job, "step", "i", &step);
+  return step;
+}
+
+/* until the job is in @state and has done @step steps; the fixture's alarm ends a test that waits in vain */
+static GVariant *
+wait_for (Fixture *f, const char *path, const char *state, int step)
+{
+  for (;;)
+    {
+      g_autoptr(GVariant) job = listed (f, path);
+
+      if (is_in (job, state) && step_of (job) >= step)
+        return g_steal_pointer (&job);
+      g_usleep (50000);
+    }
+}
+
+static void
+a_job_runs_to_its_end (Fixture *f, gconstpointer data)
+{
+  g_autofree char     *path   = write_job (f, "first", 4);
+  g_autoptr(FbJob)     begun  = run (f, "distill-resume", "{'job': <%s>}", path);
+  g_autoptr(GVariant)  done   = wait_for (f, path, "done", 4);
+  g_autoptr(FbJob)     watch  = run (f, "distill-watch", "{'job': <%s>, 'from': <1>}", path);
+  g_autoptr(GVariant)  result = fb_job_get_result (watch);
+  g_autoptr(GVariant)  rows   = g_variant_lookup_value (result, "rows", G_VARIANT_TYPE ("a(idddd)"));
+  g_autoptr(FbJob)     again  = NULL, check = NULL;
+  g_autoptr(GVariant)  fits   = NULL;
+  const char          *output = "";
+  int                  step   = 0;
+
+  g_assert_cmpuint (g_variant_n_children (rows), ==, 3);
+  g_variant_get_child (rows, 0, "(idddd)", &step, NULL, NULL, NULL, NULL);
+  g_assert_cmpint (step, ==, 2);
+  g_assert_cmpint (fb_job_get_n_pictures (watch), ==, 1);
+  g_assert_cmpint (fb_job_get_seed (watch, 0), ==, 4);
+  again = run (f, "distill-watch", "{'job': <%s>, 'from': <4>, 'sample': <4>}", path);
+  g_assert_cmpint (fb_job_get_n_pictures (again), ==, 0);
+
+  g_assert_true (g_variant_lookup (done, "output", "&s", &output));
+  check = run (f, "verify", "{'model': <%s>, 'kind': <'lora'>}", output);
+  fits  = fb_job_get_result (check);
+  {
+    g_autoptr(GVariant) names = g_variant_lookup_value (fits, "fits", G_VARIANT_TYPE_STRING_ARRAY);
+
+    g_assert_cmpuint (g_variant_n_children (names), ==, 1);
+  }
+}
+
+static void
+a_paused_job_outlives_the_engine (Fixture *f, gconstpointer data)
+{
+  g_autofree char     *path   = write_job (f, "long", 100000);
+  g_autoptr(FbJob)     begun  = run (f, "distill-resume", "{'job': <%s>}", path);
+  g_autoptr(GVariant)  going  = wait_for (f, path, "running", 1);
+  g_autoptr(FbLink)    link   = fixture_link (f);
+  g_autoptr(GVariant)  paused = NULL, further = NULL, stopped = NULL;
+  g_autoptr(FbJob)     resumed = NULL, stop = NULL;
+  const char          *output = NULL;
+  int                  before;
+
+  kill ((pid_t) link->pid, SIGTERM);                       /* saves and goes */
+  process_wait_end (link->pid, 20.0);
+  resumed = run (f, "distill-pause", "{'job': <%s>}", path);
+  paused  = listed (f, path);
+  g_assert_true (is_in (paused, "paused"));
+  before = step_of (paused);
+  g_assert_cmpint (before, >=, 1);
+  g_clear_object (&resumed);
+
+  resumed = run (f, "distill-resume", "{'job': <%s>}", path);
+  further = wait_for (f, path, "running", before + 1);
+  stop    = run (f, "distill-stop", "{'job': <%s>}", path);
+  stopped = wait_for (f, path, "stopped", before + 1);
+  g_assert_true (g_variant_lookup (stopped, "output", "&s", &output));
+  g_assert_true (g_file_test (output, G_FILE_TEST_IS_REGULAR));
+}
+
+static void
+pictures_are_made_meanwhile (Fixture *f, gconstpointer data)
+{
+  g_autofree char     *path    = write_job (f, "long", 100000);
+  g_autoptr(FbJob)     begun   = run (f, "distill-resume", "{'job': <%s>}", path);
+  g_autoptr(GVariant)  going   = wait_for (f, path, "running", 1);
+  g_autoptr(FbJob)     picture = run (f, "generate", "{'prompt': <'a'>, 'n-steps': <2>, 'width': <64>, 'height': <64>}");
+  g_autoptr(GVariant)  still   = wait_for (f, path, "running", 1);
+  g_autoptr(FbJob)     pause   = run (f, "distill-pause", "{'job': <%s>}", path);
+
+  g_assert_cmpint (fb_job_get_n_pictures (picture), ==, 1);
+}
+
+static void
+a_new_job_is_checked (Fixture *f, gconstpointer data)
+{
+  g_autofree char     *pictures = g_build_filename (f->folder, "pictures", NULL), *broken = g_build_filename (f->folder, "broken.json", NULL);
+  g_autofree char     *path     = write_job (f, "unused", 4);
+  g_autofree char     *empty    = g_build_filename (f->folder, "empty", NULL);
+  g_autoptr(FbJob)     presets  = run (f, "distill-presets", "@a{sv} {}");
+  g_autoptr(GVariant)  result   = fb_job_get_result (presets);
+  g_autoptr(GVariant)  list     = g_variant_lookup_value (result, "presets", G_VARIANT_TYPE ("aa{sv}"));
+
+  g_assert_cmpuint (g_variant_n_children (list), >, 0);
+  g_assert_true (g_file_set_contents (broken, "{\"teacher\": \"starter\", \"stepz\": 3}", -1, NULL));
+  assert_fails (f, "../x", "distill-start", "{'pictures': <%s>, 'name': <'../x'>}", pictures);
+  g_assert_no_errno (g_mkdir_with_parents (empty, 0700));
+  assert_fails (f, "picture", "distill-start", "{'pictures': <%s>, 'name': <'x'>}", empty);
+  assert_fails (f, "/no/such", "distill-start", "{'pictures': <'/no/such'>, 'name': <'x'>}");
+  assert_fails (f, "“starter”?", "distill-start", "{'pictures': <%s>, 'name': <'x'>, 'teacher': <'startr'>}", pictures);
+  assert_fails (f, "smal", "distill-start", "{'pictures': <%s>, 'name': <'x'>, 'preset': <'smal'>}", pictures);
+  assert_fails (f, "stepz", "distill-resume", "{'job': <%s>}", broken);
+  assert_fails (f, "/no/such.json", "distill-pause", "{'job': <'/no/such.json'>}");
+}
+
+static void
+a_new_job_waits_and_is_written (Fixture *f, gconstpointer data)
+{
+  g_autofree char     *pictures = g_build_filename (f->folder, "pictures", NULL);
+  g_autofree char     *long_job = write_job (f, "long", 100000);
+  g_autoptr(FbJob)     begun    = run (f, "distill-resume", "{'job': <%s>}", long_job);
+  g_autoptr(GVariant)  going    = wait_for (f, long_job, "running", 1);
+  g_autoptr(FbJob)     job      = run (f, "distill-start", "{'pictures': <%s>, 'name': <'embers'>, 'steps': <20>, 'size': <64>}", pictures);
+  g_autoptr(GVariant)  row      = fb_job_get_result (job);
+  g_autofree char     *expected = g_build_filename (f->folder, "data", "flashbrush", "distill", "embers.json", NULL);
+  const char          *path     = "";
+  int                  n_steps  = 0;
+
+  g_assert_true (g_variant_lookup (row, "job", "&s", &path));
+  g_assert_cmpstr (path, ==, expected);
+  g_assert_true (g_file_test (path, G_FILE_TEST_IS_REGULAR));
+  g_assert_true (is_in (row, "waiting"));
+  g_assert_true (g_variant_lookup (row, "n-steps", "i", &n_steps));
+  g_assert_cmpint (n_steps, ==, 20);
+  assert_fails (f, "embers", "distill-start", "{'pictures': <%s>, 'name': <'embers'>}", pictures);
+  g_object_unref (run (f, "distill-pause", "{'job': <%s>}", path));
+  g_object_unref (run (f, "distill-pause", "{'job': <%s>}", long_job));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(name, function) fixture_test ("/engine/distill-jobs/" name, NULL, function)
+  ADD ("a-job-runs-to-its-end", a_job_runs_to_its_end);
+  ADD ("a-paused-job-outlives-the-engine", a_paused_job_outlives_the_engine);
+  ADD ("pictures-are-made-meanwhile", pictures_are_made_meanwhile);
+  ADD ("a-new-job-is-checked", a_new_job_is_checked);
+  ADD ("a-new-job-waits-and-is-written", a_new_job_waits_and_is_written);
+  return g_test_run ();
+}

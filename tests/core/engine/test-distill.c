@@ -1,0 +1,153 @@
+/* tests/core/engine/test-distill.c: training from the command line. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include <signal.h>
+#include <string.h>
+
+#include "core/image/png.h"
+#include "tests/core/scratch.h"
+
+static GSubprocess *
+start (const char * const *arguments)
+{
+  g_autoptr(GPtrArray) argv  = g_ptr_array_new ();
+  g_autoptr(GError)    error = NULL;
+  GSubprocess         *child;
+
+  g_ptr_array_add (argv, (gpointer) g_getenv ("FLASHBRUSH_ENGINE"));
+  for (gsize i = 0; i == 0 || arguments[i - 1] != NULL; i++)
+    g_ptr_array_add (argv, (gpointer) arguments[i]);
+  child = g_subprocess_newv ((const char * const *) argv->pdata, G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_PIPE, &error);
+  g_assert_no_error (error);
+  return child;
+}
+
+/* what it has printed by the end, at which its status must be @status; (transfer full) */
+static void
+finish (GSubprocess *child, int status, char **out, char **err)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_subprocess_communicate_utf8 (child, NULL, NULL, out, err, &error);
+  g_assert_no_error (error);
+  if (*err != NULL && **err != '\0')
+    g_test_message ("%s", *err);
+  g_assert_true (g_subprocess_get_if_exited (child));
+  g_assert_cmpint (g_subprocess_get_exit_status (child), ==, status);
+}
+
+static char *
+command (int status, const char * const *arguments, gboolean errors)
+{
+  g_autoptr(GSubprocess) child = start (arguments);
+  char                  *out = NULL, *err = NULL;
+
+  finish (child, status, &out, &err);
+  g_free (errors ? out : err);
+  return errors ? err : out;
+}
+
+static char *
+teacher (void)
+{
+  return g_test_build_filename (G_TEST_DIST, "golden", "pipeline", "model", NULL);
+}
+
+/* a new job of @steps steps in @folder; (transfer full): its path */
+static char *
+new_job (const char *folder, const char *steps)
+{
+  g_autofree char *model       = teacher ();
+  char            *path        = g_build_filename (folder, "job.json", NULL);
+  const char      *arguments[] = { "distill", "--new", path, "--teacher", model, "-p", "a cat", "-p", "a dog", "--steps", steps, NULL };
+  g_autofree char *printed     = command (0, arguments, FALSE);
+
+  g_assert_nonnull (strstr (printed, path));
+  return path;
+}
+
+static void
+a_new_job_runs_to_its_lora_and_is_judged (void)
+{
+  g_autoptr(Scratch)  folder   = scratch_new ();
+  g_autofree char    *job      = new_job (folder, "2");
+  g_autofree char    *lora     = g_build_filename (folder, "job", "lora.safetensors", NULL);
+  g_autofree char    *sheet    = g_build_filename (folder, "job", "eval.png", NULL);
+  const char         *run[]    = { "distill", job, NULL };
+  const char         *judge[]  = { "eval", job, "-n", "2", NULL };
+  g_autofree char    *printed  = command (0, run, FALSE);
+  g_autofree char    *judged   = command (0, judge, FALSE);
+  g_autoptr(FbImage)  image    = NULL;
+
+  g_assert_nonnull (strstr (printed, "first step: "));
+  g_assert_nonnull (strstr (printed, "peak memory "));
+  g_assert_nonnull (strstr (printed, lora));
+  g_assert_true (g_file_test (lora, G_FILE_TEST_EXISTS));
+  g_assert_nonnull (strstr (judged, "step 2"));
+  image = fb_image_load_png (sheet, NULL);
+  g_assert_nonnull (image);
+  g_assert_cmpint (image->width * 2, ==, image->height * 5);
+}
+
+static void
+an_interrupt_pauses_and_keeps_what_was_done (void)
+{
+  g_autoptr(Scratch)      folder     = scratch_new ();
+  g_autofree char        *job        = new_job (folder, "100000");
+  g_autofree char        *log        = g_build_filename (folder, "job", "log.tsv", NULL);
+  g_autofree char        *checkpoint = g_build_filename (folder, "job", "checkpoint.safetensors", NULL);
+  const char             *run[]      = { "distill", job, NULL };
+  g_autoptr(GSubprocess)  child      = start (run);
+  g_autofree char        *out        = NULL;
+  g_autofree char        *err        = NULL;
+
+  for (int i = 0; i < 60000; i++)
+    {
+      g_autofree char *text = NULL;
+
+      if (g_file_get_contents (log, &text, NULL, NULL) && strstr (text, "\n1\t") != NULL)
+        break;
+      g_usleep (1000);
+    }
+  g_subprocess_send_signal (child, SIGINT);
+  finish (child, 3, &out, &err);
+  g_assert_nonnull (strstr (out, "paused"));
+  g_assert_true (g_file_test (checkpoint, G_FILE_TEST_EXISTS));
+}
+
+static void
+errors_are_explained (void)
+{
+  static const struct { const char *arguments[8]; int status; const char *text; } cases[] =
+  {
+    { { "distill" },                                                  2, "job file" },
+    { { "distill", "/nowhere/job.json" },                             2, "/nowhere/job.json" },
+    { { "distill", "--new", "x.json", "-t", "strter", "-p", "a" },    2, "starter" },
+    { { "distill", "--new", "x.json", "--preset", "smal" },           2, "“small”" },
+    { { "distill", "--new", "x.json", "--preset", "small" },          2, "“pictures” is missing" },
+    { { "eval" },                                                     2, "job file" },
+    { { "eval", "/nowhere/job.json" },                                2, "/nowhere/job.json" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *errors = command (cases[i].status, cases[i].arguments, TRUE);
+
+      if (strstr (errors, cases[i].text) == NULL)
+        g_error ("“%s” is not in “%s”", cases[i].text, errors);
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autofree char *cache = scratch_new ();
+  int              status;
+
+  g_setenv ("XDG_CACHE_HOME", cache, TRUE);
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/core/engine/distill/a-new-job-runs-to-its-lora-and-is-judged", a_new_job_runs_to_its_lora_and_is_judged);
+  g_test_add_func ("/core/engine/distill/an-interrupt-pauses-and-keeps-what-was-done", an_interrupt_pauses_and_keeps_what_was_done);
+  g_test_add_func ("/core/engine/distill/errors-are-explained", errors_are_explained);
+  status = g_test_run ();
+  scratch_free (g_steal_pointer (&cache));
+  return status;
+}

@@ -1,0 +1,67 @@
+#!/bin/sh
+# test-distill-window.sh: the page for distillation, by keyboard and screen reader alone, with the engine without models.
+# SPDX-License-Identifier: LGPL-3.0-or-later
+# Keeps pictures of the screen in $FB_SHOTS.
+# shellcheck source-path=SCRIPTDIR
+suite=distill-window
+. "$(dirname "$0")/window.sh"
+export FB_TEST_STEP_MS=150
+mkdir "$scratch/pictures"
+remembers () { [ "$(driver tell "$1" | cut -f1)" = "$2" ]; }
+tells () { driver tell "$1" | grep -q "$2"; }
+
+gimp --no-data --no-fonts >"$scratch/log" 2>&1 &
+started="$started $!"
+
+for _ in 1 2 3; do driver menu 'Models and Distillation...' 2>/dev/null && break; done
+check opens driver open
+check lists-models driver says 'Test stripes'
+focus '^Models and Distillation$'
+xdotool key ctrl+Next
+check shows-the-form driver says 'A model that needs many steps teaches'
+check every-control-has-a-name driver unnamed
+check waits-for-pictures-and-a-name driver disabled 'Start'
+shot distill-1-form
+
+focus '^Models and Distillation$'
+xdotool key alt+p; sleep 0.5; xdotool type --delay 20 "$scratch/pictures"
+check takes-the-folder-from-the-keyboard driver enabled 'Start'
+check takes-a-name-from-it remembers 'Name' 'pictures-flash'
+check takes-another-name driver type 'Name' 'ember'
+check starts driver press 'Start'
+check shows-the-job driver says 'running'
+check tells-the-time-left driver says 's left'
+sleep 6
+check draws-the-curves tells 'Distance to the teacher' 'at step'
+check shows-a-sample tells 'Sample' 'Sample after'
+shot distill-2-running
+check pauses driver press 'Pause'
+check says-that-it-is-paused driver says 'paused'
+check resumes driver press 'Resume'
+check says-that-it-runs-again driver says 'running'
+shot distill-3-resumed
+check stops driver press 'Stop'
+check says-that-it-was-stopped driver says 'stopped'
+check offers-the-result driver enabled 'Use in Generate…'
+
+focus '^Models and Distillation$'
+xdotool key alt+j; sleep 0.5; xdotool key Up
+check goes-back-to-the-form-with-the-keyboard driver says 'A model that needs many steps teaches'
+driver type 'Name' 'fail'
+check starts-one-that-fails driver press 'Start'
+check tells-why-it-failed driver says 'The loss of step 11 is no number.'
+shot distill-4-failed
+
+focus '^Models and Distillation$'
+xdotool key alt+j; sleep 0.5; xdotool key Up
+check goes-to-the-first-job-with-the-keyboard driver says 'ember'
+check opens-generate-with-the-result driver press 'Use in Generate…'
+check takes-the-lora-along driver enabled 'Strength of ink'
+focus '^Generate$'
+xdotool key Escape
+check comes-back driver says 'ember'
+focus '^Models and Distillation$'
+xdotool key Escape
+check closes-with-esc driver gone
+cat "$scratch/log" >&2
+echo "1..$n"
