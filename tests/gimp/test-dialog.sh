@@ -24,7 +24,7 @@ remembers () { [ "$(driver tell "$1" | cut -f1)" = "$2" ]; }
 height () { xdotool search --onlyvisible --name '^Generate$' getwindowgeometry --shell | sed -n 's/^HEIGHT=//p'; }
 grows () { for _ in $(seq 50); do [ "$(height)" -gt "$folded" ] && return; sleep 0.1; done; false; }
 
-gimp --no-data --no-fonts --batch-interpreter=plug-in-script-fu-eval -b '
+gimp --no-data --no-fonts --stack-trace-mode=always --batch-interpreter=plug-in-script-fu-eval -b '
   (let* ((image (car (gimp-image-new 400 300 RGB)))
          (layer (car (gimp-layer-new image "Base" 400 300 RGB-IMAGE 100 LAYER-MODE-NORMAL))))
     (gimp-image-insert-layer image layer 0 0)

@@ -10,7 +10,7 @@ mkdir "$scratch/pictures"
 remembers () { [ "$(driver tell "$1" | cut -f1)" = "$2" ]; }
 tells () { driver tell "$1" | grep -q "$2"; }
 
-gimp --no-data --no-fonts >"$scratch/log" 2>&1 &
+gimp --no-data --no-fonts --stack-trace-mode=always >"$scratch/log" 2>&1 &
 started="$started $!"
 
 for _ in 1 2 3; do driver menu 'Models and Distillation...' 2>/dev/null && break; done

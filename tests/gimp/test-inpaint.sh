@@ -41,7 +41,7 @@ has_mask ()
   [ "$(cat "$scratch/mask")" -gt 0 ]
 }
 
-gimp --no-data --no-fonts --batch-interpreter=plug-in-script-fu-eval -b '
+gimp --no-data --no-fonts --stack-trace-mode=always --batch-interpreter=plug-in-script-fu-eval -b '
   (let* ((image (car (gimp-image-new 400 300 RGB)))
          (layer (car (gimp-layer-new image "Base" 400 300 RGB-IMAGE 100 LAYER-MODE-NORMAL))))
     (gimp-image-insert-layer image layer 0 0)

@@ -11,7 +11,7 @@ echo 'just words' >"$scratch/downloads/notes.safetensors"
 # choose_file TITLE PATH: in the file chooser that is open, by keyboard: "/" begins to type a place, once the chooser has answered
 choose_file () { focus "$1"; xdotool key slash; sleep 1; xdotool type --delay 30 "${2#/}"; sleep 1; xdotool key Return; }
 
-gimp --no-data --no-fonts >"$scratch/log" 2>&1 &
+gimp --no-data --no-fonts --stack-trace-mode=always >"$scratch/log" 2>&1 &
 started="$started $!"
 
 for _ in 1 2 3; do driver menu 'Models and Distillation...' 2>/dev/null && break; done

@@ -32,6 +32,7 @@ check ()
   if "$@" >&2; then echo "ok $n /gimp/$suite/$name"; return; fi
   echo "not ok $n /gimp/$suite/$name"; echo "1..$n"
   shot "failed-$suite-$n"
+  cat "$scratch/log" >&2                                # GIMP's, with the stack of a plug-in that crashed
   exit 1
 }
 driver () { "$FB_DRIVER" "$@"; }
