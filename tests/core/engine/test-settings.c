@@ -61,7 +61,7 @@ wrong_values_are_named (void)
     { "threads=1e300", "threads" }, { "nice=20", "nice" }, { "nice=nan", "nice" }, { "memory-budget=lots", "memory-budget" },
     { "memory-budget=-1", "memory-budget" }, { "memory-budget=101%", "memory-budget" }, { "memory-budget=1e15TB", "memory-budget" },
     { "memory-budget=5 XB", "memory-budget" }, { "idle-seconds=0", "idle-seconds" }, { "idle-seconds=inf", "idle-seconds" },
-    { "hang-seconds=soon", "hang-seconds" }, { "dtype=f16", "dtype" }, { "thread=2", "thread" },
+    { "hang-seconds=soon", "hang-seconds" }, { "dtype=f8", "dtype" }, { "thread=2", "thread" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
