@@ -29,7 +29,7 @@ typedef struct
 static const Preset presets[] =
 {
   /*  name            steps  batch  K   guidance    variance         rate   clip avg   warm rank alpha targets    adv  checkpoint sample */
-  { "small",           1500, 8,  8, 3.0,  7.0, FB_MODE_VARIANCE / 16, 3e-4, 1.0, 0.99, 50,  32,  32, ATTENTION, 1.0, 25, 100 },
+  { "small",           1200, 8,  8, 3.0,  7.0, FB_MODE_VARIANCE / 16, 3e-4, 1.0, 0.99, 50,  32,  32, ATTENTION, 1.0, 25, 100 },
   { "sd-1.5",         10000, 4, 32, 3.0, 13.0, FB_MODE_VARIANCE,      1e-5, 0.0, 0.0,  0,  128, 128, ATTENTION, 1.0, 50, 250 },
   { "sdxl",           10000, 2, 32, 3.0, 13.0, FB_MODE_VARIANCE,      1e-5, 0.0, 0.0,  0,   64,  64, ATTENTION, 1.0, 50, 250 },
   { "pixart-alpha",   20000, 2, 16, 2.0,  9.0, FB_MODE_VARIANCE,      1e-5, 0.0, 0.0,  0,   64,   8, ALL_DIT,   0.5, 50, 250 },
