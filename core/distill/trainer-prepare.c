@@ -40,7 +40,8 @@ tokenize (const FbClipTokenizer *tokenizer, const char *caption, int ids[FB_MODE
     return FALSE;
   n = MIN (tokens->len, FB_MODEL_CHUNK - 2);
   ids[0] = fb_clip_tokenizer_bos (tokenizer);
-  memcpy (ids + 1, tokens->data, n * sizeof (int));
+  for (guint i = 0; i < n; i++)                            /* an empty array has no data to copy from */
+    ids[i + 1] = g_array_index (tokens, int, i);
   ids[n + 1] = fb_clip_tokenizer_eos (tokenizer);
   for (guint i = n + 2; i < FB_MODEL_CHUNK; i++)
     ids[i] = fb_clip_tokenizer_pad (tokenizer);
