@@ -40,6 +40,14 @@ parameters_of (const FbTarget *target, FbResult *result)
 
   if (target->task != NULL)
     g_variant_dict_insert (&dict, "task", "s", target->task);
+  if (target->context != NULL)
+    {
+      g_variant_dict_insert (&dict, "context", "s", target->context);
+      g_variant_dict_insert (&dict, "place-x", "i", target->x);
+      g_variant_dict_insert (&dict, "place-y", "i", target->y);
+      g_variant_dict_insert (&dict, "place-width", "i", target->width);
+      g_variant_dict_insert (&dict, "place-height", "i", target->height);
+    }
   if (input != NULL && !target->input_is_copy)
     g_variant_dict_insert (&dict, "input-tattoo", "i", gimp_item_get_tattoo (GIMP_ITEM (input)));
 

@@ -43,6 +43,7 @@ FbDestination fb_destination_from_name (const char *name);
  * @input_id: the drawable to start from; 0 until fb_target_use_input()
  * @input_is_copy: that drawable is ours and not in the image, so a record cannot name it
  * @task: (nullable): static: what the results' records say made them; %NULL for generate
+ * @context: (nullable): static: and how the place was chosen, by its name; the place itself is recorded with it
  * @is_fixed: the place was given and doesn't follow the selection
  * @base_type: the image's at that time
  * @is_bounded: the place is the selection's bounds; else it is as large as the picture, in the middle of the canvas
@@ -57,6 +58,7 @@ typedef struct
   int               input_id;
   gboolean          input_is_copy;
   const char       *task;
+  const char       *context;
   GimpImageBaseType base_type;
   gboolean          is_bounded;
   gboolean          is_fixed;

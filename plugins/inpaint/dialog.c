@@ -30,6 +30,7 @@ typedef struct
 
   FbTarget    *source;              /* with its input */
   int          input_id;            /* given by the caller; 0 follows the selected layer */
+  int          continued_id;        /* the layer that is continued, which is not looked at; 0 for none */
   char        *seen;                /* the image's thumbnail as a checksum, while a copy of it is the source */
   gboolean     is_masked;
   gboolean     is_stale;            /* the chosen result is not what the canvas shows */
@@ -85,11 +86,12 @@ source_new (InpaintDialog *self, GimpImage *image, const char *source, GError **
 {
   g_autofree GimpDrawable **drawables = gimp_image_get_selected_drawables (image);
   g_autoptr(FbTarget)       target    = fb_target_new (image, drawables);
+  GimpLayer                *without   = gimp_item_id_is_layer (self->continued_id) ? gimp_layer_get_by_id (self->continued_id) : NULL;
 
   target->task = "inpaint";
   if (self->input_id != 0 && gimp_item_id_is_layer (self->input_id) && g_strcmp0 (source, "visible") != 0)
     target->input_id = self->input_id;
-  else if (!inpaint_use_source (target, source, error))
+  else if (!inpaint_use_source (target, source, without, error))
     return NULL;
 
   return g_steal_pointer (&target);
@@ -168,15 +170,16 @@ measure (FbDialog *dialog)
 static FbJob *
 job_for (InpaintDialog *self, GVariant *request, FbTarget *target, int pixels_max, GError **error)
 {
-  FbDialog        *dialog  = FB_DIALOG (self);
-  const FbMask    *mask    = fb_canvas_get_mask (self->canvas);
-  g_autofree char *use     = text_of (self, "use");
-  g_autofree char *context = text_of (self, "context");
-  int              width   = 0;
-  int              height  = 0;
+  FbDialog        *dialog   = FB_DIALOG (self);
+  const FbMask    *mask     = fb_canvas_get_mask (self->canvas);
+  g_autofree char *use      = text_of (self, "use");
+  g_autofree char *context  = text_of (self, "context");
+  GVariant        *resolved = fb_estimator_get_resolved (dialog->estimator);
+  int              width    = 0;
+  int              height   = 0;
 
   fb_estimator_get_model_size (dialog->estimator, &width, &height);
-  if (!inpaint_check_mask (mask, use, error) || !inpaint_place_target (target, request, context, mask, width, error))
+  if (!inpaint_check_mask (mask, use, error) || !inpaint_place_target (target, request, resolved, context, mask, width, error))
     return NULL;
   fb_canvas_set_context (self->canvas, &(GdkRectangle) { target->x, target->y, target->width, target->height });
 
@@ -414,6 +417,7 @@ inserted (FbDialog *dialog)
 
   fb_canvas_fill (self->canvas, 0);              /* so that it is seen; Undo brings the mask back */
   g_clear_pointer (&self->seen, g_free);
+  self->continued_id = 0;
   if (fb_destination_from_name (destination) == FB_DESTINATION_NEW_LAYER)
     g_object_set (dialog->config, "source", "visible", NULL);
   refresh_or_say (self);
@@ -475,12 +479,13 @@ inpaint_dialog_init (InpaintDialog *self)
 
 GimpValueArray *
 inpaint_dialog_run (GimpProcedure *asked, GimpProcedure *procedure, GimpProcedureConfig *config, const FbArg *args,
-                    GimpImage *image, int input_id, FbMask *mask)
+                    GimpImage *image, int input_id, GimpLayer *continued, FbMask *mask)
 {
   FbDialogLayout  layout = { "inpaint", N_("Inpaint"), args, rows, N_("Inpainted") };
   InpaintDialog  *self   = SELF (fb_dialog_new (INPAINT_TYPE_DIALOG, procedure, config, &layout, image));
 
-  self->input_id = input_id;
+  self->input_id     = input_id;
+  self->continued_id = continued != NULL ? gimp_item_get_id (GIMP_ITEM (continued)) : 0;
   refresh_or_say (self);
   g_signal_connect_swapped (self->canvas, "stroke-began", G_CALLBACK (on_stroke), self);
   g_signal_connect_swapped (self->canvas, "changed", G_CALLBACK (on_mask), self);
