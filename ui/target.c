@@ -239,5 +239,5 @@ fb_target_read (const FbTarget *target, int width, int height, GError **error)
   gegl_buffer_get (buffer, &rect, scale, babl_format ("R'G'B'A float"), picture->pixels,
                    GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
 
-  return fb_image_resize (picture, width, height);
+  return rect.width == width && rect.height == height ? g_steal_pointer (&picture) : fb_image_resize (picture, width, height);
 }

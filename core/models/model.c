@@ -310,6 +310,12 @@ fb_model_info (FbModel *model)
   return &model->info;
 }
 
+int
+fb_model_n_threads (FbModel *model)
+{
+  return fb_device_n_threads (model->dev);
+}
+
 FbDtype
 fb_model_dtype (FbModel *model)
 {

@@ -6,6 +6,12 @@
 
 /* --- geometry: core/tasks/inpaint-place.c ---------------------------------------------------------------------------- */
 
+/* what @a and @b share; FALSE for nothing */
+gboolean fb_rect_intersect  (FbRect a, FbRect b, FbRect *both);
+
+/* @r with @pad pixels around it, as far as a picture of @width × @height goes */
+FbRect fb_rect_grown        (FbRect r, int pad, int width, int height);
+
 /* How much of a new picture @strength means: 1 at 1, 0 up to 0.8; always 1 where what is there has to go. Context and fill follow it, so that
  * nothing jumps just below 1. */
 double fb_inpaint_whole (FbInpaintUse use, double strength);

@@ -4,6 +4,7 @@
 
 #include <glib/gi18n-lib.h>
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 #include "core/tasks/pace.h"
@@ -14,8 +15,10 @@
  * Run: a running job
  * @request: resolved; its generate has the size of the piece in work
  * @denoise, @composite: [h, w] of the whole context
+ * @bounds: of what is not 0 in them, or a little more
  * @result: [h, w] RGBA, what is to be handed over
- * @preview: (nullable): the same, smaller, with pieces as far as they are
+ * @small: (nullable): the context as the network has it, where that is all of it in one piece
+ * @preview: (nullable): the result, smaller, with pieces as far as they are
  * @piece: index of the one in work
  */
 typedef struct
@@ -23,8 +26,9 @@ typedef struct
   FbInpaint  *request;
   FbDiffusion job;
   FbImage    *denoise, *composite;
+  FbRect      bounds;
   FbPieces   *pieces;
-  FbImage    *result, *preview;
+  FbImage    *result, *small, *preview;
   int         piece;
 } Run;
 
@@ -36,6 +40,7 @@ run_clear (Run *run)
   g_clear_pointer (&run->denoise, fb_image_unref);
   g_clear_pointer (&run->composite, fb_image_unref);
   g_clear_pointer (&run->result, fb_image_unref);
+  g_clear_pointer (&run->small, fb_image_unref);
   g_clear_pointer (&run->preview, fb_image_unref);
   g_clear_pointer (&run->pieces, fb_pieces_free);
 }
@@ -71,6 +76,7 @@ run_prepare (Run *run, int native, GError **error)
   fb_mask_grow (mask, &ramps, &run->denoise, &run->composite);
   if (run->denoise == NULL || run->composite == NULL)
     return no_memory (error, r->image);
+  run->bounds = fb_rect_grown (bounds, ramps.outer, mask->width, mask->height);
   run->pieces = fb_pieces_new (run->denoise, native, r->resolution);
 
   return TRUE;
@@ -145,10 +151,13 @@ fb_inpaint_estimate (const FbInpaint *request, FbModel *model, FbEstimate *estim
 static FbImage *
 undrawn (const FbImage *image, const FbImage *composite)
 {
-  FbImage *out = fb_image_new (image->width, image->height, 4);
-  size_t   n   = (size_t) image->width * image->height;
+  FbImage     *out = fb_image_new (image->width, image->height, 4);
+  const size_t n   = (size_t) image->width * image->height;
 
-  for (size_t i = 0; out != NULL && i < n; i++)
+  if (out == NULL)
+    return NULL;
+#pragma omp parallel for schedule(static)
+  for (size_t i = 0; i < n; i++)
     {
       memcpy (out->pixels + 4 * i, image->pixels + image->n_channels * i, 3 * sizeof (float));
       out->pixels[4 * i + 3] = composite->pixels[i];
@@ -156,31 +165,78 @@ undrawn (const FbImage *image, const FbImage *composite)
   return out;
 }
 
-/* the pixel (x, y) of a picture of the context's shape: whether the piece in work owns it */
-static gboolean
-owns (const Run *run, int x, int y, double fx, double fy)
+/* Where the pixels of a picture of the context's shape lie among the pieces' cells
+ * @columns: [width]
+ * @rows: [height]: index of the first cell
+ */
+typedef struct
 {
-  return run->pieces->owners[(int) (y / fy) / FB_PIECE_CELL * run->pieces->cells_x + (int) (x / fx) / FB_PIECE_CELL] == run->piece;
+  int *columns, *rows;
+} Cells;
+
+static void
+cells_init (Cells *cells, const Run *run, const FbImage *onto)
+{
+  const double fx = (double) onto->width / run->denoise->width, fy = (double) onto->height / run->denoise->height;
+
+  cells->columns = g_new (int, onto->width);
+  cells->rows    = g_new (int, onto->height);
+  for (int x = 0; x < onto->width; x++)
+    cells->columns[x] = (int) (x / fx) / FB_PIECE_CELL;
+  for (int y = 0; y < onto->height; y++)
+    cells->rows[y] = (int) (y / fy) / FB_PIECE_CELL * run->pieces->cells_x;
+}
+
+static void
+cells_clear (Cells *cells)
+{
+  g_free (cells->columns);
+  g_free (cells->rows);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Cells, cells_clear)
+
+/* whether the piece in work draws the pixel (x, y) of @onto */
+static inline gboolean
+draws (const Run *run, const FbImage *onto, const Cells *cells, int x, int y)
+{
+  return onto->pixels[((size_t) y * onto->width + x) * 4 + 3] > 0.0f &&
+         run->pieces->owners[cells->rows[y] + cells->columns[x]] == run->piece;
 }
 
 /* Bounds of what there is to draw of @area of @onto; FALSE for nothing */
 static gboolean
-drawn_bounds (const Run *run, const FbImage *onto, FbRect area, double fx, double fy, FbRect *bounds)
+drawn_bounds (const Run *run, const FbImage *onto, const Cells *cells, FbRect area, FbRect *bounds)
 {
   int left = area.x + area.width, right = -1, top = area.y + area.height, bottom = -1;
 
+#pragma omp parallel for schedule(static) reduction(min : left, top) reduction(max : right, bottom)
   for (int y = area.y; y < area.y + area.height; y++)
-    for (int x = area.x; x < area.x + area.width; x++)
-      if (onto->pixels[((size_t) y * onto->width + x) * 4 + 3] > 0.0f && owns (run, x, y, fx, fy))
-        {
-          left   = MIN (left, x);
-          right  = MAX (right, x);
-          top    = MIN (top, y);
-          bottom = MAX (bottom, y);
-        }
+    {
+      int first = area.x, last = area.x + area.width - 1;
+
+      while (first <= last && !draws (run, onto, cells, first, y))
+        first++;
+      if (first > last)
+        continue;
+      while (!draws (run, onto, cells, last, y))
+        last--;
+      left   = MIN (left, first);
+      right  = MAX (right, last);
+      top    = MIN (top, y);
+      bottom = MAX (bottom, y);
+    }
   *bounds = (FbRect) { left, top, right + 1 - left, bottom + 1 - top };
 
   return right >= 0;
+}
+
+/* where @r lies in a picture of the context's shape, @width wide and @height high */
+static FbRect
+scaled (FbRect r, double fx, double fy, int width, int height)
+{
+  int x = (int) rint (r.x * fx), y = (int) rint (r.y * fy);
+
+  return (FbRect) { x, y, MIN ((int) rint ((r.x + r.width) * fx), width) - x, MIN ((int) rint ((r.y + r.height) * fy), height) - y };
 }
 
 /* Draws @picture, of the network's shape, into @run's result or preview, @onto: only where its piece owns what the mask lets through.
@@ -188,27 +244,30 @@ drawn_bounds (const Run *run, const FbImage *onto, FbRect area, double fx, doubl
 static gboolean
 put (const Run *run, const FbPiece *piece, FbImage *picture, FbImage *onto)
 {
-  double             fx   = (double) onto->width / run->denoise->width, fy = (double) onto->height / run->denoise->height;
-  FbRect             area = { (int) rint (piece->crop.x * fx), (int) rint (piece->crop.y * fy) };
+  double             fx    = (double) onto->width / run->denoise->width, fy = (double) onto->height / run->denoise->height;
+  FbRect             area  = scaled (piece->crop, fx, fy, onto->width, onto->height);
+  FbRect             most  = scaled (fb_rect_grown (run->bounds, (int) ceil (3.0 / MIN (fx, fy)), run->denoise->width, run->denoise->height),
+                                     fx, fy, onto->width, onto->height);      /* scaling a mask widens it by 3 pixels */
+  g_auto(Cells)      cells = { NULL };
   FbRect             r, part;
   g_autoptr(FbImage) given = NULL;
 
-  area.width  = MIN ((int) rint ((piece->crop.x + piece->crop.width) * fx), onto->width) - area.x;
-  area.height = MIN ((int) rint ((piece->crop.y + piece->crop.height) * fy), onto->height) - area.y;
-  if (!drawn_bounds (run, onto, area, fx, fy, &r))
+  cells_init (&cells, run, onto);
+  if (!fb_rect_intersect (area, most, &most) || !drawn_bounds (run, onto, &cells, most, &r))
     return TRUE;
   part  = (FbRect) { r.x - area.x, r.y - area.y, r.width, r.height };
   given = fb_piece_give (piece, picture, area.width, area.height, part);
   if (given == NULL)
     return FALSE;
 
+#pragma omp parallel for schedule(static)
   for (int y = 0; y < r.height; y++)
     for (int x = 0; x < r.width; x++)
       {
         float       *to   = onto->pixels + ((size_t) (r.y + y) * onto->width + r.x + x) * 4;
         const float *from = given->pixels + ((size_t) y * r.width + x) * 3;
 
-        if (to[3] > 0.0f && owns (run, r.x + x, r.y + y, fx, fy))
+        if (draws (run, onto, &cells, r.x + x, r.y + y))
           for (int c = 0; c < 3; c++)
             to[c] = CLAMP (from[c], 0.0f, 1.0f);                /* scaling overshoots at edges */
       }
@@ -225,9 +284,13 @@ undrawn_preview (const Run *run)
   int                longer = MAX (run->denoise->width, run->denoise->height);
   g_autoptr(FbImage) small  = NULL;
   g_autoptr(FbImage) mask   = NULL;
+  int                width, height;
 
   scale = MIN (scale, (double) MAX_PREVIEW / longer);
-  small = fb_image_resize (run->request->image, MAX (1, (int) rint (run->denoise->width * scale)), MAX (1, (int) rint (run->denoise->height * scale)));
+  width  = MAX (1, (int) rint (run->denoise->width * scale));
+  height = MAX (1, (int) rint (run->denoise->height * scale));
+  small  = run->small != NULL && run->small->width == width && run->small->height == height
+           ? fb_image_ref (run->small) : fb_image_resize (run->request->image, width, height);
   mask  = small != NULL ? fb_image_resize (run->composite, small->width, small->height) : NULL;
   if (mask == NULL)
     return NULL;
@@ -339,6 +402,8 @@ draw_piece (Run *run, const FbPiece *piece, FbTorchRandom *random, GError **erro
   if (mask == NULL || filled == NULL)
     return no_memory (error, r->image);
 
+  if (run->pieces->n == 1 && run->small == NULL)
+    run->small = fb_image_cut (given, piece->inner.x, piece->inner.y, piece->inner.width, piece->inner.height);
   hole = fb_hole_new (mask->pixels, piece->width, piece->height);
   fb_hole_fill (hole, r->fill, fb_inpaint_whole (r->use, r->generate->strength), r->use == FB_INPAINT_BACKGROUND, filled);
   drawn = fb_inpaint_draw (&run->job, r, image, filled, mask->pixels, random, error);
@@ -402,6 +467,7 @@ fb_inpaint_run (const FbInpaint *request, FbModel *model, FbProgressFunc progres
 
   run.job = (FbDiffusion) { .request = g, .model = model, .info = fb_model_info (model), .progress = progress, .user_data = user_data,
                             .dress = dress_preview, .dress_data = &run, .cancellable = cancellable };
+  omp_set_num_threads (fb_model_n_threads (model));             /* this thread's: another number than the network's would make threads anew each time */
   if (!fb_inpaint_resolve (run.request, model, error))
     return FALSE;
   if (run.request->image == NULL)
