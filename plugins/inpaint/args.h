@@ -3,6 +3,8 @@
 
 #include "ui/sampling-args.h"
 
+#define EXPAND_MAX 16384      /* pixels to one side */
+
 static const FbArgChoice use_choices[] =
 {
   { "fill",       N_("Fill with what the prompt says") },
@@ -70,6 +72,10 @@ static const FbArg inpaint_args[] =
   FB_ARGS_PROMPT,
   FB_ARG_LOCAL_CHOICE ("mask-from", N_("Mas_k from"), N_("What marks the part to be repainted; white or selected is repainted"), "selection", mask_choices),
   FB_ARG_LOCAL_STRING ("mask-name", N_("Its name"), N_("Name of the channel or the layer; for a layer mask of the layer that has it, empty for the chosen one"), ""),
+  FB_ARG_LOCAL_INT ("expand-left", N_("Expand left"), N_("Pixels that “Expand” adds to the canvas on its left"), 0, EXPAND_MAX, 0),
+  FB_ARG_LOCAL_INT ("expand-right", N_("Expand right"), N_("Pixels that “Expand” adds to the canvas on its right"), 0, EXPAND_MAX, 0),
+  FB_ARG_LOCAL_INT ("expand-top", N_("Expand at the top"), N_("Pixels that “Expand” adds to the canvas above"), 0, EXPAND_MAX, 0),
+  FB_ARG_LOCAL_INT ("expand-bottom", N_("Expand at the bottom"), N_("Pixels that “Expand” adds to the canvas below"), 0, EXPAND_MAX, 0),
   FB_ARGS_MODEL,
   FB_ARGS_SAMPLING,
   FB_ARGS_COUNT,

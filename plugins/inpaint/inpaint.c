@@ -118,6 +118,7 @@ inpaint_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, G
   g_autofree char     *destination_name = text_of (config, "destination");
   FbDestination        destination      = fb_destination_from_name (destination_name);
   g_autoptr(GVariant)  request          = NULL;
+  g_autoptr(FbMask)    found            = NULL;
   g_autoptr(FbMask)    mask             = NULL;
   g_autoptr(GBytes)    packed           = NULL;
   GimpValueArray      *values           = NULL;
@@ -129,9 +130,12 @@ inpaint_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, G
 
   target->task = "inpaint";
   request      = fb_args_to_variant (inpaint_args, config, &error);
-  if (request != NULL && check_count (request, destination, &error) && inpaint_use_source (target, source, NULL, &error) &&
-      (mask = inpaint_find_mask (target, config, &error)) != NULL)
-    job = job_for (request, context, NULL, target, mask, destination, &error);
+  if (request != NULL && inpaint_use_margins (target, config, &error) && check_count (request, destination, &error) &&
+      inpaint_use_source (target, source, NULL, &error) && (found = inpaint_find_mask (target, config, &error)) != NULL)
+    {
+      mask = inpaint_enlarge_mask (found, target);
+      job  = job_for (request, context, NULL, target, mask, destination, &error);
+    }
 
   packed = job != NULL ? fb_mask_pack (mask) : NULL;
   values = fb_job_run_for_gimp (procedure, job, request, target, packed, destination, _("Inpainted"), FALSE, error);

@@ -54,6 +54,34 @@ mask_of_what_is_open (const FbTarget *target, GimpImage *image)
   return fb_mask_of_what_is_open (image, input);
 }
 
+gboolean
+inpaint_use_margins (FbTarget *target, GimpProcedureConfig *config, GError **error)
+{
+  GimpImage       *image = gimp_image_get_by_id (target->image_id);
+  g_autofree char *use   = NULL;
+  FbMargins        m     = { 0 };
+
+  g_object_get (config, "use", &use, "expand-left", &m.left, "expand-right", &m.right, "expand-top", &m.top, "expand-bottom", &m.bottom, NULL);
+  target->margins = (FbMargins) { 0 };
+  if (use_of (use) != FB_INPAINT_EXPAND || image == NULL)
+    return TRUE;
+  if (gimp_image_get_width (image) + m.left + m.right > GIMP_MAX_IMAGE_SIZE || gimp_image_get_height (image) + m.top + m.bottom > GIMP_MAX_IMAGE_SIZE)
+    return refuse (error, _("The image would become larger than GIMP allows; expand it by fewer pixels."));
+  target->margins       = m;
+  target->canvas_width  = gimp_image_get_width (image);
+  target->canvas_height = gimp_image_get_height (image);
+
+  return TRUE;
+}
+
+FbMask *
+inpaint_enlarge_mask (const FbMask *mask, const FbTarget *target)
+{
+  const FbMargins *m = &target->margins;
+
+  return fb_target_has_margins (target) ? fb_mask_enlarged (mask, m->left, m->top, m->right, m->bottom) : fb_mask_copy (mask);
+}
+
 FbMask *
 inpaint_find_mask (FbTarget *target, GimpProcedureConfig *config, GError **error)
 {
@@ -91,7 +119,7 @@ inpaint_check_mask (const FbMask *mask, const char *use, GError **error)
         return refuse (error, _("All is masked, so there is no background to replace; mask only what is to be kept."));
       return TRUE;
     case FB_INPAINT_EXPAND:
-      return !is_empty || refuse (error, _("Nothing is transparent, so there is nothing to fill; enlarge the canvas first (Image ▸ Canvas Size)."));
+      return !is_empty || refuse (error, _("Nothing is transparent, so there is nothing to fill; give the pixels to expand by, or enlarge the canvas first (Image ▸ Canvas Size)."));
     default:
       return !is_empty || refuse (error, _("Nothing is masked; paint over what is to be changed, or select it."));
     }
@@ -188,14 +216,15 @@ inpaint_forget_source (FbTarget *target)
   target->input_id      = 0;
 }
 
+/* @x, @y: on the canvas with the margins */
 static void
 set_place (FbTarget *target, const char *context, int x, int y, int width, int height)
 {
   target->context    = fb_context_names[index_of (fb_context_names, context)];
   target->is_bounded = TRUE;
   target->is_fixed   = TRUE;
-  target->x          = x;
-  target->y          = y;
+  target->x          = x - target->margins.left;
+  target->y          = y - target->margins.top;
   target->width      = width;
   target->height     = height;
 }
@@ -244,7 +273,7 @@ inpaint_place_again (FbTarget *target, const char *use, const char *context, con
 FbJob *
 inpaint_job_new (FbEngineClient *client, GVariant *request, const FbTarget *target, const FbMask *mask, int pixels_max, GError **error)
 {
-  GdkRectangle        area    = { target->x, target->y, target->width, target->height };
+  GdkRectangle        area    = { target->x + target->margins.left, target->y + target->margins.top, target->width, target->height };
   double              scale   = MIN (1.0, sqrt ((double) pixels_max / ((double) area.width * area.height)));
   int                 width   = MAX (1, (int) (area.width * scale));
   int                 height  = MAX (1, (int) (area.height * scale));

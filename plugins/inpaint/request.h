@@ -9,6 +9,16 @@
 #define INPAINT_PIXELS_MAX (16 * 1024 * 1024)      /* sent at most; a larger context travels smaller */
 #define INPAINT_DRAFT_MAX  (512 * 512)
 
+/**
+ * inpaint_use_margins:
+ *
+ * For "expand", gives @target the margins that the arguments name; no other use has any. %FALSE where the image would become larger than one can be.
+ */
+gboolean   inpaint_use_margins (FbTarget *target, GimpProcedureConfig *config, GError **error);
+
+/* (transfer full): @mask (transfer none) on the canvas with @target's margins, which are masked */
+FbMask *   inpaint_enlarge_mask (const FbMask *mask, const FbTarget *target);
+
 /* (transfer full): the mask that the arguments name; for "expand" without one, what is transparent */
 FbMask *   inpaint_find_mask (FbTarget *target, GimpProcedureConfig *config, GError **error);
 
@@ -40,6 +50,7 @@ gboolean   inpaint_place_again  (FbTarget *target, const char *use, const char *
 /**
  * inpaint_job_new:
  * @target: with its input and its place
+ * @mask: of the canvas with @target's margins
  * @pixels_max: of the pictures sent; more are scaled down
  *
  * Reads the place and no more. Returns: (transfer full): a job ready to start, or %NULL with @error

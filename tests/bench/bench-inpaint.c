@@ -12,17 +12,19 @@
 
 #define N_TIMES 3
 #define N_STEPS 4
+#define DRAFT_STEPS 2        /* as plugins/inpaint/dialog.c has it */
 
 static char     *model_path;
 static int       n_threads;
 static int       megapixels;
-static gboolean  stages, starter_only;
+static gboolean  stages, starter_only, drafts;
 
 static const GOptionEntry options[] =
 {
   { "model",   0, 0, G_OPTION_ARG_FILENAME, &model_path, "Checkpoint to measure, instead of the random one", "FOLDER" },
   { "threads", 0, 0, G_OPTION_ARG_INT,      &n_threads,  "Threads; 0 for all cores", "N" },
   { "starter", 0, 0, G_OPTION_ARG_NONE,     &starter_only, "Measure the starter alone", NULL },
+  { "drafts",  0, 0, G_OPTION_ARG_NONE,     &drafts,     "Measure the first preview of a draft alone, with the checkpoint", NULL },
   { "memory",  0, 0, G_OPTION_ARG_INT,      &megapixels, "Print the peak memory beyond the picture, in MB, with a picture of that size", "MEGAPIXELS" },
   { "stages",  0, 0, G_OPTION_ARG_NONE,     &stages,     "Print what each stage around the network takes, in ms, with the starter's size and with 512", NULL },
   { NULL }
@@ -249,13 +251,13 @@ measure_overhead (const char *path, const char *suffix)
   time_job (&canvas, model, 0, FB_DECODER_FULL, N_STEPS, NULL);
   time_network (model, size, &ignored);
   if (fb_model_has_taesd_encoder (model))
-    time_job (&canvas, model, size / 2, FB_DECODER_TAESD, 1, NULL);
+    time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, NULL);
   for (int i = 0; i < N_TIMES; i++)
     {
       totals[i]   = time_job (&canvas, model, 0, FB_DECODER_FULL, N_STEPS, NULL);
       networks[i] = time_network (model, size, &steps[i]);
       if (fb_model_has_taesd_encoder (model))
-        time_job (&canvas, model, size / 2, FB_DECODER_TAESD, 1, &firsts[i]);
+        time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, &firsts[i]);
     }
   g_free (canvas.pixels);
 
@@ -264,6 +266,25 @@ measure_overhead (const char *path, const char *suffix)
   if (fb_model_has_taesd_encoder (model))
     printf ("BENCH inpaint_first_preview_over_step%s %.3f ratio\n", suffix, median (firsts) / steps[N_TIMES / 2]);
   fflush (stdout);
+}
+
+/* Draft and step in turns, for the first preview alone. */
+static void
+measure_drafts (const char *path)
+{
+  g_autoptr(FbModel) model  = open_model (path);
+  const int          size   = fb_model_info (model)->width;
+  Canvas             canvas = canvas_new (24);
+  double             firsts[N_TIMES], steps[N_TIMES];
+
+  time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, NULL);
+  for (int i = 0; i < N_TIMES; i++)
+    {
+      time_network (model, size, &steps[i]);
+      time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, &firsts[i]);
+    }
+  g_free (canvas.pixels);
+  printf ("BENCH inpaint_first_preview_over_step %.3f ratio\n", median (firsts) / median (steps));
 }
 
 /* --- stages: what is not the network -------------------------------------------------------------------------------------- */
@@ -394,6 +415,13 @@ main (int argc, char **argv)
     {
       measure_stages (128);
       measure_stages (512);
+      return 0;
+    }
+  if (drafts)
+    {
+      model_path = model_path != NULL ? model_path : bench_checkpoint (&error);
+      die_on (error);
+      measure_drafts (model_path);
       return 0;
     }
   if (megapixels > 0)

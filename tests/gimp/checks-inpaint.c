@@ -87,6 +87,25 @@ record_says (GimpLayer *layer, const char *text)
   return strstr (record, text) != NULL;
 }
 
+/* (transfer full): of the layer's pixels and of its mask's */
+static char *
+digest_both (GimpLayer *layer)
+{
+  g_autofree char *pixels = fb_test_digest_pixels (GIMP_DRAWABLE (layer));
+  g_autofree char *mask   = fb_test_digest_pixels (GIMP_DRAWABLE (gimp_layer_get_mask (layer)));
+
+  return g_strconcat (pixels, mask, NULL);
+}
+
+/* what continuing from @layer with @seed gives, as digest_both() has it; NULL where it fails */
+static char *
+continued (GimpImage *image, GimpLayer *layer, const char *seed)
+{
+  resume (image, GIMP_DRAWABLE (layer), "seed", seed);
+
+  return got.layer != NULL ? digest_both (got.layer) : NULL;
+}
+
 /* --- the checks ---------------------------------------------------------------------------------------------------------- */
 
 /* in each kind of image: a layer with a mask, and every byte that the mask does not cover is as it was */
@@ -241,6 +260,37 @@ check_masks (void)
   g_object_unref (white);
 }
 
+/* the canvas grows by so many pixels, with the result, and the picture stays where it was on it */
+static void
+check_expanding (void)
+{
+  GimpImage          *image = gimp_image_new (120, 90, GIMP_RGB);
+  GimpLayer          *base  = add_layer (image, NULL, "Base", 0, 0, 120, 90);
+  g_autofree char    *pixels = fb_test_digest_pixels (GIMP_DRAWABLE (base));
+  g_autofree char    *after  = NULL, *first = NULL, *same = NULL;
+  int                 x, y;
+
+  inpaint (image, GIMP_DRAWABLE (base), "prompt", "a", "use", "fill", "expand-left", 40);
+  check_refused (GIMP_PDB_CALLING_ERROR, "Nothing is masked", "margins-for-another-use");
+  inpaint (image, GIMP_DRAWABLE (base), "prompt", "a", "use", "expand", "expand-left", 40, "destination", "in-place");
+  check_refused (GIMP_PDB_CALLING_ERROR, "outside the layer", "margins-in-place");
+  check (gimp_image_get_width (image) == 120, "inpaint/expand/a-refusal-leaves-the-canvas");
+
+  inpaint (image, GIMP_DRAWABLE (base), "prompt", "a", "seed", "4", "use", "expand", "expand-left", 40, "expand-bottom", 24, "count", 2);
+  check (succeeded () && gimp_image_get_width (image) == 160 && gimp_image_get_height (image) == 114, "inpaint/expand/enlarges-the-canvas");
+  if (got.layer == NULL)
+    return;
+  gimp_drawable_get_offsets (GIMP_DRAWABLE (base), &x, &y);
+  after = fb_test_digest_pixels (GIMP_DRAWABLE (base));
+  check (x == 40 && y == 0 && g_str_equal (pixels, after), "inpaint/expand/keeps-the-layer-in-its-place");
+  check (got.n_layers == 2 && mask_at (got.layer, 2, 2) == 1.0f && mask_at (got.layer, 100, 110) == 1.0f && mask_at (got.layer, 130, 20) == 0.0f,
+         "inpaint/expand/repaints-what-was-added");
+  first = digest_both (got.layer);
+  same  = continued (image, got.layer, "4");
+  check (g_strcmp0 (first, same) == 0 && gimp_image_get_width (image) == 160, "inpaint/expand/continues-without-growing-again");
+  gimp_image_delete (image);
+}
+
 static void
 check_in_place_kind (GimpPrecision precision, const char *name)
 {
@@ -308,25 +358,6 @@ check_in_place (void)
   inpaint (image, GIMP_DRAWABLE (layer), "prompt", "a", "destination", "in-place");
   check_refused (GIMP_PDB_CALLING_ERROR, "locked", "a-locked-layer-in-place");
   gimp_image_delete (image);
-}
-
-/* (transfer full): of the layer's pixels and of its mask's */
-static char *
-digest_both (GimpLayer *layer)
-{
-  g_autofree char *pixels = fb_test_digest_pixels (GIMP_DRAWABLE (layer));
-  g_autofree char *mask   = fb_test_digest_pixels (GIMP_DRAWABLE (gimp_layer_get_mask (layer)));
-
-  return g_strconcat (pixels, mask, NULL);
-}
-
-/* what continuing from @layer with @seed gives, as digest_both() has it; NULL where it fails */
-static char *
-continued (GimpImage *image, GimpLayer *layer, const char *seed)
-{
-  resume (image, GIMP_DRAWABLE (layer), "seed", seed);
-
-  return got.layer != NULL ? digest_both (got.layer) : NULL;
 }
 
 static void
@@ -450,6 +481,7 @@ check_inpaint_model (void)
   check_kind (GIMP_GRAY, "gray", GIMP_PRECISION_FLOAT_NON_LINEAR, "model-float");
   check_again ();
   check_again_from_what_is_visible ();
+  check_expanding ();
 }
 
 void
@@ -458,6 +490,7 @@ check_inpaint (void)
   check_kinds ();
   check_reading ();
   check_masks ();
+  check_expanding ();
   check_in_place ();
   check_again ();
   check_again_from_what_is_visible ();
