@@ -310,10 +310,10 @@ fb_model_info (FbModel *model)
   return &model->info;
 }
 
-int
-fb_model_n_threads (FbModel *model)
+void
+fb_model_share_threads (FbModel *model)
 {
-  return fb_device_n_threads (model->dev);
+  fb_device_share_threads (model->dev);
 }
 
 FbDtype

@@ -114,6 +114,8 @@ flood (FbPieces *self, int cell, int owner, GArray *stack)
 static void
 cells_init (FbPieces *self, const FbImage *mask)
 {
+  self->width   = mask->width;
+  self->height  = mask->height;
   self->cells_x = (mask->width + FB_PIECE_CELL - 1) / FB_PIECE_CELL;
   self->cells_y = (mask->height + FB_PIECE_CELL - 1) / FB_PIECE_CELL;
   self->owners  = g_new (gint8, (size_t) self->cells_x * self->cells_y);
@@ -250,6 +252,25 @@ fb_pieces_new (const FbImage *denoise, int native, int resolution)
     fb_piece_fit (&self->pieces[i], native, resolution);
 
   return self;
+}
+
+FbRect
+fb_pieces_bounds (const FbPieces *self, int index)
+{
+  int left = self->cells_x, right = 0, top = self->cells_y, bottom = 0;
+
+  for (int i = 0; i < self->cells_x * self->cells_y; i++)
+    if (self->owners[i] == index)
+      {
+        left   = MIN (left, i % self->cells_x);
+        right  = MAX (right, i % self->cells_x + 1);
+        top    = MIN (top, i / self->cells_x);
+        bottom = MAX (bottom, i / self->cells_x + 1);
+      }
+  left *= FB_PIECE_CELL;
+  top  *= FB_PIECE_CELL;
+
+  return (FbRect) { left, top, MIN (right * FB_PIECE_CELL, self->width) - left, MIN (bottom * FB_PIECE_CELL, self->height) - top };
 }
 
 void

@@ -52,11 +52,14 @@ fb_inpaint_free (FbInpaint *request)
 static const char * const route_names[] = { "auto", "inpaint-model", "masked-latents", "differential", NULL };
 static const char * const fill_names[]  = { "auto", "original", "neutral", "blur", "border", "noise", NULL };
 
+static const char * const passes_names[] = { "auto", "one", "two", NULL };
+
 static const FbField fields[] =
 {
   { "use",           FB_FIELD_CHOICE,  offsetof (FbInpaint, use), fb_inpaint_use_names },
   { "route",         FB_FIELD_CHOICE,  offsetof (FbInpaint, route), route_names },
   { "fill",          FB_FIELD_CHOICE,  offsetof (FbInpaint, fill), fill_names },
+  { "passes",        FB_FIELD_CHOICE,  offsetof (FbInpaint, passes), passes_names },
   { "resolution",    FB_FIELD_INT,     offsetof (FbInpaint, resolution) },
   { "feather",       FB_FIELD_DOUBLE,  offsetof (FbInpaint, feather) },
   { "grow",          FB_FIELD_DOUBLE,  offsetof (FbInpaint, grow) },
@@ -293,6 +296,9 @@ fb_inpaint_resolve (FbInpaint *request, FbModel *model, GError **error)
     request->route = is_inpaint_model (info) ? FB_ROUTE_INPAINT_MODEL : FB_ROUTE_DIFFERENTIAL;
   if (request->fill == FB_FILL_AUTO)
     request->fill = fill_for (request, info);
+  if (request->resolution > 0 ||
+      (request->passes == FB_PASSES_AUTO && (fb_inpaint_native (model) < 256 || request->generate->strength < 0.7)))
+    request->passes = FB_PASSES_ONE;
 
   if (request->image == NULL && request->mask == NULL)
     return TRUE;

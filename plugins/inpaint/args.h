@@ -59,6 +59,14 @@ static const FbArgChoice route_choices[] =
   { NULL }
 };
 
+static const FbArgChoice passes_choices[] =
+{
+  { "auto", N_("Automatic") },
+  { "one",  N_("One") },
+  { "two",  N_("Two: a second one adds detail") },
+  { NULL }
+};
+
 static const FbArgChoice inpaint_destination_choices[] =
 {
   { "new-layer", N_("New layer with a mask") },
@@ -91,6 +99,7 @@ static const FbArg inpaint_args[] =
   FB_ARG_LOCAL_CHOICE ("source", N_("Look at"), N_("What the model sees of the image"), "layer", source_choices),
   FB_ARG_LOCAL_CHOICE ("context", N_("Surroundings"), N_("How much around the mask the model sees"), "auto", context_choices),
   FB_ARG_AUTO_INT ("resolution", NULL, N_("Resolution"), N_("Side of the square whose pixels the model works on; 0 for its own size"), 2048),
+  FB_ARG_CHOICE ("passes", N_("Passes"), N_("Whether what was drawn small is drawn over once more in the detail of the image"), "auto", passes_choices),
   FB_ARGS_DECODING,
   FB_ARG_LOCAL_CHOICE ("destination", N_("_Keep as"), N_("Where the result goes"), "new-layer", inpaint_destination_choices),
   FB_ARG_END

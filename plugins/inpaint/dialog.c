@@ -47,7 +47,7 @@ G_DEFINE_TYPE (InpaintDialog, inpaint_dialog, FB_TYPE_DIALOG)
 static const char * const rows[] =
 {
   "use", "prompt", "negative-prompt", "model", "loras", "steps|guidance-scale", "strength", "feather", "seed|count", "destination", ">",
-  "expand-left|expand-right", "expand-top|expand-bottom", "source", "context", "fill", "route", "match-colors", "grow|blend", "resolution|clip-skip", "sampler", "timestep-spacing", "vae", "taesd", "preview",
+  "expand-left|expand-right", "expand-top|expand-bottom", "source", "context", "fill", "route", "match-colors", "grow|blend", "resolution|clip-skip", "passes", "sampler", "timestep-spacing", "vae", "taesd", "preview",
   "decoder", NULL
 };
 

@@ -478,6 +478,74 @@ test_colours_stay_where_nothing_is_known (void)
   g_assert_cmpmem (before->pixels, fb_image_n_bytes (before), picture->pixels, fb_image_n_bytes (picture));
 }
 
+/* --- tiles --------------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+is_in_a_tile (const FbTiles *tiles, int x, int y)
+{
+  for (int i = 0; i < tiles->n_x * tiles->n_y; i++)
+    {
+      const FbRect *c = &tiles->parts[i].rect;
+
+      if (x >= c->x && x < c->x + c->width && y >= c->y && y < c->y + c->height)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+static void
+test_tiles_cover_what_is_shown_in_more_detail (void)
+{
+  int n_with = 0, n_without = 0;
+
+  state = 21;
+  for (int k = 0; k < 300; k++)
+    {
+      const int    native = 64 * (1 + below (8));
+      const int    width  = native / 2 + below (6 * native), height = native / 2 + below (6 * native);
+      const int    w      = 1 + below (width), h = 1 + below (height);
+      const FbRect bounds = { below (width - w + 1), below (height - h + 1), w, h };
+      FbPiece      piece  = { .crop = { 0, 0, width, height } };
+      FbTiles      tiles;
+      double       coarse;
+
+      fb_piece_fit (&piece, native, 0);
+      coarse = (double) piece.inner.width / width;
+      if (!fb_tiles_init (&tiles, &piece, bounds, width, height, native, FB_MAX_TILES))
+        {
+          g_assert_cmpint (tiles.n_x * tiles.n_y, ==, 0);
+          n_without++;
+          continue;
+        }
+      n_with++;
+      g_assert_cmpint (tiles.n_x * tiles.n_y, >=, 1);
+      g_assert_cmpint (tiles.n_x * tiles.n_y, <=, FB_MAX_TILES);
+      for (int i = 0; i < tiles.n_x * tiles.n_y; i++)
+        {
+          const FbPiece *t = &tiles.pieces[i];
+
+          g_assert_cmpint (t->crop.x, >=, 0);
+          g_assert_cmpint (t->crop.y, >=, 0);
+          g_assert_cmpint (t->crop.x + t->crop.width, <=, width);
+          g_assert_cmpint (t->crop.y + t->crop.height, <=, height);
+          g_assert_cmpfloat ((double) t->inner.width / t->crop.width, >, 1.3 * coarse);
+          g_assert_cmpint (tiles.parts[i].rect.x, >=, t->crop.x);
+          g_assert_cmpint (tiles.parts[i].rect.y, >=, t->crop.y);
+          g_assert_cmpint (tiles.parts[i].rect.x + tiles.parts[i].rect.width, <=, t->crop.x + t->crop.width);
+          g_assert_cmpint (tiles.parts[i].rect.y + tiles.parts[i].rect.height, <=, t->crop.y + t->crop.height);
+          g_assert_cmpint (t->width * t->height, <=, 1.5 * native * native);
+        }
+      for (int n = 0; n < 200; n++)
+        {
+          const int x = bounds.x + below (w), y = bounds.y + below (h);
+
+          g_assert_true (is_in_a_tile (&tiles, x, y));
+        }
+    }
+  g_assert_cmpint (n_with, >, 50);
+  g_assert_cmpint (n_without, >, 10);
+}
+
 /* --- threads ------------------------------------------------------------------------------------------------------------- */
 
 /* (transfer full): what all the steps together make of one picture with @n_threads */
@@ -552,6 +620,7 @@ main (int argc, char **argv)
   ADD ("a-flat-border-fills-flat", test_a_flat_border_fills_flat);
   ADD ("a-tint-is-taken-away-at-the-border-and-left-in-the-middle", test_a_tint_is_taken_away_at_the_border_and_left_in_the_middle);
   ADD ("an-offset-goes-on-into-the-hole", test_an_offset_goes_on_into_the_hole);
+  ADD ("tiles-cover-what-is-shown-in-more-detail", test_tiles_cover_what_is_shown_in_more_detail);
   ADD ("threads-do-not-matter", test_threads_do_not_matter);
   ADD ("colours-stay-where-nothing-is-known", test_colours_stay_where_nothing_is_known);
 

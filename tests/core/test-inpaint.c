@@ -428,6 +428,46 @@ test_a_lora_changes_what_is_masked (Fixture *f, gconstpointer data)
   g_assert_cmpmem (again.picture->pixels, fb_image_n_bytes (again.picture), without.picture->pixels, fb_image_n_bytes (without.picture));
 }
 
+/* the second pass, in four tiles, draws over the first and nowhere else; its steps are two fifths as many */
+static void
+test_a_second_pass_draws_over_the_first (Fixture *f, gconstpointer data)
+{
+  const int native   = fb_inpaint_native (f->model);
+  const int side     = 5 * native;
+  FbImage  *pictures[3];
+
+  for (int k = 0; k < 3; k++)
+    {
+      g_autoptr(FbInpaint) request = request_for (some_picture (side, side, 3),
+                                                  box_mask (side, side, (FbRect) { native, native, 2 * native, 2 * native }, 1.0f));
+      g_auto(Result)       result  = { NULL };
+
+      request->passes            = k == 0 ? FB_PASSES_ONE : FB_PASSES_TWO;
+      request->generate->n_steps = 5;
+      run (request, f->model, &result);
+      g_assert_cmpint (assert_untouched (request, result.picture), >, 0);
+      g_assert_cmpint (result.n_steps, ==, k == 0 ? 5 : 5 + 4 * 2);
+      pictures[k] = fb_image_ref (result.picture);
+    }
+  g_assert_cmpint (memcmp (pictures[0]->pixels, pictures[1]->pixels, fb_image_n_bytes (pictures[0])), !=, 0);
+  g_assert_cmpmem (pictures[1]->pixels, fb_image_n_bytes (pictures[1]), pictures[2]->pixels, fb_image_n_bytes (pictures[2]));
+  for (int k = 0; k < 3; k++)
+    fb_image_unref (pictures[k]);
+}
+
+static void
+test_drafts_take_one_pass (Fixture *f, gconstpointer data)
+{
+  const int            side    = 5 * fb_inpaint_native (f->model);
+  g_autoptr(FbInpaint) request = request_for (some_picture (side, side, 3), box_mask (side, side, (FbRect) { 60, 60, 100, 100 }, 1.0f));
+  g_auto(Result)       result  = { NULL };
+
+  request->passes     = FB_PASSES_TWO;
+  request->resolution = 64;
+  run (request, f->model, &result);
+  g_assert_cmpint (result.n_steps, ==, 2);
+}
+
 /* two marks at the ends of a long picture: each is drawn by itself */
 static void
 test_islands_are_drawn_apart (Fixture *f, gconstpointer data)
@@ -680,6 +720,8 @@ main (int argc, char **argv)
   ADD ("soft-masks-change-less", test_soft_masks_change_less);
   ADD ("what-is-filled-in-matters", test_what_is_filled_in_matters);
   ADD ("same-seed-gives-the-same-bytes", test_same_seed_gives_the_same_bytes);
+  ADD ("a-second-pass-draws-over-the-first", test_a_second_pass_draws_over_the_first);
+  ADD ("drafts-take-one-pass", test_drafts_take_one_pass);
   ADD ("a-lora-changes-what-is-masked", test_a_lora_changes_what_is_masked);
   ADD ("islands-are-drawn-apart", test_islands_are_drawn_apart);
   ADD ("previews-lie-under-the-mask", test_previews_lie_under_the_mask);
