@@ -92,13 +92,13 @@ n_trained (FbTrainer *self)
       const FbParam   *p    = fb_params_get (params, i);
       g_autofree char *path = g_str_has_suffix (p->name, ".weight") ? g_strndup (p->name, strlen (p->name) - strlen (".weight")) : NULL;
 
-      for (int t = 0; path != NULL && p->linear != NULL && self->job->lora_targets[t] != NULL; t++)
+      for (int t = 0; path != NULL && p->lora != NULL && self->job->lora_targets[t] != NULL; t++)
         {
           g_autofree char *ending = g_strconcat (".", self->job->lora_targets[t], NULL);
 
           if (g_str_has_suffix (path, ending) || g_str_equal (path, self->job->lora_targets[t]))
             {
-              n += (guint64) self->job->lora_rank * (guint64) (p->shape[0] + p->shape[1]);
+              n += (guint64) self->job->lora_rank * (p->n_elements / p->shape[0] + (guint64) p->shape[0]);
               break;
             }
         }
