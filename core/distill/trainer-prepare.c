@@ -172,8 +172,7 @@ fb_trainer_encode_pictures (FbTrainer *self, FbDistillProgressFunc progress, gpo
         }
       else
         {
-          if (fb_trainer_is_first (self))
-            g_warning ("%s", bad->message);
+          g_warning ("%s", bad->message);
           fb_dataset_remove (self->data, i);
         }
       report (progress, user_data, total + done, 2 * total);

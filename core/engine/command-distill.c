@@ -202,6 +202,11 @@ run (const FbDistillJob *job, const FbTeam *team, gboolean quiet)
   return self.error != NULL ? fail ("distill", self.error, 1) : 0;
 }
 
+static void
+say_nothing (const char *domain, GLogLevelFlags level, const char *message, gpointer user_data)
+{
+}
+
 static int
 run_in_team (const char *path, gboolean quiet)
 {
@@ -212,6 +217,8 @@ run_in_team (const char *path, gboolean quiet)
 
   if (team == NULL)
     return fail ("distill", error, 1);
+  if (team->rank > 0)
+    g_log_set_handler (NULL, G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE, say_nothing, NULL);    /* what the first says already */
   job = fb_distill_job_load (path, &error);
   status = fb_team_agree (team, job != NULL, &error) ? run (job, team, quiet || team->rank > 0) : fail ("distill", error, 2);
   fb_team_leave (team);

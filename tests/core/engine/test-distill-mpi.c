@@ -9,13 +9,15 @@
 #include "core/formats/safetensors.h"
 #include "tests/core/scratch.h"
 
+#define PROMPTS "\"prompts\": [ \"a cat\", \"a dog\", \"a tree\" ], "
+
 static void
 write_job (const char *folder, const char *name, const char *fields)
 {
   g_autofree char *teacher = g_test_build_filename (G_TEST_DIST, "golden", "pipeline", "model", NULL);
-  g_autofree char *text    = g_strdup_printf ("{ \"preset\": \"small\", \"teacher\": \"%s\", \"prompts\": [ \"a cat\", \"a dog\", \"a tree\" ],"
-                                              " \"width\": 64, \"height\": 64, \"samples_per_call\": 2, \"teacher_steps\": 4, \"mode_variance\": 0.01,"
-                                              " \"lora_rank\": 4, \"lora_alpha\": 8, \"learning_rate\": 0.0001, \"warm_up\": 0, \"dtype\": \"f32\","
+  g_autofree char *text    = g_strdup_printf ("{ \"preset\": \"small\", \"teacher\": \"%s\", \"width\": 64, \"height\": 64,"
+                                              " \"samples_per_call\": 2, \"teacher_steps\": 4, \"mode_variance\": 0.01, \"lora_rank\": 4,"
+                                              " \"lora_alpha\": 8, \"learning_rate\": 0.0001, \"warm_up\": 0, \"dtype\": \"f32\","
                                               " \"sample_every\": 0, %s }", teacher, fields);
 
   scratch_write (folder, name, text, -1);
@@ -166,7 +168,7 @@ static void
 two_processes_have_the_losses_of_one_at_twice_the_batch (void)
 {
   enum { STEPS = 8, COLUMNS = 9 };
-  static const char      fields[]  = "\"steps\": 8, \"batch_size\": 4, \"checkpoint_every\": 4";
+  static const char      fields[]  = PROMPTS "\"steps\": 8, \"batch_size\": 4, \"checkpoint_every\": 4";
   g_autoptr(Scratch)     folder    = scratch_new ();
   g_autoptr(GSubprocess) child     = NULL, children = NULL;
   g_auto(GStrv)          of_one    = NULL;
@@ -209,7 +211,7 @@ a_process_that_dies_stops_the_job_with_its_last_checkpoint (void)
 
   if (!is_here ())
     return;
-  write_job (folder, "job.json", "\"steps\": 100000, \"batch_size\": 2, \"checkpoint_every\": 1");
+  write_job (folder, "job.json", PROMPTS "\"steps\": 100000, \"batch_size\": 2, \"checkpoint_every\": 1");
   child = start_two (folder, "job.json");
   wait_for_step (folder, "job/log.tsv", 3);
   signal_second (folder, SIGKILL);
@@ -233,7 +235,7 @@ an_interrupt_of_one_process_pauses_all (void)
 
   if (!is_here ())
     return;
-  write_job (folder, "job.json", "\"steps\": 100000, \"batch_size\": 2, \"checkpoint_every\": 100000");
+  write_job (folder, "job.json", PROMPTS "\"steps\": 100000, \"batch_size\": 2, \"checkpoint_every\": 100000");
   child = start_two (folder, "job.json");
   wait_for_step (folder, "job/log.tsv", 2);
   signal_second (folder, SIGTERM);
@@ -243,18 +245,30 @@ an_interrupt_of_one_process_pauses_all (void)
 }
 
 static void
-an_error_is_said_once (void)
+errors_and_warnings_are_said_once (void)
 {
-  g_autoptr(Scratch)     folder = scratch_new ();
-  g_autoptr(GSubprocess) child  = NULL;
-  g_autofree char       *out = NULL, *err = NULL;
+  static const struct { const char *fields, *texts[2]; } cases[] =
+  {
+    { PROMPTS "\"batch_size\": 3", { "“batch_size” must be a multiple of 2", "job.json" } },
+    { "\"pictures\": \"pics\", \"batch_size\": 2", { "broken.png", "none of the" } },
+    { PROMPTS "\"batch_size\": 0", { "“batch_size” must be", "job.json" } },
+  };
 
-  if (!is_here ())
-    return;
-  write_job (folder, "job.json", "\"steps\": 4, \"batch_size\": 3");
-  child = start_two (folder, "job.json");
-  g_assert_cmpint (finish (child, &out, &err), ==, 1);
-  g_assert_cmpint (count (err, "“batch_size” must be a multiple of 2"), ==, 1);
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr(Scratch)     folder = scratch_new ();
+      g_autoptr(GSubprocess) child  = NULL;
+      g_autofree char       *out = NULL, *err = NULL;
+
+      if (!is_here ())
+        return;
+      scratch_write (folder, "pics/broken.png", "\x89PNG", -1);
+      write_job (folder, "job.json", cases[i].fields);
+      child = start_two (folder, "job.json");
+      g_assert_cmpint (finish (child, &out, &err), !=, 0);
+      for (gsize t = 0; t < G_N_ELEMENTS (cases[i].texts); t++)
+        g_assert_cmpint (count (err, cases[i].texts[t]), ==, 1);
+    }
 }
 
 /* A process that believes mpirun has started it */
@@ -268,7 +282,7 @@ a_missing_module_is_explained (void)
   g_autoptr(GSubprocess)         child    = NULL;
   g_autofree char               *out = NULL, *err = NULL;
 
-  write_job (folder, "job.json", "\"steps\": 4, \"batch_size\": 2");
+  write_job (folder, "job.json", PROMPTS "\"steps\": 4, \"batch_size\": 2");
   g_subprocess_launcher_setenv (launcher, "FLASHBRUSH_MODULES", folder, TRUE);
   g_subprocess_launcher_setenv (launcher, "OMPI_COMM_WORLD_SIZE", "2", TRUE);
   child = g_subprocess_launcher_spawnv (launcher, argv, NULL);
@@ -291,7 +305,7 @@ main (int argc, char **argv)
   g_test_add_func ("/core/engine/distill/mpi/a-process-that-dies-stops-the-job-with-its-last-checkpoint",
                    a_process_that_dies_stops_the_job_with_its_last_checkpoint);
   g_test_add_func ("/core/engine/distill/mpi/an-interrupt-of-one-process-pauses-all", an_interrupt_of_one_process_pauses_all);
-  g_test_add_func ("/core/engine/distill/mpi/an-error-is-said-once", an_error_is_said_once);
+  g_test_add_func ("/core/engine/distill/mpi/errors-and-warnings-are-said-once", errors_and_warnings_are_said_once);
   g_test_add_func ("/core/engine/distill/mpi/a-missing-module-is-explained", a_missing_module_is_explained);
   status = g_test_run ();
   scratch_free (g_steal_pointer (&cache));
