@@ -78,8 +78,9 @@ transform_row (float *f, int n, float most, Envelope *e)
     {
       double start = -INFINITY;
 
-      if (f[q] >= most && k >= 0 && q > 0 && f[q - 1] >= most && q + 1 < n && f[q + 1] >= most)
-        continue;                                               /* within a plain, the parabolas of its rim do, capped below */
+      if (k >= 0 && q > 0 && q + 1 < n &&
+          ((f[q] >= most && f[q - 1] >= most && f[q + 1] >= most) || (f[q] <= 0.0f && f[q - 1] <= 0.0f && f[q + 1] <= 0.0f)))
+        continue;                                               /* within a plain, the parabolas of its rim do; high ones are capped below */
       while (k >= 0)
         {
           int r = e->where[k];
@@ -99,6 +100,11 @@ transform_row (float *f, int n, float most, Envelope *e)
     {
       float d;
 
+      if (f[p] <= 0.0f)
+        {
+          e->row[p] = 0.0f;
+          continue;
+        }
       while (e->from[i + 1] < p)
         i++;
       d         = p - e->where[i];
