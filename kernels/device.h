@@ -43,6 +43,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbDevice, fb_device_unref)
 const char * fb_device_name      (const FbDevice *dev);
 int          fb_device_n_threads (const FbDevice *dev);
 
+/* Loops of the calling thread's own take as many threads as @dev's ops from now on: another number would end and begin threads each time. */
+void         fb_device_share_threads (const FbDevice *dev);
+
 /* (transfer full): all that decides the last bits of what @dev computes: its name, threads, instruction set and libraries, for logs and checkpoints */
 char *       fb_device_describe  (const FbDevice *dev);
 

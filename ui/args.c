@@ -110,9 +110,14 @@ fb_args_parse_lora (const char *text, char **name, double *strength, GError **er
 char *
 fb_args_format_lora (const char *name, double strength)
 {
+  static const char * const formats[] = { "%.4g", "%.15g" };
   char number[G_ASCII_DTOSTR_BUF_SIZE];
 
-  return g_strdup_printf ("%s=%s", name, g_ascii_formatd (number, sizeof number, "%.4g", strength));
+  for (gsize i = 0; i < G_N_ELEMENTS (formats); i++)      /* as short as it comes back the same */
+    if (g_ascii_strtod (g_ascii_formatd (number, sizeof number, formats[i], strength), NULL) == strength)
+      return g_strdup_printf ("%s=%s", name, number);
+
+  return g_strdup_printf ("%s=%s", name, g_ascii_dtostr (number, sizeof number, strength));
 }
 
 static GVariant *

@@ -73,6 +73,9 @@ typedef struct
 #define FB_ARG_LOCAL_STRING(name, label, blurb, value) \
   { FB_ARG_KIND_STRING,  name, label, blurb, .text = value, .is_local = TRUE }
 
+#define FB_ARG_LOCAL_INT(name, label, blurb, min, max, value) \
+  { FB_ARG_KIND_INT,     name, label, blurb, min, max, value, .is_local = TRUE }
+
 /* numbers that are the model's own unless the user sets them */
 #define FB_ARG_AUTO_INT(name, key_, label, blurb, max) \
   { FB_ARG_KIND_INT, name, label, blurb, 0, max, 0, .key = key_, .zero_is_auto = TRUE }

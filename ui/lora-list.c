@@ -1,6 +1,8 @@
 /* ui/lora-list.c: LoRAs and their strengths. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "ui/lora-list.h"
 
+#include <math.h>
+
 #include <atk/atk.h>
 #include <glib/gi18n-lib.h>
 
@@ -78,7 +80,7 @@ on_strength (GtkSpinButton *spin, FbLoraList *self)
   if (changed < 0 || !fb_args_parse_lora (loras[changed], &name, &strength, NULL))
     return;
   g_free (loras[changed]);
-  loras[changed] = fb_args_format_lora (name, gtk_spin_button_get_value (spin));
+  loras[changed] = fb_args_format_lora (name, rint (gtk_spin_button_get_value (spin) * 100.0) / 100.0);      /* what is shown, without steps' noise */
   take_loras (self, g_steal_pointer (&loras), FALSE);
 }
 

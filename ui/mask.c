@@ -205,6 +205,44 @@ fb_mask_invert (FbMask *mask)
   }
 }
 
+/* --- a larger canvas ----------------------------------------------------------------------------------------------------- */
+
+enum { BAND = 64 };      /* rows that are written at a time */
+
+static void
+fill_area (FbMask *mask, int x, int y, int width, int height)
+{
+  g_autofree guint8 *full = g_malloc ((gsize) width * BAND);
+
+  memset (full, 255, (gsize) width * BAND);
+  for (int from = y; from < y + height; from += BAND)
+    fb_mask_write (mask, &(GdkRectangle) { x, from, width, MIN (BAND, y + height - from) }, full);
+}
+
+FbMask *
+fb_mask_enlarged (const FbMask *mask, int left, int top, int right, int bottom)
+{
+  FbMask             *self   = fb_mask_new (mask->width + left + right, mask->height + top + bottom);
+  GdkRectangle        bounds = { 0 };
+  g_autofree guint8  *band   = NULL;
+
+  fb_mask_get_bounds (mask, &bounds);
+  band = g_malloc ((gsize) bounds.width * BAND);
+  for (int y = bounds.y; y < bounds.y + bounds.height; y += BAND)
+    {
+      const int height = MIN (BAND, bounds.y + bounds.height - y);
+
+      fb_mask_read (mask, &(GdkRectangle) { bounds.x, y, bounds.width, height }, band);
+      fb_mask_write (self, &(GdkRectangle) { bounds.x + left, y + top, bounds.width, height }, band);
+    }
+  fill_area (self, 0, 0, self->width, top);
+  fill_area (self, 0, top + mask->height, self->width, bottom);
+  fill_area (self, 0, top, left, mask->height);
+  fill_area (self, left + mask->width, top, right, mask->height);
+
+  return self;
+}
+
 /* --- what it holds ------------------------------------------------------------------------------------------------------- */
 
 /* the part of a tile that is on the canvas */

@@ -17,6 +17,9 @@ FbMask * fb_mask_copy   (const FbMask *mask);
 void     fb_mask_free   (FbMask *mask);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbMask, fb_mask_free)
 
+/* (transfer full): @mask on a canvas that has so many pixels more on each side, all of them 255 */
+FbMask * fb_mask_enlarged (const FbMask *mask, int left, int top, int right, int bottom);
+
 int      fb_mask_width  (const FbMask *mask);
 int      fb_mask_height (const FbMask *mask);
 

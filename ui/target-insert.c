@@ -40,6 +40,14 @@ parameters_of (const FbTarget *target, FbResult *result)
 
   if (target->task != NULL)
     g_variant_dict_insert (&dict, "task", "s", target->task);
+  if (target->context != NULL)
+    {
+      g_variant_dict_insert (&dict, "context", "s", target->context);
+      g_variant_dict_insert (&dict, "place-x", "i", target->x + target->margins.left);
+      g_variant_dict_insert (&dict, "place-y", "i", target->y + target->margins.top);
+      g_variant_dict_insert (&dict, "place-width", "i", target->width);
+      g_variant_dict_insert (&dict, "place-height", "i", target->height);
+    }
   if (input != NULL && !target->input_is_copy)
     g_variant_dict_insert (&dict, "input-tattoo", "i", gimp_item_get_tattoo (GIMP_ITEM (input)));
 
@@ -168,12 +176,29 @@ place_layer (const FbTarget *target, GimpImage *image, GimpLayer *layer, FbResul
     gimp_layer_add_mask (layer, gimp_layer_create_mask (layer, GIMP_ADD_MASK_SELECTION));
 }
 
+/* Gives the canvas its margins, unless another result of the same place has done so; @target afterwards says where the place is then. */
+static void
+enlarge_canvas (GimpImage *image, FbTarget *target)
+{
+  const FbMargins m      = target->margins;
+  const int       width  = target->canvas_width + m.left + m.right;
+  const int       height = target->canvas_height + m.top + m.bottom;
+
+  if (!fb_target_has_margins (target))
+    return;
+  if (gimp_image_get_width (image) != width || gimp_image_get_height (image) != height)
+    gimp_image_resize (image, gimp_image_get_width (image) + m.left + m.right, gimp_image_get_height (image) + m.top + m.bottom, m.left, m.top);
+  target->x += m.left;
+  target->y += m.top;
+}
+
 static GimpImage *
 insert_layers (const FbTarget *target, GPtrArray *results, const char *name, GPtrArray *layers, GError **error)
 {
   GimpImage *image     = fb_target_image (target);
   gboolean   has_shape = selection_has_shape (target, image);
   GimpLayer *parent    = NULL;
+  FbTarget   place     = *target;
   int        position  = 0;
 
   /* everything that can fail comes before the image is touched */
@@ -196,10 +221,11 @@ insert_layers (const FbTarget *target, GPtrArray *results, const char *name, GPt
 
   find_position (target, image, &parent, &position);
   gimp_image_undo_group_start (image);
+  enlarge_canvas (image, &place);
   for (guint i = 0; i < layers->len; i++)
     {
       gimp_image_insert_layer (image, g_ptr_array_index (layers, i), parent, position);
-      place_layer (target, image, g_ptr_array_index (layers, i), g_ptr_array_index (results, i), has_shape);
+      place_layer (&place, image, g_ptr_array_index (layers, i), g_ptr_array_index (results, i), has_shape);
     }
   gimp_image_undo_group_end (image);
 

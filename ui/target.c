@@ -128,6 +128,14 @@ fb_target_choose_size (const FbTarget *target, int model_width, int model_height
 }
 
 gboolean
+fb_target_has_margins (const FbTarget *target)
+{
+  const FbMargins *m = &target->margins;
+
+  return m->left + m->top + m->right + m->bottom > 0;
+}
+
+gboolean
 fb_target_check (const FbTarget *target, FbDestination destination, GError **error)
 {
   GimpImage *image = fb_target_image (target);
@@ -137,6 +145,12 @@ fb_target_check (const FbTarget *target, FbDestination destination, GError **err
       g_set_error (error, FB_TARGET_ERROR, FB_TARGET_ERROR_SIZE,
                    _("The selection has %d × %d pixels, more than a generated layer can have; select a smaller part."),
                    target->width, target->height);
+      return FALSE;
+    }
+  if (destination == FB_DESTINATION_IN_PLACE && fb_target_has_margins (target))
+    {
+      g_set_error_literal (error, FB_TARGET_ERROR, FB_TARGET_ERROR_INPUT,
+                           _("What is added around the canvas lies outside the layer; take a new layer."));
       return FALSE;
     }
   if (destination == FB_DESTINATION_NEW_IMAGE || target->image_id == 0)
@@ -239,5 +253,5 @@ fb_target_read (const FbTarget *target, int width, int height, GError **error)
   gegl_buffer_get (buffer, &rect, scale, babl_format ("R'G'B'A float"), picture->pixels,
                    GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
 
-  return fb_image_resize (picture, width, height);
+  return rect.width == width && rect.height == height ? g_steal_pointer (&picture) : fb_image_resize (picture, width, height);
 }

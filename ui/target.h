@@ -33,6 +33,12 @@ typedef enum
 /* "new-layer", "new-image" or "in-place"; anything else is the first */
 FbDestination fb_destination_from_name (const char *name);
 
+/* pixels on each side of a canvas */
+typedef struct
+{
+  int left, top, right, bottom;
+} FbMargins;
+
 /**
  * FbTarget: an image and a place in it, as they were when the target was made. Holds ids, not objects: what they name may
  * disappear at any time while a dialog is open.
@@ -43,10 +49,13 @@ FbDestination fb_destination_from_name (const char *name);
  * @input_id: the drawable to start from; 0 until fb_target_use_input()
  * @input_is_copy: that drawable is ours and not in the image, so a record cannot name it
  * @task: (nullable): static: what the results' records say made them; %NULL for generate
+ * @context: (nullable): static: and how the place was chosen, by its name; the place itself is recorded with it, on the canvas as it is then
  * @is_fixed: the place was given and doesn't follow the selection
  * @base_type: the image's at that time
  * @is_bounded: the place is the selection's bounds; else it is as large as the picture, in the middle of the canvas
  * @x, @y, @width, @height: the place, or the canvas when not @is_bounded, in the image's pixels
+ * @margins: by which the image's canvas is enlarged when a result becomes a layer; the place may lie there, and @x and @y be negative
+ * @canvas_width, @canvas_height: with margins: the image's size before that
  */
 typedef struct
 {
@@ -57,10 +66,13 @@ typedef struct
   int               input_id;
   gboolean          input_is_copy;
   const char       *task;
+  const char       *context;
   GimpImageBaseType base_type;
   gboolean          is_bounded;
   gboolean          is_fixed;
   int               x, y, width, height;
+  FbMargins         margins;
+  int               canvas_width, canvas_height;
 } FbTarget;
 
 /* @image may be %NULL or gone. Never fails: a target without an image takes new images only. */
@@ -83,6 +95,9 @@ int         fb_display_id       (void);
  * @width, @height: (inout): what the user asked for; zeros are filled, from the place or from the model
  */
 void        fb_target_choose_size (const FbTarget *target, int model_width, int model_height, int *width, int *height);
+
+/* whether a result enlarges the canvas */
+gboolean    fb_target_has_margins (const FbTarget *target);
 
 /**
  * fb_target_check:

@@ -120,8 +120,8 @@ G_DECLARE_FINAL_TYPE (FbJob, fb_job, FB, JOB, GObject)
  *     "n-steps" i, "guidance-scale" d, "seed" x, "count" i, "width" i, "height" i, "clip-skip" i, "strength" d, "preview" s ("none", "linear", "taesd"), "decoder" s ("full", "taesd");
  *     absent ones take the model's own values. Picture "init": to start from.
  *   "inpaint": those keys without "width" and "height", and "use" s ("fill", "remove", "background", "expand", "refine"), "route" s ("auto", "inpaint-model",
- *     "masked-latents", "differential"), "fill" s ("auto", "original", "neutral", "blur", "border", "noise"), "resolution" i, "feather" d, "grow" d,
- *     "blend" d, "match-colours" b, as core/tasks/inpaint.h explains them; "strength" is negative for the use's own. Pictures "image" (RGB or
+ *     "masked-latents", "differential"), "fill" s ("auto", "original", "neutral", "blur", "border", "noise"), "passes" s ("auto", "one", "two"),
+ *     "resolution" i, "feather" d, "grow" d, "blend" d, "match-colours" b, as core/tasks/inpaint.h explains them; "strength" is negative for the use's own. Pictures "image" (RGB or
  *     RGBA) and "mask" (1 channel), of the context's size, see fb_inpaint_context(). The job's pictures and previews are RGBA with the composite
  *     mask as alpha and cover the context. The mask is sent as painted: for "background" the engine inverts it. Both may be sent at a lower scale, for a
  *     draft: the result then comes in that size. An estimate needs no pictures; its "width" and "height" are the model's own size.

@@ -12,7 +12,7 @@
 typedef struct
 {
   FbJobOptions job;
-  char        *use, *route, *fill, *context;
+  char        *use, *route, *fill, *passes, *context;
   int          resolution;
   double       strength, feather, grow, blend;
   gboolean     keep_colours, layer;
@@ -25,6 +25,7 @@ options_clear (Options *o)
   g_free (o->use);
   g_free (o->route);
   g_free (o->fill);
+  g_free (o->passes);
   g_free (o->context);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
@@ -39,6 +40,7 @@ parse (Options *o, int *argc, char ***argv, GError **error)
     { "strength",     0, 0, G_OPTION_ARG_DOUBLE, &o->strength, N_("0 keeps the picture, 1 ignores what is under the mask"), N_("X") },
     { "fill",         0, 0, G_OPTION_ARG_STRING, &o->fill, N_("What to start from: original, neutral, blur, border or noise"), N_("NAME") },
     { "route",        0, 0, G_OPTION_ARG_STRING, &o->route, N_("inpaint-model, masked-latents or differential"), N_("NAME") },
+    { "passes",       0, 0, G_OPTION_ARG_STRING, &o->passes, N_("one, or two where a second one adds detail; auto"), N_("NAME") },
     { "context",      0, 0, G_OPTION_ARG_STRING, &o->context, N_("How much around the mask is looked at: auto, mask or all"), N_("NAME") },
     { "resolution",   0, 0, G_OPTION_ARG_INT, &o->resolution, N_("Side of a square of as many pixels as the network draws"), N_("N") },
     { "feather",      0, 0, G_OPTION_ARG_DOUBLE, &o->feather, N_("Softness of edges, as a share of the mask's diagonal; 0.1"), N_("X") },
@@ -71,7 +73,8 @@ make_request (const Options *o, GError **error)
   if (!fb_job_options_to_dict (&o->job, &dict, error) ||
       !fb_job_insert_string (&dict, "use", o->use, error) ||
       !fb_job_insert_string (&dict, "route", o->route, error) ||
-      !fb_job_insert_string (&dict, "fill", o->fill, error))
+      !fb_job_insert_string (&dict, "fill", o->fill, error) ||
+      !fb_job_insert_string (&dict, "passes", o->passes, error))
     return NULL;
   g_variant_dict_insert (&dict, "strength", "d", o->strength);
   g_variant_dict_insert (&dict, "resolution", "i", o->resolution);

@@ -2,7 +2,30 @@
 #include "core/image/image.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#include "core/image/wide.h"
+
+/* Fresh pages of a large picture cost as much as filling it: in pages of 2 MB there are few of them. NULL when memory runs out. */
+static float *
+allocate (size_t n_bytes)
+{
+  enum { HUGE_PAGE = 2 << 20 };
+
+  void *pixels = NULL;
+
+  if (n_bytes < 2 * HUGE_PAGE)
+    return g_try_malloc (n_bytes);
+  if (posix_memalign (&pixels, HUGE_PAGE, n_bytes) != 0)
+    return NULL;
+#ifdef MADV_HUGEPAGE
+  madvise (pixels, n_bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);      /* where the system has none, nothing is lost */
+#endif
+
+  return pixels;
+}
 
 FbImage *
 fb_image_new (int width, int height, int n_channels)
@@ -20,7 +43,7 @@ fb_image_new (int width, int height, int n_channels)
   image->height     = height;
   image->n_channels = n_channels;
   image->ref_count  = 1;
-  image->pixels     = g_try_new (float, n_floats);
+  image->pixels     = allocate (n_floats * sizeof (float));
   if (image->pixels == NULL)
     g_clear_pointer (&image, g_free);
 
@@ -48,6 +71,23 @@ size_t
 fb_image_n_bytes (const FbImage *image)
 {
   return (size_t) image->width * image->height * image->n_channels * sizeof (float);
+}
+
+FbImage *
+fb_image_cut (FbImage *image, int x, int y, int width, int height)
+{
+  const int C = image->n_channels;
+  FbImage  *out;
+
+  g_return_val_if_fail (x >= 0 && y >= 0 && x + width <= image->width && y + height <= image->height, NULL);
+
+  if (width == image->width && height == image->height)
+    return fb_image_ref (image);
+  out = fb_image_new (width, height, C);
+  for (int row = 0; out != NULL && row < height; row++)
+    memcpy (out->pixels + (size_t) row * width * C, image->pixels + ((size_t) (y + row) * image->width + x) * C, (size_t) width * C * sizeof (float));
+
+  return out;
 }
 
 FbImage *
@@ -92,7 +132,7 @@ lanczos3 (double x)
   return 3.0 * sin (G_PI * x) * sin (G_PI * x / 3.0) / (G_PI * G_PI * x * x);
 }
 
-/* One axis of a separable resize: output pixel i is the weighted sum of @n_taps input pixels from first[i] on. */
+/* One axis of a separable resize: output pixel i is the weighted sum of @n_taps input pixels from first[i] on; of one where nothing changes. */
 typedef struct
 {
   int     n_taps;
@@ -104,25 +144,29 @@ typedef struct
 static void
 filter_init (Filter *f, int size_in, int size_out, int start, int n_out)
 {
-  double scale   = (double) size_in / size_out;
-  double stretch = MAX (scale, 1.0);                 /* shrinking widens the filter, so that every input pixel counts */
-  int    width   = (int) ceil (3.0 * stretch) * 2 + 1;
+  double              scale   = (double) size_in / size_out;
+  double              stretch = MAX (scale, 1.0);                 /* shrinking widens the filter, so that every input pixel counts */
+  int                 width   = size_in == size_out ? 1 : (int) ceil (3.0 * stretch) * 2 + 1;
+  g_autofree double  *taps    = NULL;
 
   f->n_taps  = MIN (width, size_in);
   f->first   = g_new (int, n_out);
   f->weights = g_new (float, (size_t) n_out * f->n_taps);
+  taps       = g_new (double, f->n_taps);
 
   for (int i = 0; i < n_out; i++)
     {
       double centre = (start + i + 0.5) * scale - 0.5;
       int    first  = CLAMP ((int) floor (centre) - width / 2, 0, size_in - f->n_taps);
-      float *row    = f->weights + (size_t) i * f->n_taps;
       double sum    = 0.0;
 
       for (int j = 0; j < f->n_taps; j++)
-        sum += lanczos3 ((first + j - centre) / stretch);
+        {
+          taps[j] = lanczos3 ((first + j - centre) / stretch);
+          sum    += taps[j];
+        }
       for (int j = 0; j < f->n_taps; j++)
-        row[j] = lanczos3 ((first + j - centre) / stretch) / sum;
+        f->weights[(size_t) i * f->n_taps + j] = taps[j] / sum;
       f->first[i] = first;
     }
 }
@@ -134,65 +178,94 @@ filter_clear (Filter *f)
   g_free (f->weights);
 }
 
-/* [·, n] -> [n_out, n]: rows are summed as a whole, which a processor does several pixels at a time */
-static void
-resize_down_columns (const Filter *f, const float *in, int n, float *out, int n_out)
+/* One row of @n floats from the rows of @in that the filter's output @y takes; as a whole, which a processor does several at a time */
+FB_WIDE static void
+resize_down (const Filter *f, int y, const float *in, size_t n, float *row)
 {
-  for (int y = 0; y < n_out; y++)
+  memset (row, 0, n * sizeof (float));
+  for (int j = 0; j < f->n_taps; j++)
     {
-      float *row = out + (size_t) y * n;
+      const float  weight = f->weights[(size_t) y * f->n_taps + j];
+      const float *tap    = in + (size_t) (f->first[y] + j) * n;
 
-      memset (row, 0, n * sizeof (float));
-      for (int j = 0; j < f->n_taps; j++)
-        {
-          const float  weight = f->weights[(size_t) y * f->n_taps + j];
-          const float *tap    = in + (size_t) (f->first[y] + j) * n;
-
-          for (int i = 0; i < n; i++)
-            row[i] += weight * tap[i];
-        }
+#pragma omp simd
+      for (size_t i = 0; i < n; i++)
+        row[i] += weight * tap[i];
     }
 }
 
-/* [n_rows, width, C] -> [n_rows, n_out, C] */
+/* [width, 1] -> [n_out, 1] */
 static void
-resize_along_rows (const Filter *f, const float *in, int n_rows, int width, float *out, int n_out, int C)
+resize_mask_row (const Filter *f, const float *row, float *out, int n_out)
 {
-  for (int y = 0; y < n_rows; y++)
-    for (int x = 0; x < n_out; x++)
-      {
-        const float *taps   = in + ((size_t) y * width + f->first[x]) * C;
-        const float *row    = f->weights + (size_t) x * f->n_taps;
-        float        sum[4] = { 0.0f };
+  for (int x = 0; x < n_out; x++)
+    {
+      const float *taps    = row + f->first[x];
+      const float *weights = f->weights + (size_t) x * f->n_taps;
+      float        sum     = 0.0f;
 
-        for (int j = 0; j < f->n_taps; j++)
-          for (int c = 0; c < C; c++)
-            sum[c] += row[j] * taps[j * C + c];
-        memcpy (out + ((size_t) y * n_out + x) * C, sum, C * sizeof (float));
-      }
+      for (int j = 0; j < f->n_taps; j++)
+        sum += weights[j] * taps[j];
+      out[x] = sum;
+    }
+}
+
+/* [width, C] -> [n_out, C], C = 3 or 4; each pixel is read as four numbers, so that @row has to have one more at its end */
+static void
+resize_row (const Filter *f, const float *row, float *out, int n_out, int C)
+{
+  typedef float Pixel __attribute__ ((vector_size (16)));
+
+  for (int x = 0; x < n_out; x++)
+    {
+      const float *taps    = row + (size_t) f->first[x] * C;
+      const float *weights = f->weights + (size_t) x * f->n_taps;
+      Pixel        sum     = { 0.0f }, tap;
+
+      for (int j = 0; j < f->n_taps; j++)
+        {
+          memcpy (&tap, taps + (size_t) j * C, sizeof tap);
+          sum += weights[j] * tap;
+        }
+      memcpy (out + (size_t) x * C, &sum, C * sizeof (float));
+    }
 }
 
 FbImage *
 fb_image_resize_part (const FbImage *image, int width, int height, int x, int y, int part_width, int part_height)
 {
-  int                C      = image->n_channels;
-  g_autoptr(FbImage) down   = fb_image_new (image->width, part_height, C);
-  g_autoptr(FbImage) result = fb_image_new (part_width, part_height, C);
-  Filter             f;
+  const int    C      = image->n_channels;
+  const size_t n      = (size_t) image->width * C;
+  FbImage     *result = fb_image_new (part_width, part_height, C);
+  Filter       down, along;
 
   g_return_val_if_fail (x >= 0 && y >= 0 && x + part_width <= width && y + part_height <= height, NULL);
 
-  if (down == NULL || result == NULL)
+  if (result == NULL)
     return NULL;
 
-  filter_init (&f, image->height, height, y, part_height);
-  resize_down_columns (&f, image->pixels, image->width * C, down->pixels, part_height);
-  filter_clear (&f);
-  filter_init (&f, image->width, width, x, part_width);
-  resize_along_rows (&f, down->pixels, part_height, image->width, result->pixels, part_width, C);
-  filter_clear (&f);
+  filter_init (&down, image->height, height, y, part_height);
+  filter_init (&along, image->width, width, x, part_width);
+#pragma omp parallel if (part_height > 1)
+  {
+    g_autofree float *row = g_new0 (float, n + 1);
 
-  return g_steal_pointer (&result);
+#pragma omp for schedule(static)
+    for (int i = 0; i < part_height; i++)
+      {
+        float *out = result->pixels + (size_t) i * part_width * C;
+
+        resize_down (&down, i, image->pixels, n, row);
+        if (C == 1)
+          resize_mask_row (&along, row, out, part_width);
+        else
+          resize_row (&along, row, out, part_width, C);
+      }
+  }
+  filter_clear (&down);
+  filter_clear (&along);
+
+  return result;
 }
 
 FbImage *

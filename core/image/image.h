@@ -27,6 +27,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbImage, fb_image_unref)
 /* bytes of @image's pixels */
 size_t    fb_image_n_bytes (const FbImage *image);
 
+/* (transfer full): the pixels from (@x, @y) on, @width × @height of them; a reference where that is all of @image; NULL when memory runs out */
+FbImage * fb_image_cut   (FbImage *image, int x, int y, int width, int height);
+
 /**
  * fb_image_from_network, fb_image_to_network:
  * @data: [height, width, 3] in −1 … 1, as the autoencoder takes and gives

@@ -328,6 +328,12 @@ fb_model_info (FbModel *model)
   return &model->info;
 }
 
+void
+fb_model_share_threads (FbModel *model)
+{
+  fb_device_share_threads (model->dev);
+}
+
 FbDtype
 fb_model_dtype (FbModel *model)
 {

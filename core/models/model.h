@@ -94,6 +94,9 @@ const char * fb_model_path   (FbModel *model);
 const char * fb_model_family (FbModel *model);
 const FbModelInfo * fb_model_info (FbModel *model);
 
+/* fb_device_share_threads() with the model's device */
+void         fb_model_share_threads (FbModel *model);
+
 /* The type parts are computed in. Setting another drops the loaded weights; after a %FB_MODEL_ERROR_NOT_FINITE, F32 is worth a try. */
 FbDtype      fb_model_dtype     (FbModel *model);
 void         fb_model_set_dtype (FbModel *model, FbDtype dtype);

@@ -69,8 +69,27 @@ direction (const FbHole *hole, int x, int y, float *nx, float *ny)
   *ny = depth[(size_t) MIN (y + 1, hole->height - 1) * w + x] - depth[(size_t) MAX (y - 1, 0) * w + x];
 }
 
+/* of a pixel's neighbours within reach: 1 / distance and its square; 0 beyond */
+typedef struct
+{
+  float near[2 * REACH + 1][2 * REACH + 1], nearer[2 * REACH + 1][2 * REACH + 1];
+} Nearness;
+
 static void
-spread_one (const FbHole *hole, const guint8 *known, int x, int y, float *pixels)
+nearness_init (Nearness *n)
+{
+  for (int dy = -REACH; dy <= REACH; dy++)
+    for (int dx = -REACH; dx <= REACH; dx++)
+      {
+        const float square = dx * dx + dy * dy;
+
+        n->nearer[dy + REACH][dx + REACH] = square > 0.0f && square <= REACH * REACH ? 1.0f / square : 0.0f;
+        n->near[dy + REACH][dx + REACH]   = sqrtf (n->nearer[dy + REACH][dx + REACH]);
+      }
+}
+
+static void
+spread_one (const FbHole *hole, const Nearness *nearness, const guint8 *known, int x, int y, float *pixels)
 {
   const int   w      = hole->width;
   const float here   = hole->depth[(size_t) y * w + x];
@@ -82,12 +101,14 @@ spread_one (const FbHole *hole, const guint8 *known, int x, int y, float *pixels
     for (int qx = MAX (x - REACH, 0); qx <= MIN (x + REACH, w - 1); qx++)
       {
         size_t q  = (size_t) qy * w + qx;
-        float  dx = x - qx, dy = y - qy, square = dx * dx + dy * dy;
+        float  dx = x - qx, dy = y - qy;
+        float  nearer = nearness->nearer[qy - y + REACH][qx - x + REACH];
         float  weight;
 
-        if (!known[q] || square > REACH * REACH)
+        if (!known[q] || nearer <= 0.0f)
           continue;
-        weight = (fabsf (dx * nx + dy * ny) / sqrtf (square) + 0.01f) / (square * (1.0f + fabsf (here - hole->depth[q])));
+        weight = (fabsf (dx * nx + dy * ny) * nearness->near[qy - y + REACH][qx - x + REACH] + 0.01f) * nearer /
+                 (1.0f + fabsf (here - hole->depth[q]));
         total += weight;
         for (int c = 0; c < 3; c++)
           sum[c] += weight * pixels[3 * q + c];
@@ -103,51 +124,69 @@ fb_spread_inwards (const FbHole *hole, FbImage *image)
   g_autofree guint8 *known    = g_new (guint8, n);
   size_t             n_pixels = 0;
   g_autofree guint  *order    = inwards (hole, &n_pixels);
+  Nearness           nearness;
 
+  nearness_init (&nearness);
   for (size_t i = 0; i < n; i++)
     known[i] = hole->depth[i] <= 0.0f && n_pixels < n;
   for (size_t k = 0; k < n_pixels; k++)
     {
-      spread_one (hole, known, order[k] % hole->width, order[k] / hole->width, image->pixels);
+      spread_one (hole, &nearness, known, order[k] % hole->width, order[k] / hole->width, image->pixels);
       known[order[k]] = n_pixels < n;
     }
 }
 
 /* --- blur ---------------------------------------------------------------------------------------------------------------- */
 
-/* @image, blurred by a box as wide as @width per side three times over, which is close to a Gaussian of σ = width / 2; rows by running sums.
- * [h, w, 3], borders repeated */
+/* One pass over a row: means over @radius to both sides, by running sums; the ends are repeated. [n, 3] */
 static void
-blur_rows (float *pixels, int n, int n_rows, int radius, float *line)
+blur_pass (const float *in, int n, int radius, float *out)
 {
-  for (int y = 0; y < n_rows; y++)
-    {
-      float *row = pixels + (size_t) y * n * 3;
+  const float share  = 1.0f / (2 * radius + 1);
+  double      sum[3] = { 0.0 };
 
-      for (int c = 0; c < 3; c++)
-        for (int pass = 0; pass < 3; pass++)
-          {
-            double sum = 0.0;
+  for (int k = -radius; k <= radius; k++)
+    for (int c = 0; c < 3; c++)
+      sum[c] += in[3 * CLAMP (k, 0, n - 1) + c];
+  for (int x = 0; x < n; x++)
+    for (int c = 0; c < 3; c++)
+      {
+        out[3 * x + c] = sum[c] * share;
+        sum[c] += (double) in[3 * MIN (x + radius + 1, n - 1) + c] - in[3 * MAX (x - radius, 0) + c];
+      }
+}
 
-            for (int x = 0; x < n; x++)
-              line[x] = row[3 * x + c];
-            for (int k = -radius; k <= radius; k++)
-              sum += line[CLAMP (k, 0, n - 1)];
-            for (int x = 0; x < n; x++)
-              {
-                row[3 * x + c] = sum / (2 * radius + 1);
-                sum += line[MIN (x + radius + 1, n - 1)] - line[MAX (x - radius, 0)];
-              }
-          }
-    }
+/* Rows, blurred by a box as wide as @radius per side three times over, which is close to a Gaussian of σ = radius. [n_rows, n, 3] */
+static void
+blur_rows (float *pixels, int n, int n_rows, int radius)
+{
+#pragma omp parallel
+  {
+    g_autofree float *one   = g_new (float, 3 * (size_t) n);
+    g_autofree float *other = g_new (float, 3 * (size_t) n);
+
+#pragma omp for schedule(static)
+    for (int y = 0; y < n_rows; y++)
+      {
+        float *row = pixels + (size_t) y * n * 3;
+
+        blur_pass (row, n, radius, one);
+        blur_pass (one, n, radius, other);
+        blur_pass (other, n, radius, row);
+      }
+  }
 }
 
 static void
 turn (const float *in, int width, int height, float *out)
 {
-  for (int y = 0; y < height; y++)
+  enum { BLOCK = 16 };
+
+#pragma omp parallel for schedule(static)
+  for (int y0 = 0; y0 < height; y0 += BLOCK)
     for (int x = 0; x < width; x++)
-      memcpy (out + ((size_t) x * height + y) * 3, in + ((size_t) y * width + x) * 3, 3 * sizeof (float));
+      for (int y = y0; y < MIN (y0 + BLOCK, height); y++)
+        memcpy (out + ((size_t) x * height + y) * 3, in + ((size_t) y * width + x) * 3, 3 * sizeof (float));
 }
 
 static void
@@ -155,11 +194,10 @@ blur (FbImage *image, int radius)
 {
   const int         w = image->width, h = image->height;
   g_autofree float *turned = g_new (float, (size_t) w * h * 3);
-  g_autofree float *line   = g_new (float, MAX (w, h));
 
-  blur_rows (image->pixels, w, h, radius, line);
+  blur_rows (image->pixels, w, h, radius);
   turn (image->pixels, w, h, turned);
-  blur_rows (turned, h, w, radius, line);
+  blur_rows (turned, h, w, radius);
   turn (turned, h, w, image->pixels);
 }
 

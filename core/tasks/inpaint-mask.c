@@ -30,6 +30,33 @@ envelope_clear (Envelope *e)
   g_free (e->row);
 }
 
+/* the same for a row of nothing but 0 and @most */
+static void
+sweep_row (float *f, int n, float most)
+{
+  float d = INFINITY;
+
+  for (int p = 0; p < n; p++)
+    {
+      d    = f[p] > 0.0f ? d + 1.0f : 0.0f;
+      f[p] = MIN (d * d, most);
+    }
+  for (int p = n - 1; p >= 0; p--)
+    {
+      d    = f[p] > 0.0f ? d + 1.0f : 0.0f;
+      f[p] = MIN (d * d, f[p]);
+    }
+}
+
+static gboolean
+is_binary (const float *f, int n, float most)
+{
+  for (int p = 0; p < n; p++)
+    if (f[p] > 0.0f && f[p] < most)
+      return FALSE;
+  return TRUE;
+}
+
 /* f[p] = the least, over all q, of f[q] + (p − q)² */
 static void
 transform_row (float *f, int n, float most, Envelope *e)
@@ -41,6 +68,11 @@ transform_row (float *f, int n, float most, Envelope *e)
     first++;
   if (first == n)
     return;
+  if (is_binary (f, n, most))
+    {
+      sweep_row (f, n, most);
+      return;
+    }
 
   for (int q = 0; q < n; q++)
     {
@@ -81,6 +113,7 @@ transpose (const float *in, int width, int height, float *out)
 {
   enum { BLOCK = 32 };
 
+#pragma omp parallel for schedule(static)
   for (int y0 = 0; y0 < height; y0 += BLOCK)
     for (int x0 = 0; x0 < width; x0 += BLOCK)
       for (int y = y0; y < MIN (y0 + BLOCK, height); y++)
@@ -88,27 +121,40 @@ transpose (const float *in, int width, int height, float *out)
           out[(size_t) x * height + y] = in[(size_t) y * width + x];
 }
 
+/* each of @n_rows rows of @n */
+static void
+transform_rows (float *square, int n, int n_rows, float most)
+{
+#pragma omp parallel
+  {
+    Envelope envelope;
+
+    envelope_init (&envelope, n);
+#pragma omp for schedule(dynamic, 16)
+    for (int y = 0; y < n_rows; y++)
+      transform_row (square + (size_t) y * n, n, most, &envelope);
+    envelope_clear (&envelope);
+  }
+}
+
 float *
 fb_mask_distance (const float *mask, int width, int height, float reach)
 {
-  size_t            n      = (size_t) width * height;
+  const size_t      n      = (size_t) width * height;
   float            *square = g_new (float, n);
   g_autofree float *turned = g_new (float, n);
   const float       most   = reach * reach;
-  Envelope          envelope;
 
+#pragma omp parallel for simd schedule(static)
   for (size_t i = 0; i < n; i++)
     square[i] = most * (1.0f - mask[i]);
 
-  envelope_init (&envelope, MAX (width, height));
-  for (int y = 0; y < height; y++)
-    transform_row (square + (size_t) y * width, width, most, &envelope);
+  transform_rows (square, width, height, most);
   transpose (square, width, height, turned);
-  for (int x = 0; x < width; x++)
-    transform_row (turned + (size_t) x * height, height, most, &envelope);
+  transform_rows (turned, height, width, most);
   transpose (turned, height, width, square);
-  envelope_clear (&envelope);
 
+#pragma omp parallel for simd schedule(static)
   for (size_t i = 0; i < n; i++)
     square[i] = sqrtf (square[i]);
 
@@ -170,13 +216,16 @@ copy_mask (const FbImage *mask)
   return copy;
 }
 
-/* @r with @pad pixels around, as far as the mask goes */
-static FbRect
-grown (FbRect r, int pad, const FbImage *mask)
+/* One row of both masks: @out becomes at least the ramp. */
+static void
+raise_row (const float *distance, float inner, float outer, int n, float *out)
 {
-  int left = MAX (r.x - pad, 0), top = MAX (r.y - pad, 0);
+  for (int x = 0; x < n; x++)
+    {
+      float r = ramp (distance[x], inner, outer);
 
-  return (FbRect) { left, top, MIN (r.x + r.width + pad, mask->width) - left, MIN (r.y + r.height + pad, mask->height) - top };
+      out[x] = MAX (out[x], r);
+    }
 }
 
 void
@@ -191,20 +240,18 @@ fb_mask_grow (const FbImage *mask, const FbRamps *ramps, FbImage **denoise, FbIm
   if (*denoise == NULL || *composite == NULL || ramps->outer <= 0 || !fb_mask_bounds (mask, &r))
     return;
 
-  r    = grown (r, ramps->outer, mask);                         /* the rest stays 0, at no cost */
+  r    = fb_rect_grown (r, ramps->outer, mask->width, mask->height);                         /* the rest stays 0, at no cost */
   part = g_new (float, (size_t) r.width * r.height);
   for (int y = 0; y < r.height; y++)
     memcpy (part + (size_t) y * r.width, mask->pixels + (size_t) (r.y + y) * mask->width + r.x, r.width * sizeof (float));
   distance = fb_mask_distance (part, r.width, r.height, ramps->outer);
 
+#pragma omp parallel for schedule(static)
   for (int y = 0; y < r.height; y++)
-    for (int x = 0; x < r.width; x++)
-      {
-        size_t to   = (size_t) (r.y + y) * mask->width + r.x + x;
-        float  d    = distance[(size_t) y * r.width + x];
-        float  wide = ramp (d, ramps->inner, ramps->outer);
+    {
+      const size_t to = (size_t) (r.y + y) * mask->width + r.x;
 
-        (*denoise)->pixels[to]   = MAX (mask->pixels[to], wide);
-        (*composite)->pixels[to] = MAX (mask->pixels[to], ramp (d, ramps->blend_inner, ramps->outer));
-      }
+      raise_row (distance + (size_t) y * r.width, ramps->inner, ramps->outer, r.width, (*denoise)->pixels + to);
+      raise_row (distance + (size_t) y * r.width, ramps->blend_inner, ramps->outer, r.width, (*composite)->pixels + to);
+    }
 }

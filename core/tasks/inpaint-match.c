@@ -3,6 +3,9 @@
 
 #include <math.h>
 
+#include "core/image/curve.h"
+#include "core/image/wide.h"
+
 #define LEAST_GAIN   0.8
 #define MOST_GAIN    1.25
 
@@ -23,97 +26,202 @@ static const float from_xyz[3][3] =
   {  0.0556434f, -0.2040259f,  1.0572252f },
 };
 
-static void
-rgb_to_lab (const float *rgb, float *lab)
+/* Some pixels, a channel at a time, so that a processor does several of them at once */
+#define CHUNK 256
+typedef float Planes[3][CHUNK];
+
+FB_WIDE static void
+rgb_to_lab (const float *rgb, int n, Planes lab)
 {
-  float linear[3], f[3];
+  Planes linear;
 
+  for (int i = 0; i < n; i++)
+    for (int c = 0; c < 3; c++)
+      lab[c][i] = MIN (MAX (rgb[3 * i + c], 0.0f), 1.0f);
   for (int c = 0; c < 3; c++)
     {
-      float v = CLAMP (rgb[c], 0.0f, 1.0f);
-
-      linear[c] = v <= 0.04045f ? v / 12.92f : powf ((v + 0.055f) / 1.055f, 2.4f);
+#pragma omp simd
+      for (int i = 0; i < n; i++)
+        linear[c][i] = fb_to_linear (lab[c][i]);
     }
   for (int c = 0; c < 3; c++)
     {
-      float t = (to_xyz[c][0] * linear[0] + to_xyz[c][1] * linear[1] + to_xyz[c][2] * linear[2]) / white[c];
+#pragma omp simd
+      for (int i = 0; i < n; i++)
+        {
+          float t = (to_xyz[c][0] * linear[0][i] + to_xyz[c][1] * linear[1][i] + to_xyz[c][2] * linear[2][i]) / white[c];
+          float f = fb_cube_root (MAX (t, 0.008856452f));
 
-      f[c] = t > 0.008856452f ? cbrtf (t) : 7.787037f * t + 4.0f / 29.0f;
+          lab[c][i] = t > 0.008856452f ? f : 7.787037f * t + 4.0f / 29.0f;
+        }
     }
-  lab[0] = 116.0f * f[1] - 16.0f;
-  lab[1] = 500.0f * (f[0] - f[1]);
-  lab[2] = 200.0f * (f[1] - f[2]);
+#pragma omp simd
+  for (int i = 0; i < n; i++)
+    {
+      float x = lab[0][i], y = lab[1][i], z = lab[2][i];
+
+      lab[0][i] = 116.0f * y - 16.0f;
+      lab[1][i] = 500.0f * (x - y);
+      lab[2][i] = 200.0f * (y - z);
+    }
 }
 
-static void
-lab_to_rgb (const float *lab, float *rgb)
+/* @lab becomes RGB. */
+FB_WIDE static void
+lab_to_rgb (Planes lab, int n)
 {
-  float y = (lab[0] + 16.0f) / 116.0f;
-  float f[3] = { y + lab[1] / 500.0f, y, y - lab[2] / 200.0f };
-  float xyz[3];
+  Planes xyz;
 
-  for (int c = 0; c < 3; c++)
-    xyz[c] = white[c] * (f[c] > 6.0f / 29.0f ? f[c] * f[c] * f[c] : (f[c] - 4.0f / 29.0f) / 7.787037f);
+#pragma omp simd
+  for (int i = 0; i < n; i++)
+    {
+      float y = (lab[0][i] + 16.0f) / 116.0f;
+
+      xyz[0][i] = y + lab[1][i] / 500.0f;
+      xyz[1][i] = y;
+      xyz[2][i] = y - lab[2][i] / 200.0f;
+    }
   for (int c = 0; c < 3; c++)
     {
-      float v = from_xyz[c][0] * xyz[0] + from_xyz[c][1] * xyz[1] + from_xyz[c][2] * xyz[2];
+#pragma omp simd
+      for (int i = 0; i < n; i++)
+        {
+          float f = xyz[c][i];
 
-      v      = CLAMP (v, 0.0f, 1.0f);
-      rgb[c] = v <= 0.0031308f ? v * 12.92f : 1.055f * powf (v, 1.0f / 2.4f) - 0.055f;
+          xyz[c][i] = white[c] * (f > 6.0f / 29.0f ? f * f * f : (f - 4.0f / 29.0f) / 7.787037f);
+        }
+    }
+  for (int c = 0; c < 3; c++)
+    {
+#pragma omp simd
+      for (int i = 0; i < n; i++)
+        {
+          float v = from_xyz[c][0] * xyz[0][i] + from_xyz[c][1] * xyz[1][i] + from_xyz[c][2] * xyz[2][i];
+
+          lab[c][i] = fb_from_linear (MIN (MAX (v, 0.0f), 1.0f));      /* not CLAMP(): GCC makes no vectors of that */
+        }
     }
 }
 
-/* weighted, per channel: Σ w x / Σ w, and the root of Σ w (x − mean)² / Σ w */
+typedef struct
+{
+  double total, sum[3], squares[3];
+} Sums;
+
+/* of @n pixels */
+static void
+add_up (const float *rgb, const float *weights, int n, Sums *sums)
+{
+  Planes lab;
+
+  rgb_to_lab (rgb, n, lab);
+  for (int i = 0; i < n; i++)
+    {
+      sums->total += weights[i];
+      for (int c = 0; c < 3; c++)
+        {
+          sums->sum[c]     += (double) weights[i] * lab[c][i];
+          sums->squares[c] += (double) weights[i] * lab[c][i] * lab[c][i];
+        }
+    }
+}
+
+static gboolean
+any (const float *weights, int n)
+{
+  for (int i = 0; i < n; i++)
+    if (weights[i] > 0.0f)
+      return TRUE;
+  return FALSE;
+}
+
+/* weighted, per channel: Σ w x / Σ w, and the root of Σ w (x − mean)² / Σ w. Each chunk has sums of its own, which are added in their order, so that
+ * the number of threads doesn't matter. */
 static double
 statistics (const FbImage *image, const float *weights, double *mean, double *deviation)
 {
-  size_t n = (size_t) image->width * image->height;
-  double sum[3] = { 0.0 }, squares[3] = { 0.0 }, total = 0.0;
+  const size_t     n        = (size_t) image->width * image->height;
+  const int        n_chunks = (int) ((n + CHUNK - 1) / CHUNK);
+  g_autofree Sums *sums     = g_new0 (Sums, n_chunks);
+  Sums             all      = { 0.0 };
 
-  for (size_t i = 0; i < n; i++)
-    if (weights[i] > 0.0f)
-      {
-        float lab[3];
-
-        rgb_to_lab (image->pixels + 3 * i, lab);
-        total += weights[i];
-        for (int c = 0; c < 3; c++)
-          {
-            sum[c]     += (double) weights[i] * lab[c];
-            squares[c] += (double) weights[i] * lab[c] * lab[c];
-          }
-      }
-  for (int c = 0; c < 3 && total > 0.0; c++)
+#pragma omp parallel for schedule(static)
+  for (int k = 0; k < n_chunks; k++)
     {
-      mean[c]      = sum[c] / total;
-      deviation[c] = sqrt (MAX (squares[c] / total - mean[c] * mean[c], 0.0));
+      const size_t from = (size_t) k * CHUNK;
+      const int    m    = (int) MIN (CHUNK, n - from);
+
+      if (any (weights + from, m))
+        add_up (image->pixels + 3 * from, weights + from, m, &sums[k]);
+    }
+  for (int k = 0; k < n_chunks; k++)
+    {
+      all.total += sums[k].total;
+      for (int c = 0; c < 3; c++)
+        {
+          all.sum[c]     += sums[k].sum[c];
+          all.squares[c] += sums[k].squares[c];
+        }
+    }
+  for (int c = 0; c < 3 && all.total > 0.0; c++)
+    {
+      mean[c]      = all.sum[c] / all.total;
+      deviation[c] = sqrt (MAX (all.squares[c] / all.total - mean[c] * mean[c], 0.0));
     }
 
-  return total;
+  return all.total;
+}
+
+/* what each channel of CIE Lab is multiplied with, and what is added then */
+typedef struct
+{
+  float gain[3], offset[3];
+} Change;
+
+/* @depth: of the first pixel in the hole, or NULL; the change fades to nothing at @deepest */
+static void
+change_some (const Change *change, const float *depth, float deepest, int n, float *rgb)
+{
+  Planes lab;
+
+  rgb_to_lab (rgb, n, lab);
+  for (int c = 0; c < 3; c++)
+    {
+#pragma omp simd
+      for (int i = 0; i < n; i++)
+        lab[c][i] = lab[c][i] * change->gain[c] + change->offset[c];
+    }
+  lab_to_rgb (lab, n);
+  for (int i = 0; i < n; i++)
+    {
+      float deep = depth != NULL ? depth[i] / deepest : 0.0f;
+      float fade = 1.0f - deep * deep * (3.0f - 2.0f * deep);
+
+      for (int c = 0; c < 3; c++)
+        rgb[3 * i + c] += fade * (lab[c][i] - rgb[3 * i + c]);
+    }
 }
 
 void
 fb_match_colours (FbImage *picture, const FbImage *image, const float *weights, const FbHole *hole)
 {
-  size_t n = (size_t) picture->width * picture->height;
-  double mean[3], deviation[3], wanted[3], spread[3], gain[3];
+  const size_t n     = (size_t) picture->width * picture->height;
+  const float *depth = hole != NULL && hole->deepest > 0.0f ? hole->depth : NULL;
+  Change       change;
+  double       mean[3], deviation[3], wanted[3], spread[3];
 
   if (statistics (image, weights, wanted, spread) < FB_LEAST_KNOWN || statistics (picture, weights, mean, deviation) < FB_LEAST_KNOWN)
     return;
 
   for (int c = 0; c < 3; c++)
-    gain[c] = deviation[c] > 1e-3 ? CLAMP (spread[c] / deviation[c], LEAST_GAIN, MOST_GAIN) : 1.0;
-  for (size_t i = 0; i < n; i++)
     {
-      float deep = hole != NULL && hole->deepest > 0.0f ? hole->depth[i] / hole->deepest : 0.0f;
-      float fade = 1.0f - deep * deep * (3.0f - 2.0f * deep);
-      float lab[3], rgb[3];
+      double gain = deviation[c] > 1e-3 ? CLAMP (spread[c] / deviation[c], LEAST_GAIN, MOST_GAIN) : 1.0;
 
-      rgb_to_lab (picture->pixels + 3 * i, lab);
-      for (int c = 0; c < 3; c++)
-        lab[c] = (lab[c] - mean[c]) * gain[c] + wanted[c];
-      lab_to_rgb (lab, rgb);
-      for (int c = 0; c < 3; c++)
-        picture->pixels[3 * i + c] += fade * (rgb[c] - picture->pixels[3 * i + c]);
+      change.gain[c]   = gain;
+      change.offset[c] = wanted[c] - mean[c] * gain;
     }
+#pragma omp parallel for schedule(static)
+  for (size_t from = 0; from < n; from += CHUNK)
+    change_some (&change, depth != NULL ? depth + from : NULL, hole != NULL ? hole->deepest : 0.0f, (int) MIN (CHUNK, n - from),
+                 picture->pixels + 3 * from);
 }

@@ -49,15 +49,31 @@ fb_piece_fit (FbPiece *piece, int native, int resolution)
 
 /* --- islands ------------------------------------------------------------------------------------------------------------- */
 
+static gboolean
+any_above_0 (const float *values, int n)
+{
+  for (int i = 0; i < n; i++)
+    if (values[i] > 0.0f)
+      return TRUE;
+  return FALSE;
+}
+
 /* Marks the cells that hold some of the mask with −2, the others with −1. */
 static void
 mark_cells (FbPieces *self, const FbImage *denoise)
 {
   memset (self->owners, -1, (size_t) self->cells_x * self->cells_y);
-  for (int y = 0; y < denoise->height; y++)
-    for (int x = 0; x < denoise->width; x++)
-      if (denoise->pixels[(size_t) y * denoise->width + x] > 0.0f)
-        self->owners[(y / FB_PIECE_CELL) * self->cells_x + x / FB_PIECE_CELL] = -2;
+#pragma omp parallel for schedule(static)
+  for (int cy = 0; cy < self->cells_y; cy++)
+    for (int y = cy * FB_PIECE_CELL; y < MIN ((cy + 1) * FB_PIECE_CELL, denoise->height); y++)
+      for (int cx = 0; cx < self->cells_x; cx++)
+        {
+          const int x = cx * FB_PIECE_CELL;
+
+          if (self->owners[cy * self->cells_x + cx] == -1 &&
+              any_above_0 (denoise->pixels + (size_t) y * denoise->width + x, MIN (FB_PIECE_CELL, denoise->width - x)))
+            self->owners[cy * self->cells_x + cx] = -2;
+        }
 }
 
 /* Gives the island around the marked @cell to @owner; returns its bounds in cells. */
@@ -98,6 +114,8 @@ flood (FbPieces *self, int cell, int owner, GArray *stack)
 static void
 cells_init (FbPieces *self, const FbImage *mask)
 {
+  self->width   = mask->width;
+  self->height  = mask->height;
   self->cells_x = (mask->width + FB_PIECE_CELL - 1) / FB_PIECE_CELL;
   self->cells_y = (mask->height + FB_PIECE_CELL - 1) / FB_PIECE_CELL;
   self->owners  = g_new (gint8, (size_t) self->cells_x * self->cells_y);
@@ -236,6 +254,25 @@ fb_pieces_new (const FbImage *denoise, int native, int resolution)
   return self;
 }
 
+FbRect
+fb_pieces_bounds (const FbPieces *self, int index)
+{
+  int left = self->cells_x, right = 0, top = self->cells_y, bottom = 0;
+
+  for (int i = 0; i < self->cells_x * self->cells_y; i++)
+    if (self->owners[i] == index)
+      {
+        left   = MIN (left, i % self->cells_x);
+        right  = MAX (right, i % self->cells_x + 1);
+        top    = MIN (top, i / self->cells_x);
+        bottom = MAX (bottom, i / self->cells_x + 1);
+      }
+  left *= FB_PIECE_CELL;
+  top  *= FB_PIECE_CELL;
+
+  return (FbRect) { left, top, MIN (right * FB_PIECE_CELL, self->width) - left, MIN (bottom * FB_PIECE_CELL, self->height) - top };
+}
+
 void
 fb_pieces_free (FbPieces *self)
 {
@@ -245,22 +282,6 @@ fb_pieces_free (FbPieces *self)
 }
 
 /* --- there and back ------------------------------------------------------------------------------------------------------ */
-
-/* (transfer full): a reference where it is all of it */
-static FbImage *
-cut (FbImage *image, FbRect r)
-{
-  const int C = image->n_channels;
-  FbImage  *out;
-
-  if (r.width == image->width && r.height == image->height)
-    return fb_image_ref (image);
-  out = fb_image_new (r.width, r.height, C);
-  for (int y = 0; out != NULL && y < r.height; y++)
-    memcpy (out->pixels + (size_t) y * r.width * C, image->pixels + ((size_t) (r.y + y) * image->width + r.x) * C,
-            (size_t) r.width * C * sizeof (float));
-  return out;
-}
 
 /* (transfer full): RGBA with its colours multiplied by its alpha */
 static FbImage *
@@ -309,7 +330,7 @@ fb_piece_take (const FbPiece *piece, FbImage *image)
 {
   const FbRect       *inner  = &piece->inner;
   const int           C      = image->n_channels;
-  g_autoptr(FbImage)  part   = cut (image, piece->crop);
+  g_autoptr(FbImage)  part   = fb_image_cut (image, piece->crop.x, piece->crop.y, piece->crop.width, piece->crop.height);
   g_autoptr(FbImage)  scaled = NULL;
   FbImage            *out    = fb_image_new (piece->width, piece->height, C);
 
@@ -354,7 +375,7 @@ fb_piece_give (const FbPiece *piece, FbImage *picture, int width, int height, Fb
   r.y      = MIN (r.y, picture->height - 1);
   r.width  = MIN (r.width, picture->width - r.x);
   r.height = MIN (r.height, picture->height - r.y);
-  part     = cut (picture, r);
+  part     = fb_image_cut (picture, r.x, r.y, r.width, r.height);
 
   return part != NULL ? fb_image_resize_part (part, width, height, wanted.x, wanted.y, wanted.width, wanted.height) : NULL;
 }

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/image/curve.h"
+#include "core/image/wide.h"
 #include "core/tasks/inpaint-private.h"
 
 const char * const fb_inpaint_use_names[] = { "fill", "remove", "background", "expand", "refine", NULL };
@@ -58,22 +60,25 @@ fb_ramps_init (FbRamps *ramps, double diagonal, double unit, double strength, co
   ramps->blend_inner = ramps->outer - blend / 2 * 2;
 }
 
-/* --- the context --------------------------------------------------------------------------------------------------------- */
-
-/* the part of @r that lies on the canvas; FALSE for none */
-static gboolean
-clip (FbRect *r, int width, int height)
+gboolean
+fb_rect_intersect (FbRect a, FbRect b, FbRect *both)
 {
-  int right  = MIN (r->x + r->width, width);
-  int bottom = MIN (r->y + r->height, height);
+  const int x = MAX (a.x, b.x), y = MAX (a.y, b.y);
 
-  r->x      = MAX (r->x, 0);
-  r->y      = MAX (r->y, 0);
-  r->width  = right - r->x;
-  r->height = bottom - r->y;
+  *both = (FbRect) { x, y, MIN (a.x + a.width, b.x + b.width) - x, MIN (a.y + a.height, b.y + b.height) - y };
 
-  return r->width > 0 && r->height > 0;
+  return both->width > 0 && both->height > 0;
 }
+
+FbRect
+fb_rect_grown (FbRect r, int pad, int width, int height)
+{
+  const int left = MAX (r.x - pad, 0), top = MAX (r.y - pad, 0);
+
+  return (FbRect) { left, top, MIN (r.x + r.width + pad, width) - left, MIN (r.y + r.height + pad, height) - top };
+}
+
+/* --- the context --------------------------------------------------------------------------------------------------------- */
 
 /* One axis: @pad on both sides, at least @least, a multiple of @unit, then moved onto the canvas, or cut to it. */
 static void
@@ -105,7 +110,7 @@ fb_inpaint_context (const FbInpaintPlace *place, FbRect *context)
   double       strength = place->strength >= 0.0 ? place->strength : fb_inpaint_strength (place->use);
   double       whole    = fb_inpaint_whole (place->use, strength);
   double       unit     = fb_inpaint_unit (longest, 8 * native, native);
-  FbRect       r        = place->mask;
+  FbRect       r;
   FbRampWishes wishes   = { place->feather, -1.0, -1.0 };
   FbRamps      ramps;
   double       diagonal;
@@ -118,7 +123,7 @@ fb_inpaint_context (const FbInpaintPlace *place, FbRect *context)
       *context = canvas;
       return TRUE;
     }
-  if (!clip (&r, canvas.width, canvas.height))
+  if (!fb_rect_intersect (place->mask, canvas, &r))
     return FALSE;
   if (place->context == FB_CONTEXT_ALL)
     {
@@ -148,47 +153,101 @@ fb_inpaint_context (const FbInpaintPlace *place, FbRect *context)
 
 /* --- back into the picture ----------------------------------------------------------------------------------------------- */
 
-static float
-to_linear (float v)
+#define CHUNK 128
+
+/* Mixes @n pixels' channel in linear light; @alpha: of the sum. Where both are the same it is exact, where the curve and back would round. */
+FB_WIDE static void
+mix (const float *over, const float *opacity, const float *below, const float *alpha, int n, float *pixel)
 {
-  return v <= 0.04045f ? v / 12.92f : powf ((v + 0.055f) / 1.055f, 2.4f);
+#pragma omp simd
+  for (int i = 0; i < n; i++)
+    {
+      float linear = (fb_to_linear (over[i]) * opacity[i] + fb_to_linear (pixel[i]) * below[i] * (1.0f - opacity[i])) / alpha[i];
+      float mixed  = fb_from_linear (linear);
+
+      pixel[i] = over[i] == pixel[i] ? pixel[i] : mixed;
+    }
 }
 
-static float
-from_linear (float v)
+/* Up to CHUNK pixels that the mask lets through in part; a channel at a time, so that a processor does several at once */
+static void
+blend_some (const float *over, float *pixel, int n, int C)
 {
-  return v <= 0.0031308f ? v * 12.92f : 1.055f * powf (v, 1.0f / 2.4f) - 0.055f;
+  float above[CHUNK], opacity[CHUNK], below[CHUNK], alpha[CHUNK], mixed[CHUNK];
+
+  for (int i = 0; i < n; i++)
+    {
+      opacity[i] = over[4 * i + 3];
+      below[i]   = C == 4 ? pixel[4 * i + 3] : 1.0f;
+      alpha[i]   = opacity[i] + below[i] * (1.0f - opacity[i]);
+    }
+  for (int c = 0; c < 3; c++)
+    {
+      for (int i = 0; i < n; i++)
+        {
+          above[i] = over[4 * i + c];
+          mixed[i] = pixel[C * i + c];
+        }
+      mix (above, opacity, below, alpha, n, mixed);
+      for (int i = 0; i < n; i++)
+        pixel[C * i + c] = mixed[i];
+    }
+  for (int i = 0; i < n && C == 4; i++)
+    pixel[4 * i + 3] = alpha[i];
+}
+
+static void
+replace_one (const float *over, float *pixel, int C)
+{
+  memcpy (pixel, over, 3 * sizeof (float));
+  if (C == 4)
+    pixel[3] = 1.0f;
+}
+
+/* the end of the pixels from @from on that the mask lets through in part, CHUNK at most */
+static int
+end_of_ramp (const float *over, int from, int n)
+{
+  int to = from;
+
+  while (to < MIN (n, from + CHUNK) && over[4 * to + 3] > 0.0f && over[4 * to + 3] < 1.0f)
+    to++;
+  return to;
+}
+
+/* @n pixels of @over lie over those of @pixel */
+static void
+blend_row (const float *over, float *pixel, int n, int C)
+{
+  for (int i = 0; i < n; )
+    {
+      const int end = end_of_ramp (over, i, n);
+
+      if (end > i)
+        blend_some (over + 4 * i, pixel + C * i, end - i, C);
+      else if (over[4 * i + 3] >= 1.0f)
+        replace_one (over + 4 * i, pixel + C * i, C);
+      i = MAX (end, i + 1);
+    }
 }
 
 FbImage *
 fb_inpaint_blend (const FbImage *image, const FbImage *result)
 {
-  const int C   = image->n_channels;
-  FbImage  *out = fb_image_new (image->width, image->height, C);
-  size_t    n   = (size_t) image->width * image->height;
+  const int    C   = image->n_channels;
+  const size_t w   = image->width;
+  FbImage     *out = fb_image_new (image->width, image->height, C);
 
   g_return_val_if_fail (C >= 3 && result->n_channels == 4 && result->width == image->width && result->height == image->height, NULL);
 
   if (out == NULL)
     return NULL;
 
-  memcpy (out->pixels, image->pixels, fb_image_n_bytes (image));
-  for (size_t i = 0; i < n; i++)
+#pragma omp parallel for schedule(static) if (image->height > 1)
+  for (int y = 0; y < image->height; y++)
     {
-      const float *over  = result->pixels + 4 * i;
-      float       *pixel = out->pixels + C * i;
-      float        below = C == 4 ? pixel[3] : 1.0f;
-      float        alpha = over[3] + below * (1.0f - over[3]);
-
-      if (over[3] <= 0.0f)
-        continue;
-      for (int c = 0; c < 3; c++)
-        if (over[3] >= 1.0f || over[c] == pixel[c])             /* exact, where the curve and back would round */
-          pixel[c] = over[c];
-        else
-          pixel[c] = from_linear ((to_linear (over[c]) * over[3] + to_linear (pixel[c]) * below * (1.0f - over[3])) / alpha);
-      if (C == 4)
-        pixel[3] = alpha;
+      memcpy (out->pixels + y * w * C, image->pixels + y * w * C, w * C * sizeof (float));
+      blend_row (result->pixels + y * w * 4, out->pixels + y * w * C, image->width, C);
     }
 
   return out;

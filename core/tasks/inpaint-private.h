@@ -6,6 +6,12 @@
 
 /* --- geometry: core/tasks/inpaint-place.c ---------------------------------------------------------------------------- */
 
+/* what @a and @b share; FALSE for nothing */
+gboolean fb_rect_intersect  (FbRect a, FbRect b, FbRect *both);
+
+/* @r with @pad pixels around it, as far as a picture of @width × @height goes */
+FbRect fb_rect_grown        (FbRect r, int pad, int width, int height);
+
 /* How much of a new picture @strength means: 1 at 1, 0 up to 0.8; always 1 where what is there has to go. Context and fill follow it, so that
  * nothing jumps just below 1. */
 double fb_inpaint_whole (FbInpaintUse use, double strength);
@@ -83,13 +89,26 @@ typedef struct
 } FbPiece;
 
 /**
+ * FbPart: a part of a piece
+ * @rect: in the context's pixels
+ * @ramp_left, @ramp_top: pixels, from the rect's side on, within which it takes over from what is there; 0 for at once
+ */
+typedef struct
+{
+  FbRect rect;
+  int    ramp_left, ramp_top;
+} FbPart;
+
+/**
  * FbPieces:
+ * @width, @height: the context's
  * @owners: [cells_y, cells_x] for cells of FB_PIECE_CELL pixels: index of the piece that draws there, −1 for none
  */
 typedef struct
 {
   FbPiece *pieces;
   int      n;
+  int      width, height;
   int      cells_x, cells_y;
   gint8   *owners;
 } FbPieces;
@@ -128,6 +147,49 @@ FbImage *  fb_piece_take  (const FbPiece *piece, FbImage *image);
 
 /* (transfer full): of the crop's part of a picture of the network's shape, at @width × @height, what lies in @part; %NULL when memory runs out */
 FbImage *  fb_piece_give  (const FbPiece *piece, FbImage *picture, int width, int height, FbRect part);
+
+/* bounds, within a cell's size, of what the piece @index draws */
+FbRect     fb_pieces_bounds (const FbPieces *pieces, int index);
+
+/**
+ * fb_pieces_put: core/tasks/inpaint-put.c
+ * @index: whose part of the context is drawn
+ * @piece: that piece, or a tile of it: where @picture lies
+ * @picture: of the network's shape, at any size
+ * @part: (nullable): what of it to draw; %NULL for all
+ * @onto: RGBA of the context's shape, at any size, with the composite mask as alpha
+ *
+ * Draws only where the piece draws and the mask lets something through. FALSE when memory runs out.
+ */
+gboolean   fb_pieces_put    (const FbPieces *pieces, int index, const FbPiece *piece, FbImage *picture, const FbPart *part, FbImage *onto);
+
+/* --- a second pass: core/tasks/inpaint-tiles.c ------------------------------------------------------------------------ */
+
+#define FB_MAX_TILES 4
+
+/**
+ * FbTiles: pieces that overlap, row by row; their inner part is as detailed as the picture, or as far as so many tiles go
+ * @n_x, @n_y: 0 where there are none
+ * @parts: what is shown of each
+ */
+typedef struct
+{
+  int     n_x, n_y;
+  FbPiece pieces[FB_MAX_TILES];
+  FbPart  parts[FB_MAX_TILES];
+} FbTiles;
+
+/**
+ * fb_tiles_init:
+ * @piece: what has been drawn
+ * @bounds: of what of it is shown, in the context's pixels
+ * @width, @height: the context's
+ * @native: the model's own size
+ * @most: tiles, up to FB_MAX_TILES
+ *
+ * Returns: %FALSE, with none, where they would not show half as much detail again
+ */
+gboolean   fb_tiles_init  (FbTiles *tiles, const FbPiece *piece, FbRect bounds, int width, int height, int native, int most);
 
 /* --- fill: core/tasks/inpaint-fill.c --------------------------------------------------------------------------------- */
 

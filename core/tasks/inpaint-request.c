@@ -52,11 +52,14 @@ fb_inpaint_free (FbInpaint *request)
 static const char * const route_names[] = { "auto", "inpaint-model", "masked-latents", "differential", NULL };
 static const char * const fill_names[]  = { "auto", "original", "neutral", "blur", "border", "noise", NULL };
 
+static const char * const passes_names[] = { "auto", "one", "two", NULL };
+
 static const FbField fields[] =
 {
   { "use",           FB_FIELD_CHOICE,  offsetof (FbInpaint, use), fb_inpaint_use_names },
   { "route",         FB_FIELD_CHOICE,  offsetof (FbInpaint, route), route_names },
   { "fill",          FB_FIELD_CHOICE,  offsetof (FbInpaint, fill), fill_names },
+  { "passes",        FB_FIELD_CHOICE,  offsetof (FbInpaint, passes), passes_names },
   { "resolution",    FB_FIELD_INT,     offsetof (FbInpaint, resolution) },
   { "feather",       FB_FIELD_DOUBLE,  offsetof (FbInpaint, feather) },
   { "grow",          FB_FIELD_DOUBLE,  offsetof (FbInpaint, grow) },
@@ -150,39 +153,75 @@ picture_problem (const FbImage *image, const FbImage *mask)
   return NULL;
 }
 
+/* what @request's mask means at one pixel of it */
+static inline float
+meant (const FbInpaint *request, gboolean open, size_t i)
+{
+  float m = request->mask->pixels[i];
+
+  m = m > 0.0f ? MIN (m, 1.0f) : 0.0f;
+  if (request->use == FB_INPAINT_BACKGROUND)
+    m = 1.0f - m;
+  if (open)
+    m = MAX (m, 1.0f - CLAMP (request->image->pixels[4 * i + 3], 0.0f, 1.0f));
+
+  return m;
+}
+
+/* whether what is transparent counts as masked */
+static gboolean
+fills_what_is_open (const FbInpaint *request)
+{
+  return request->use == FB_INPAINT_EXPAND && request->image->n_channels == 4;
+}
+
+static gboolean
+is_clean (const float *values, size_t n)
+{
+  size_t n_odd = 0;
+
+#pragma omp parallel for simd schedule(static) reduction(+ : n_odd)
+  for (size_t i = 0; i < n; i++)
+    n_odd += !(values[i] >= 0.0f && values[i] <= 1.0f);
+
+  return n_odd == 0;
+}
+
 FbImage *
 fb_inpaint_mask (const FbInpaint *request)
 {
-  FbImage *mask = fb_image_new (request->mask->width, request->mask->height, 1);
-  size_t   n    = (size_t) request->mask->width * request->mask->height;
+  const gboolean open = fills_what_is_open (request);
+  const size_t   n    = (size_t) request->mask->width * request->mask->height;
+  FbImage       *mask;
 
-  for (size_t i = 0; mask != NULL && i < n; i++)
-    {
-      float m = request->mask->pixels[i];
-
-      m = m > 0.0f ? MIN (m, 1.0f) : 0.0f;
-      if (request->use == FB_INPAINT_BACKGROUND)
-        m = 1.0f - m;
-      if (request->use == FB_INPAINT_EXPAND && request->image->n_channels == 4)
-        m = MAX (m, 1.0f - CLAMP (request->image->pixels[4 * i + 3], 0.0f, 1.0f));
-      mask->pixels[i] = m;
-    }
+  if (!open && request->use != FB_INPAINT_BACKGROUND && is_clean (request->mask->pixels, n))
+    return fb_image_ref (request->mask);
+  mask = fb_image_new (request->mask->width, request->mask->height, 1);
+  if (mask == NULL)
+    return NULL;
+#pragma omp parallel for schedule(static)
+  for (size_t i = 0; i < n; i++)
+    mask->pixels[i] = meant (request, open, i);
 
   return mask;
 }
 
 static gboolean
+is_masked (const FbInpaint *request)
+{
+  const gboolean open = fills_what_is_open (request);
+  const size_t   n    = (size_t) request->mask->width * request->mask->height;
+
+  for (size_t i = 0; i < n; i++)
+    if (meant (request, open, i) > 0.0f)
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean
 check_mask (const FbInpaint *request, GError **error)
 {
-  g_autoptr(FbImage) mask = fb_inpaint_mask (request);
-  FbRect             bounds;
-
-  if (mask == NULL)
-    {
-      g_set_error_literal (error, FB_TASK_ERROR, FB_TASK_ERROR_MEMORY, _("No memory for the mask."));
-      return FALSE;
-    }
-  if (fb_mask_bounds (mask, &bounds))
+  if (is_masked (request))
     return TRUE;
 
   switch (request->use)
@@ -257,6 +296,9 @@ fb_inpaint_resolve (FbInpaint *request, FbModel *model, GError **error)
     request->route = is_inpaint_model (info) ? FB_ROUTE_INPAINT_MODEL : FB_ROUTE_DIFFERENTIAL;
   if (request->fill == FB_FILL_AUTO)
     request->fill = fill_for (request, info);
+  if (request->resolution > 0 ||
+      (request->passes == FB_PASSES_AUTO && (fb_inpaint_native (model) < 256 || request->generate->strength < 0.7)))
+    request->passes = FB_PASSES_ONE;
 
   if (request->image == NULL && request->mask == NULL)
     return TRUE;

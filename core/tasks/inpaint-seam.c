@@ -1,9 +1,6 @@
 /* core/tasks/inpaint-seam.c: takes a result's local offset from its surroundings away. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/tasks/inpaint-private.h"
 
-#include <math.h>
-#include <string.h>
-
 enum { FINEST = 2 };          /* levels left out: detail smaller than 4 pixels is not an offset */
 
 /* One level of a pyramid: [h, w, 3] values, known as far as the weight [h, w] says */
@@ -28,57 +25,134 @@ level_clear (Level *l)
   g_free (l->weights);
 }
 
+/* what @fine has at (x, y), by its weight, into one value of the level above */
+static void
+gather (const Level *fine, int x, int y, float *value, float *weight)
+{
+  const size_t i = (size_t) y * fine->width + x;
+
+  *weight += fine->weights[i];
+  for (int c = 0; c < 3; c++)
+    value[c] += fine->weights[i] * fine->values[3 * i + c];
+}
+
 /* means of 2 × 2 pixels, by their weights */
 static Level
 halved (const Level *fine)
 {
   Level l = level_new ((fine->width + 1) / 2, (fine->height + 1) / 2);
 
-  for (int y = 0; y < fine->height; y++)
-    for (int x = 0; x < fine->width; x++)
+#pragma omp parallel for schedule(static) if (l.height > 16)
+  for (int y = 0; y < l.height; y++)
+    for (int x = 0; x < l.width; x++)
       {
-        size_t from = (size_t) y * fine->width + x, to = (size_t) (y / 2) * l.width + x / 2;
+        const size_t to     = (size_t) y * l.width + x;
+        float       *value  = l.values + 3 * to;
+        float        weight = 0.0f;
 
-        l.weights[to] += fine->weights[from];
-        for (int c = 0; c < 3; c++)
-          l.values[3 * to + c] += fine->weights[from] * fine->values[3 * from + c];
+        for (int fy = 2 * y; fy < MIN (2 * y + 2, fine->height); fy++)
+          for (int fx = 2 * x; fx < MIN (2 * x + 2, fine->width); fx++)
+            gather (fine, fx, fy, value, &weight);
+        for (int c = 0; c < 3 && weight > 0.0f; c++)
+          value[c] /= weight;
+        l.weights[to] = MIN (weight, 1.0f);
       }
-  for (size_t i = 0; i < (size_t) l.width * l.height; i++)
-    {
-      for (int c = 0; c < 3 && l.weights[i] > 0.0f; c++)
-        l.values[3 * i + c] /= l.weights[i];
-      l.weights[i] = MIN (l.weights[i], 1.0f);
-    }
 
   return l;
 }
 
-/* channel @c of @l at a place between its pixels */
-static float
-between (const Level *l, float x, float y, int c)
+/* where between two of @size numbers a coordinate lies */
+typedef struct
 {
-  const int   x0 = CLAMP ((int) floorf (x), 0, l->width - 1), x1 = MIN (x0 + 1, l->width - 1);
-  const int   y0 = CLAMP ((int) floorf (y), 0, l->height - 1), y1 = MIN (y0 + 1, l->height - 1);
-  const float fx = CLAMP (x - x0, 0.0f, 1.0f), fy = CLAMP (y - y0, 0.0f, 1.0f);
-  const float *v = l->values + c;
+  int   low, high;
+  float part;
+} Between;
 
-  return (1 - fy) * ((1 - fx) * v[3 * ((size_t) y0 * l->width + x0)] + fx * v[3 * ((size_t) y0 * l->width + x1)]) +
-         fy * ((1 - fx) * v[3 * ((size_t) y1 * l->width + x0)] + fx * v[3 * ((size_t) y1 * l->width + x1)]);
+static Between
+between_new (float at, int size)
+{
+  const int low = CLAMP ((int) at - (at < 0.0f), 0, size - 1);
+
+  return (Between) { low, MIN (low + 1, size - 1), CLAMP (at - low, 0.0f, 1.0f) };
+}
+
+/* the three channels of @l at a place between its pixels */
+static void
+look_up (const Level *l, const Between *x, const Between *y, float *value)
+{
+  const float *top    = l->values + 3 * (size_t) y->low * l->width;
+  const float *bottom = l->values + 3 * (size_t) y->high * l->width;
+
+  for (int c = 0; c < 3; c++)
+    value[c] = (1 - y->part) * ((1 - x->part) * top[3 * x->low + c] + x->part * top[3 * x->high + c]) +
+               y->part * ((1 - x->part) * bottom[3 * x->low + c] + x->part * bottom[3 * x->high + c]);
 }
 
 /* What @fine doesn't know, it takes from @coarse. */
 static void
 complete (Level *fine, const Level *coarse)
 {
+#pragma omp parallel for schedule(static) if (fine->height > 16)
   for (int y = 0; y < fine->height; y++)
-    for (int x = 0; x < fine->width; x++)
-      {
-        size_t i = (size_t) y * fine->width + x;
+    {
+      const Between down = between_new (y * 0.5f - 0.25f, coarse->height);
 
-        for (int c = 0; c < 3 && fine->weights[i] < 1.0f; c++)
-          fine->values[3 * i + c] = fine->weights[i] * fine->values[3 * i + c] +
-                                    (1.0f - fine->weights[i]) * between (coarse, x * 0.5f - 0.25f, y * 0.5f - 0.25f, c);
-      }
+      for (int x = 0; x < fine->width; x++)
+        {
+          const size_t  i     = (size_t) y * fine->width + x;
+          const Between along = between_new (x * 0.5f - 0.25f, coarse->width);
+          float         value[3];
+
+          if (fine->weights[i] >= 1.0f)
+            continue;
+          look_up (coarse, &along, &down, value);
+          for (int c = 0; c < 3; c++)
+            fine->values[3 * i + c] = fine->weights[i] * fine->values[3 * i + c] + (1.0f - fine->weights[i]) * value[c];
+        }
+    }
+}
+
+/* (transfer full): what is known of the offset between @image and @picture; @total: pixels' worth of it */
+static Level
+known_offset (const FbImage *image, const FbImage *picture, const float *weights, double *total)
+{
+  const size_t n = (size_t) picture->width * picture->height;
+  Level        l = level_new (picture->width, picture->height);
+  size_t       n_known = 0;
+
+#pragma omp parallel for schedule(static) reduction(+ : n_known)
+  for (size_t i = 0; i < n; i++)
+    {
+      l.weights[i] = weights[i] > 0.99f ? 1.0f : 0.0f;              /* what is half new is half another thing */
+      n_known     += weights[i] > 0.99f;
+      for (int c = 0; c < 3; c++)
+        l.values[3 * i + c] = image->pixels[3 * i + c] - picture->pixels[3 * i + c];
+    }
+  *total = n_known;
+
+  return l;
+}
+
+/* Adds @offset, whose pixels are @scale times as wide; one row of @picture. */
+static void
+add_row (const Level *offset, float scale, const FbHole *hole, int y, FbImage *picture)
+{
+  const Between down = between_new ((y + 0.5f) * scale - 0.5f, offset->height);
+
+  for (int x = 0; x < picture->width; x++)
+    {
+      const size_t  i     = (size_t) y * picture->width + x;
+      const Between along = between_new ((x + 0.5f) * scale - 0.5f, offset->width);
+      const float   deep  = hole != NULL && hole->deepest > 0.0f ? hole->depth[i] / hole->deepest : 0.0f;
+      const float   fade  = 1.0f - deep * deep * (3.0f - 2.0f * deep);
+      float         value[3];
+
+      if (fade <= 0.0f)
+        continue;
+      look_up (offset, &along, &down, value);
+      for (int c = 0; c < 3; c++)
+        picture->pixels[3 * i + c] = CLAMP (picture->pixels[3 * i + c] + fade * value[c], 0.0f, 1.0f);
+    }
 }
 
 void
@@ -86,19 +160,11 @@ fb_match_seam (FbImage *picture, const FbImage *image, const float *weights, con
 {
   enum { MOST = 16 };
 
-  const size_t n       = (size_t) picture->width * picture->height;
-  Level        levels[MOST];
-  int          n_levels = 1;
-  double       total    = 0.0;
+  Level  levels[MOST];
+  int    n_levels = 1;
+  double total    = 0.0;
 
-  levels[0] = level_new (picture->width, picture->height);
-  for (size_t i = 0; i < n; i++)
-    {
-      levels[0].weights[i] = weights[i] > 0.99f ? 1.0f : 0.0f;      /* what is half new is half another thing */
-      total += levels[0].weights[i];
-      for (int c = 0; c < 3; c++)
-        levels[0].values[3 * i + c] = image->pixels[3 * i + c] - picture->pixels[3 * i + c];
-    }
+  levels[0] = known_offset (image, picture, weights, &total);
   while (n_levels < MOST && (levels[n_levels - 1].width > 1 || levels[n_levels - 1].height > 1))
     {
       levels[n_levels] = halved (&levels[n_levels - 1]);
@@ -107,19 +173,11 @@ fb_match_seam (FbImage *picture, const FbImage *image, const float *weights, con
 
   if (total >= FB_LEAST_KNOWN && n_levels > FINEST + 1)
     {
-      const float scale = 1.0f / (1 << FINEST);
-
       for (int k = n_levels - 2; k >= FINEST; k--)
         complete (&levels[k], &levels[k + 1]);
-      for (size_t i = 0; i < n; i++)
-        {
-          const float x    = (i % picture->width + 0.5f) * scale - 0.5f, y = (i / picture->width + 0.5f) * scale - 0.5f;
-          const float deep = hole != NULL && hole->deepest > 0.0f ? hole->depth[i] / hole->deepest : 0.0f;
-          const float fade = 1.0f - deep * deep * (3.0f - 2.0f * deep);
-
-          for (int c = 0; c < 3 && fade > 0.0f; c++)
-            picture->pixels[3 * i + c] = CLAMP (picture->pixels[3 * i + c] + fade * between (&levels[FINEST], x, y, c), 0.0f, 1.0f);
-        }
+#pragma omp parallel for schedule(static)
+      for (int y = 0; y < picture->height; y++)
+        add_row (&levels[FINEST], 1.0f / (1 << FINEST), hole, y, picture);
     }
   for (int k = 0; k < n_levels; k++)
     level_clear (&levels[k]);

@@ -8,15 +8,19 @@
 
 #include "core/tasks/pace.h"
 
-#define MAX_PREVIEW 768      /* pixels of a preview's longer side */
+#define MAX_PREVIEW     768       /* pixels of a preview's longer side */
+#define SECOND_STRENGTH 0.4       /* of a second pass: as the survey of peers has it */
 
 /**
  * Run: a running job
  * @request: resolved; its generate has the size of the piece in work
  * @denoise, @composite: [h, w] of the whole context
  * @result: [h, w] RGBA, what is to be handed over
- * @preview: (nullable): the same, smaller, with pieces as far as they are
+ * @small: (nullable): the context as the network has it, where that is all of it in one piece
+ * @preview: (nullable): the result, smaller, with pieces as far as they are
+ * @tiles: [pieces->n]: of the second pass
  * @piece: index of the one in work
+ * @tile: (nullable): the one in work, of the second pass
  */
 typedef struct
 {
@@ -24,8 +28,10 @@ typedef struct
   FbDiffusion job;
   FbImage    *denoise, *composite;
   FbPieces   *pieces;
-  FbImage    *result, *preview;
+  FbTiles    *tiles;
+  FbImage    *result, *small, *preview;
   int         piece;
+  FbPiece    *tile;
 } Run;
 
 static void
@@ -36,8 +42,10 @@ run_clear (Run *run)
   g_clear_pointer (&run->denoise, fb_image_unref);
   g_clear_pointer (&run->composite, fb_image_unref);
   g_clear_pointer (&run->result, fb_image_unref);
+  g_clear_pointer (&run->small, fb_image_unref);
   g_clear_pointer (&run->preview, fb_image_unref);
   g_clear_pointer (&run->pieces, fb_pieces_free);
+  g_clear_pointer (&run->tiles, g_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Run, run_clear)
 
@@ -49,6 +57,22 @@ no_memory (GError **error, const FbImage *image)
 }
 
 /* --- masks and pieces ---------------------------------------------------------------------------------------------------- */
+
+static void
+plan_second_pass (Run *run, int native)
+{
+  const int width = run->denoise->width, height = run->denoise->height;
+  const int most  = run->request->passes == FB_PASSES_TWO ? FB_MAX_TILES : 1;
+
+  run->tiles = g_new0 (FbTiles, run->pieces->n);
+  for (int i = 0; i < run->pieces->n && run->request->passes != FB_PASSES_ONE; i++)
+    {
+      FbRect shown = fb_pieces_bounds (run->pieces, i);
+      int    pad   = MAX (shown.width, shown.height) / 16;      /* so that the surroundings are seen */
+
+      fb_tiles_init (&run->tiles[i], &run->pieces->pieces[i], fb_rect_grown (shown, pad, width, height), width, height, native, most);
+    }
+}
 
 /* @run's request is resolved, with pictures. */
 static gboolean
@@ -72,6 +96,7 @@ run_prepare (Run *run, int native, GError **error)
   if (run->denoise == NULL || run->composite == NULL)
     return no_memory (error, r->image);
   run->pieces = fb_pieces_new (run->denoise, native, r->resolution);
+  plan_second_pass (run, native);
 
   return TRUE;
 }
@@ -83,11 +108,46 @@ use_piece_size (FbInpaint *r, const FbPiece *piece)
   r->generate->height = piece->height;
 }
 
+/* --- the second pass's request --------------------------------------------------------------------------------------- */
+
+/* @r for @tile, over @generate, which is filled; neither is to be freed */
+static FbInpaint
+second_request (const FbInpaint *r, const FbPiece *tile, FbGenerate *generate)
+{
+  FbInpaint second = *r;
+
+  *generate          = *r->generate;
+  generate->strength = MIN (r->generate->strength, SECOND_STRENGTH);
+  generate->n_steps  = MAX (1, (int) ceil (r->generate->n_steps * generate->strength));
+  second.generate    = generate;
+  second.fill        = FB_FILL_ORIGINAL;
+  use_piece_size (&second, tile);
+
+  return second;
+}
+
 /* --- estimate ------------------------------------------------------------------------------------------------------------ */
 
-/* pieces from @first on */
+/* tiles from @first on */
 static double
-pieces_seconds (FbInpaint *r, FbModel *model, const FbPieces *pieces, int first)
+tiles_seconds (const FbInpaint *r, FbModel *model, const FbTiles *tiles, int first)
+{
+  double seconds = 0.0;
+
+  for (int i = first; i < tiles->n_x * tiles->n_y; i++)
+    {
+      FbGenerate generate;
+      FbInpaint  second = second_request (r, &tiles->pieces[i], &generate);
+
+      seconds += fb_diffusion_picture_seconds (&generate, model, fb_inpaint_n_encodes (&second, fb_model_info (model)));
+    }
+
+  return seconds;
+}
+
+/* pieces from @first on; @tiles: (nullable): theirs */
+static double
+pieces_seconds (FbInpaint *r, FbModel *model, const FbPieces *pieces, const FbTiles *tiles, int first)
 {
   const int width   = r->generate->width, height = r->generate->height;
   double    seconds = 0.0;
@@ -96,6 +156,8 @@ pieces_seconds (FbInpaint *r, FbModel *model, const FbPieces *pieces, int first)
     {
       use_piece_size (r, &pieces->pieces[i]);
       seconds += fb_diffusion_picture_seconds (r->generate, model, fb_inpaint_n_encodes (r, fb_model_info (model)));
+      if (tiles != NULL)
+        seconds += tiles_seconds (r, model, &tiles[i], 0);
     }
   r->generate->width  = width;
   r->generate->height = height;
@@ -105,7 +167,7 @@ pieces_seconds (FbInpaint *r, FbModel *model, const FbPieces *pieces, int first)
 
 /* Leaves the request at the size of the largest piece. */
 static void
-estimate_resolved (FbInpaint *r, FbModel *model, const FbPieces *pieces, FbEstimate *estimate)
+estimate_resolved (FbInpaint *r, FbModel *model, const FbPieces *pieces, const FbTiles *tiles, FbEstimate *estimate)
 {
   const FbPiece *largest = &pieces->pieces[0];
 
@@ -114,10 +176,10 @@ estimate_resolved (FbInpaint *r, FbModel *model, const FbPieces *pieces, FbEstim
       largest = &pieces->pieces[i];
   use_piece_size (r, largest);
   fb_diffusion_memory (r->generate, model, TRUE, estimate);
-  if (r->image != NULL)                                         /* masks, result, what is cut and scaled: measured, 60 bytes a pixel */
-    estimate->peak_bytes += 60 * (guint64) r->image->width * r->image->height;
+  if (r->image != NULL)                                         /* masks, result, what is cut and scaled: measured, 60 bytes a pixel; a tile's part */
+    estimate->peak_bytes += 72 * (guint64) r->image->width * r->image->height;
   estimate->seconds = fb_pace_known () ? fb_diffusion_load_seconds (r->generate, model, TRUE) +
-                                         r->generate->count * pieces_seconds (r, model, pieces, 0) : -1.0;
+                                         r->generate->count * pieces_seconds (r, model, pieces, tiles, 0) : -1.0;
 }
 
 gboolean
@@ -134,7 +196,7 @@ fb_inpaint_estimate (const FbInpaint *request, FbModel *model, FbEstimate *estim
     fb_piece_fit (&whole, native, run.request->resolution);
   else if (!run_prepare (&run, native, error))
     return FALSE;
-  estimate_resolved (run.request, model, run.pieces != NULL ? run.pieces : &one, estimate);
+  estimate_resolved (run.request, model, run.pieces != NULL ? run.pieces : &one, run.tiles, estimate);
 
   return TRUE;
 }
@@ -145,75 +207,18 @@ fb_inpaint_estimate (const FbInpaint *request, FbModel *model, FbEstimate *estim
 static FbImage *
 undrawn (const FbImage *image, const FbImage *composite)
 {
-  FbImage *out = fb_image_new (image->width, image->height, 4);
-  size_t   n   = (size_t) image->width * image->height;
+  FbImage     *out = fb_image_new (image->width, image->height, 4);
+  const size_t n   = (size_t) image->width * image->height;
 
-  for (size_t i = 0; out != NULL && i < n; i++)
+  if (out == NULL)
+    return NULL;
+#pragma omp parallel for schedule(static)
+  for (size_t i = 0; i < n; i++)
     {
       memcpy (out->pixels + 4 * i, image->pixels + image->n_channels * i, 3 * sizeof (float));
       out->pixels[4 * i + 3] = composite->pixels[i];
     }
   return out;
-}
-
-/* the pixel (x, y) of a picture of the context's shape: whether the piece in work owns it */
-static gboolean
-owns (const Run *run, int x, int y, double fx, double fy)
-{
-  return run->pieces->owners[(int) (y / fy) / FB_PIECE_CELL * run->pieces->cells_x + (int) (x / fx) / FB_PIECE_CELL] == run->piece;
-}
-
-/* Bounds of what there is to draw of @area of @onto; FALSE for nothing */
-static gboolean
-drawn_bounds (const Run *run, const FbImage *onto, FbRect area, double fx, double fy, FbRect *bounds)
-{
-  int left = area.x + area.width, right = -1, top = area.y + area.height, bottom = -1;
-
-  for (int y = area.y; y < area.y + area.height; y++)
-    for (int x = area.x; x < area.x + area.width; x++)
-      if (onto->pixels[((size_t) y * onto->width + x) * 4 + 3] > 0.0f && owns (run, x, y, fx, fy))
-        {
-          left   = MIN (left, x);
-          right  = MAX (right, x);
-          top    = MIN (top, y);
-          bottom = MAX (bottom, y);
-        }
-  *bounds = (FbRect) { left, top, right + 1 - left, bottom + 1 - top };
-
-  return right >= 0;
-}
-
-/* Draws @picture, of the network's shape, into @run's result or preview, @onto: only where its piece owns what the mask lets through.
- * FALSE when memory runs out. */
-static gboolean
-put (const Run *run, const FbPiece *piece, FbImage *picture, FbImage *onto)
-{
-  double             fx   = (double) onto->width / run->denoise->width, fy = (double) onto->height / run->denoise->height;
-  FbRect             area = { (int) rint (piece->crop.x * fx), (int) rint (piece->crop.y * fy) };
-  FbRect             r, part;
-  g_autoptr(FbImage) given = NULL;
-
-  area.width  = MIN ((int) rint ((piece->crop.x + piece->crop.width) * fx), onto->width) - area.x;
-  area.height = MIN ((int) rint ((piece->crop.y + piece->crop.height) * fy), onto->height) - area.y;
-  if (!drawn_bounds (run, onto, area, fx, fy, &r))
-    return TRUE;
-  part  = (FbRect) { r.x - area.x, r.y - area.y, r.width, r.height };
-  given = fb_piece_give (piece, picture, area.width, area.height, part);
-  if (given == NULL)
-    return FALSE;
-
-  for (int y = 0; y < r.height; y++)
-    for (int x = 0; x < r.width; x++)
-      {
-        float       *to   = onto->pixels + ((size_t) (r.y + y) * onto->width + r.x + x) * 4;
-        const float *from = given->pixels + ((size_t) y * r.width + x) * 3;
-
-        if (to[3] > 0.0f && owns (run, r.x + x, r.y + y, fx, fy))
-          for (int c = 0; c < 3; c++)
-            to[c] = CLAMP (from[c], 0.0f, 1.0f);                /* scaling overshoots at edges */
-      }
-
-  return TRUE;
 }
 
 /* (transfer full) (nullable): @run's context as a preview before anything has been drawn, as large as its first piece would need it */
@@ -225,9 +230,13 @@ undrawn_preview (const Run *run)
   int                longer = MAX (run->denoise->width, run->denoise->height);
   g_autoptr(FbImage) small  = NULL;
   g_autoptr(FbImage) mask   = NULL;
+  int                width, height;
 
   scale = MIN (scale, (double) MAX_PREVIEW / longer);
-  small = fb_image_resize (run->request->image, MAX (1, (int) rint (run->denoise->width * scale)), MAX (1, (int) rint (run->denoise->height * scale)));
+  width  = MAX (1, (int) rint (run->denoise->width * scale));
+  height = MAX (1, (int) rint (run->denoise->height * scale));
+  small  = run->small != NULL && run->small->width == width && run->small->height == height
+           ? fb_image_ref (run->small) : fb_image_resize (run->request->image, width, height);
   mask  = small != NULL ? fb_image_resize (run->composite, small->width, small->height) : NULL;
   if (mask == NULL)
     return NULL;
@@ -247,7 +256,7 @@ dress_preview (FbImage *picture, gpointer user_data)
 
   if (run->preview == NULL)
     run->preview = undrawn_preview (run);
-  if (run->preview == NULL || !put (run, &run->pieces->pieces[run->piece], owned, run->preview))
+  if (run->preview == NULL || !fb_pieces_put (run->pieces, run->piece, run->tile != NULL ? run->tile : &run->pieces->pieces[run->piece], owned, NULL, run->preview))
     return NULL;
 
   shown = fb_image_new (run->preview->width, run->preview->height, 4);
@@ -298,7 +307,7 @@ take_mask (const Run *run, const FbPiece *piece)
   return mask;
 }
 
-/* how much each pixel counts for the colours: known, not drawn anew, and not mirrored */
+/* how much each pixel counts for the colours: known, not mirrored, and, where a mask is given, not drawn anew */
 static void
 weigh (const FbPiece *piece, const FbImage *mask, float *known)
 {
@@ -309,7 +318,7 @@ weigh (const FbPiece *piece, const FbImage *mask, float *known)
       {
         size_t i = (size_t) y * piece->width + x;
 
-        known[i] *= x < r->x || x >= r->x + r->width || y < r->y || y >= r->y + r->height ? 0.0f : 1.0f - mask->pixels[i];
+        known[i] *= x < r->x || x >= r->x + r->width || y < r->y || y >= r->y + r->height ? 0.0f : mask != NULL ? 1.0f - mask->pixels[i] : 1.0f;
       }
 }
 
@@ -339,6 +348,8 @@ draw_piece (Run *run, const FbPiece *piece, FbTorchRandom *random, GError **erro
   if (mask == NULL || filled == NULL)
     return no_memory (error, r->image);
 
+  if (run->pieces->n == 1 && run->small == NULL)
+    run->small = fb_image_cut (given, piece->inner.x, piece->inner.y, piece->inner.width, piece->inner.height);
   hole = fb_hole_new (mask->pixels, piece->width, piece->height);
   fb_hole_fill (hole, r->fill, fb_inpaint_whole (r->use, r->generate->strength), r->use == FB_INPAINT_BACKGROUND, filled);
   drawn = fb_inpaint_draw (&run->job, r, image, filled, mask->pixels, random, error);
@@ -351,10 +362,101 @@ draw_piece (Run *run, const FbPiece *piece, FbTorchRandom *random, GError **erro
       fb_match_seam (drawn, image, known, goes_on ? NULL : hole);
     }
   if (run->preview != NULL)
-    put (run, piece, drawn, run->preview);                      /* later pieces' previews show this one finished */
+    fb_pieces_put (run->pieces, run->piece, piece, drawn, NULL, run->preview);      /* later pieces' previews show this one finished */
 
-  return put (run, piece, drawn, run->result) || no_memory (error, r->image);
+  return fb_pieces_put (run->pieces, run->piece, piece, drawn, NULL, run->result) || no_memory (error, r->image);
 }
+
+/* --- the second pass ----------------------------------------------------------------------------------------------------- */
+
+/* (transfer full): the network's picture of @tile of what has been drawn so far */
+static FbImage *
+take_drawn (const Run *run, const FbPiece *tile)
+{
+  const FbRect       *c     = &tile->crop;
+  FbPiece             whole = *tile;
+  g_autoptr(FbImage)  part  = fb_image_new (c->width, c->height, 3);
+
+  if (part == NULL)
+    return NULL;
+  for (int y = 0; y < c->height; y++)
+    for (int x = 0; x < c->width; x++)
+      memcpy (part->pixels + ((size_t) y * c->width + x) * 3, run->result->pixels + ((size_t) (c->y + y) * run->result->width + c->x + x) * 4,
+              3 * sizeof (float));
+  whole.crop.x = whole.crop.y = 0;
+
+  return fb_piece_take (&whole, part);
+}
+
+static float *
+ones (size_t n)
+{
+  float *values = g_new (float, n);
+
+  for (size_t i = 0; i < n; i++)
+    values[i] = 1.0f;
+  return values;
+}
+
+/* Draws over @tile what the first pass has left there: its colours stay those of the first pass, and the edge is the mask's. */
+static gboolean
+draw_tile (Run *run, const FbInpaint *second, const FbPiece *tile, FbImage *given, const FbPart *part, FbTorchRandom *random, GError **error)
+{
+  const size_t       n     = (size_t) tile->width * tile->height;
+  g_autoptr(FbImage) mask  = take_mask (run, tile);
+  g_autofree float  *all   = ones (n);
+  g_autofree float  *known = ones (n);
+  g_autoptr(FbImage) drawn = NULL;
+
+  if (given == NULL || mask == NULL)
+    return no_memory (error, run->request->image);
+  drawn = fb_inpaint_draw (&run->job, second, given, given, mask->pixels, random, error);
+  if (drawn == NULL)
+    return FALSE;
+  if (second->match_colours)
+    {
+      weigh (tile, NULL, all);
+      weigh (tile, mask, known);
+      fb_match_colours (drawn, given, all, NULL);
+      fb_match_seam (drawn, given, known, NULL);
+    }
+  if (run->preview != NULL)
+    fb_pieces_put (run->pieces, run->piece, tile, drawn, NULL, run->preview);
+
+  return fb_pieces_put (run->pieces, run->piece, tile, drawn, part, run->result) || no_memory (error, run->request->image);
+}
+
+static gboolean
+draw_tiles (Run *run, FbTiles *tiles, FbTorchRandom *random, double after, GError **error)
+{
+  const FbGenerate *first = run->job.request;
+  const int         n     = tiles->n_x * tiles->n_y;
+  FbImage          *given[FB_MAX_TILES];
+  gboolean          done  = TRUE;
+
+  for (int i = 0; i < n; i++)                                   /* of the first pass, all of them: a tile's sides are not to be seen by the next */
+    given[i] = take_drawn (run, &tiles->pieces[i]);
+  for (int i = 0; i < n && done; i++)
+    {
+      FbGenerate generate;
+      FbInpaint  second;
+
+      run->tile        = &tiles->pieces[i];
+      second           = second_request (run->request, run->tile, &generate);
+      run->job.request = &generate;
+      fb_diffusion_set_size (&run->job);
+      run->job.seconds_after = after + tiles_seconds (run->request, run->job.model, tiles, i + 1);
+      done = draw_tile (run, &second, run->tile, given[i], &tiles->parts[i], random, error);
+    }
+  for (int i = 0; i < n; i++)
+    g_clear_pointer (&given[i], fb_image_unref);
+  run->tile        = NULL;
+  run->job.request = first;
+
+  return done;
+}
+
+/* --- all pieces ---------------------------------------------------------------------------------------------------------- */
 
 static gboolean
 draw_pieces (Run *run, gint64 seed, double after, GError **error)
@@ -365,10 +467,13 @@ draw_pieces (Run *run, gint64 seed, double after, GError **error)
   fb_torch_random_init (&random, seed);
   for (run->piece = 0; run->piece < run->pieces->n; run->piece++)
     {
+      FbTiles *tiles = &run->tiles[run->piece];
+      double   later = after + pieces_seconds (r, run->job.model, run->pieces, run->tiles, run->piece + 1);
+
       use_piece_size (r, &run->pieces->pieces[run->piece]);
       fb_diffusion_set_size (&run->job);
-      run->job.seconds_after = after + pieces_seconds (r, run->job.model, run->pieces, run->piece + 1);
-      if (!draw_piece (run, &run->pieces->pieces[run->piece], &random, error))
+      run->job.seconds_after = later + tiles_seconds (r, run->job.model, tiles, 0);
+      if (!draw_piece (run, &run->pieces->pieces[run->piece], &random, error) || !draw_tiles (run, tiles, &random, later, error))
         return FALSE;
     }
 
@@ -383,11 +488,11 @@ run_start (Run *run, FbModel *model, GError **error)
   FbInpaint *r = run->request;
   FbEstimate estimate;
 
-  estimate_resolved (r, model, run->pieces, &estimate);
+  estimate_resolved (r, model, run->pieces, run->tiles, &estimate);
   if (!fb_diffusion_check_memory (&estimate, r->generate->width, r->generate->height, error))
     return FALSE;
   fb_diffusion_set_size (&run->job);
-  run->job.seconds_after = r->generate->count * pieces_seconds (r, model, run->pieces, 0);
+  run->job.seconds_after = r->generate->count * pieces_seconds (r, model, run->pieces, run->tiles, 0);
 
   return fb_diffusion_load (&run->job, TRUE, error) && fb_diffusion_encode_prompts (&run->job, error);
 }
@@ -402,6 +507,7 @@ fb_inpaint_run (const FbInpaint *request, FbModel *model, FbProgressFunc progres
 
   run.job = (FbDiffusion) { .request = g, .model = model, .info = fb_model_info (model), .progress = progress, .user_data = user_data,
                             .dress = dress_preview, .dress_data = &run, .cancellable = cancellable };
+  fb_model_share_threads (model);
   if (!fb_inpaint_resolve (run.request, model, error))
     return FALSE;
   if (run.request->image == NULL)
@@ -416,7 +522,7 @@ fb_inpaint_run (const FbInpaint *request, FbModel *model, FbProgressFunc progres
   for (run.job.picture = 0; run.job.picture < g->count; run.job.picture++)
     {
       gint64 seed  = (gint64) ((guint64) g->seed + run.job.picture);
-      double after = (g->count - 1 - run.job.picture) * pieces_seconds (run.request, model, run.pieces, 0);
+      double after = (g->count - 1 - run.job.picture) * pieces_seconds (run.request, model, run.pieces, run.tiles, 0);
 
       g_clear_pointer (&run.result, fb_image_unref);
       run.result = undrawn (run.request->image, run.composite);

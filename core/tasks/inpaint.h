@@ -22,6 +22,13 @@ typedef enum
   FB_FILL_NOISE,              /* nothing: at strength 1 pure noise */
 } FbInpaintFill;
 
+typedef enum
+{
+  FB_PASSES_AUTO,             /* a second one by a model of 256 pixels or more, at strength 0.7 or more, where a single tile shows the mask in more detail */
+  FB_PASSES_ONE,
+  FB_PASSES_TWO,              /* with any model, and as many tiles as there may be */
+} FbInpaintPasses;
+
 /**
  * FbInpaint: a request. Strings are never %NULL.
  * @generate: prompt, sampler, steps, seed, count, preview … as for a picture, with these differences: the prompt may be empty; @width and
@@ -33,20 +40,23 @@ typedef enum
  * @feather: the one slider for edges: width of the ramp around the mask as a share of its bounds' diagonal, 0 … 0.5; 0 takes the mask as it is
  * @grow: how far around the mask all is drawn anew before the ramp begins, 0 … 0.5 of the diagonal; negative follows @feather
  * @blend: width of the ramp of the composite mask, which ends where the wider one does, 0 … 0.5 of the diagonal; negative follows @feather
+ * @passes: whether what was drawn much smaller than it is, is then drawn over at a low strength, in up to FB_MAX_TILES tiles of the model's own size;
+ *   never with @resolution
  * @match_colours: whether the result's colours are brought to the surroundings', as a whole and along the mask's edge
  */
 typedef struct
 {
-  FbGenerate    *generate;
-  FbImage       *image;
-  FbImage       *mask;
-  FbInpaintUse   use;
-  FbInpaintRoute route;
-  FbInpaintFill  fill;
-  int            resolution;
-  double         feather;
-  double         grow, blend;
-  gboolean       match_colours;
+  FbGenerate     *generate;
+  FbImage        *image;
+  FbImage        *mask;
+  FbInpaintUse    use;
+  FbInpaintRoute  route;
+  FbInpaintFill   fill;
+  FbInpaintPasses passes;
+  int             resolution;
+  double          feather;
+  double          grow, blend;
+  gboolean        match_colours;
 } FbInpaint;
 
 FbInpaint * fb_inpaint_new  (void);      /* defaults: fill, all automatic, a feather of 0.1, colours matched */
@@ -57,7 +67,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbInpaint, fb_inpaint_free)
 /**
  * fb_inpaint_to_variant, fb_inpaint_from_variant:
  *
- * As fb_generate_to_variant(): the keys of generate without "width" and "height", and "use", "route", "fill", "resolution", "feather", "grow",
+ * As fb_generate_to_variant(): the keys of generate without "width" and "height", and "use", "route", "fill", "passes", "resolution", "feather", "grow",
  * "blend", "match-colours"; without the pictures.
  */
 GVariant *  fb_inpaint_to_variant   (const FbInpaint *request);

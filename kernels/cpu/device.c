@@ -213,3 +213,9 @@ const FbDeviceOps fb_cpu_ops =
   .concat_backward        = fb_cpu_concat_backward,
   .upsample_backward      = fb_cpu_upsample_backward,
 };
+
+void
+fb_device_share_threads (const FbDevice *dev)
+{
+  omp_set_num_threads (dev->n_threads);
+}

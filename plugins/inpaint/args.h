@@ -3,6 +3,8 @@
 
 #include "ui/sampling-args.h"
 
+#define EXPAND_MAX 16384      /* pixels to one side */
+
 static const FbArgChoice use_choices[] =
 {
   { "fill",       N_("Fill with what the prompt says") },
@@ -57,6 +59,14 @@ static const FbArgChoice route_choices[] =
   { NULL }
 };
 
+static const FbArgChoice passes_choices[] =
+{
+  { "auto", N_("Automatic") },
+  { "one",  N_("One") },
+  { "two",  N_("Two: a second one adds detail") },
+  { NULL }
+};
+
 static const FbArgChoice inpaint_destination_choices[] =
 {
   { "new-layer", N_("New layer with a mask") },
@@ -70,6 +80,10 @@ static const FbArg inpaint_args[] =
   FB_ARGS_PROMPT,
   FB_ARG_LOCAL_CHOICE ("mask-from", N_("Mas_k from"), N_("What marks the part to be repainted; white or selected is repainted"), "selection", mask_choices),
   FB_ARG_LOCAL_STRING ("mask-name", N_("Its name"), N_("Name of the channel or the layer; for a layer mask of the layer that has it, empty for the chosen one"), ""),
+  FB_ARG_LOCAL_INT ("expand-left", N_("Expand left"), N_("Pixels that “Expand” adds to the canvas on its left"), 0, EXPAND_MAX, 0),
+  FB_ARG_LOCAL_INT ("expand-right", N_("Expand right"), N_("Pixels that “Expand” adds to the canvas on its right"), 0, EXPAND_MAX, 0),
+  FB_ARG_LOCAL_INT ("expand-top", N_("Expand at the top"), N_("Pixels that “Expand” adds to the canvas above"), 0, EXPAND_MAX, 0),
+  FB_ARG_LOCAL_INT ("expand-bottom", N_("Expand at the bottom"), N_("Pixels that “Expand” adds to the canvas below"), 0, EXPAND_MAX, 0),
   FB_ARGS_MODEL,
   FB_ARGS_SAMPLING,
   FB_ARGS_COUNT,
@@ -85,6 +99,7 @@ static const FbArg inpaint_args[] =
   FB_ARG_LOCAL_CHOICE ("source", N_("Look at"), N_("What the model sees of the image"), "layer", source_choices),
   FB_ARG_LOCAL_CHOICE ("context", N_("Surroundings"), N_("How much around the mask the model sees"), "auto", context_choices),
   FB_ARG_AUTO_INT ("resolution", NULL, N_("Resolution"), N_("Side of the square whose pixels the model works on; 0 for its own size"), 2048),
+  FB_ARG_CHOICE ("passes", N_("Passes"), N_("Whether what was drawn small is drawn over once more in the detail of the image"), "auto", passes_choices),
   FB_ARGS_DECODING,
   FB_ARG_LOCAL_CHOICE ("destination", N_("_Keep as"), N_("Where the result goes"), "new-layer", inpaint_destination_choices),
   FB_ARG_END

@@ -11,10 +11,12 @@
 #include "ui/job.h"
 #include "ui/mask-source.h"
 
-#define DRAFT_SIDE    256
-#define THUMBNAIL     96            /* of the image, to see that it changed */
-#define CANVAS_WIDTH  560
-#define CANVAS_HEIGHT 380
+#define DRAFT_SIDE         256
+#define DRAFT_STEPS        2
+#define DRAFT_STEPS_GUIDED 4
+#define THUMBNAIL          96       /* of the image, to see that it changed */
+#define CANVAS_WIDTH       560
+#define CANVAS_HEIGHT      380
 
 #define INPAINT_TYPE_DIALOG (inpaint_dialog_get_type ())
 GType inpaint_dialog_get_type (void);
@@ -30,6 +32,7 @@ typedef struct
 
   FbTarget    *source;              /* with its input */
   int          input_id;            /* given by the caller; 0 follows the selected layer */
+  int          continued_id;        /* the layer that is continued, which is not looked at; 0 for none */
   char        *seen;                /* the image's thumbnail as a checksum, while a copy of it is the source */
   gboolean     is_masked;
   gboolean     is_stale;            /* the chosen result is not what the canvas shows */
@@ -44,7 +47,7 @@ G_DEFINE_TYPE (InpaintDialog, inpaint_dialog, FB_TYPE_DIALOG)
 static const char * const rows[] =
 {
   "use", "prompt", "negative-prompt", "model", "loras", "steps|guidance-scale", "strength", "feather", "seed|count", "destination", ">",
-  "source", "context", "fill", "route", "match-colors", "grow|blend", "resolution|clip-skip", "sampler", "timestep-spacing", "vae", "taesd", "preview",
+  "expand-left|expand-right", "expand-top|expand-bottom", "source", "context", "fill", "route", "match-colors", "grow|blend", "resolution|clip-skip", "passes", "sampler", "timestep-spacing", "vae", "taesd", "preview",
   "decoder", NULL
 };
 
@@ -85,11 +88,12 @@ source_new (InpaintDialog *self, GimpImage *image, const char *source, GError **
 {
   g_autofree GimpDrawable **drawables = gimp_image_get_selected_drawables (image);
   g_autoptr(FbTarget)       target    = fb_target_new (image, drawables);
+  GimpLayer                *without   = gimp_item_id_is_layer (self->continued_id) ? gimp_layer_get_by_id (self->continued_id) : NULL;
 
   target->task = "inpaint";
   if (self->input_id != 0 && gimp_item_id_is_layer (self->input_id) && g_strcmp0 (source, "visible") != 0)
     target->input_id = self->input_id;
-  else if (!inpaint_use_source (target, source, error))
+  else if (!inpaint_use_source (target, source, without, error))
     return NULL;
 
   return g_steal_pointer (&target);
@@ -168,36 +172,54 @@ measure (FbDialog *dialog)
 static FbJob *
 job_for (InpaintDialog *self, GVariant *request, FbTarget *target, int pixels_max, GError **error)
 {
-  FbDialog        *dialog  = FB_DIALOG (self);
-  const FbMask    *mask    = fb_canvas_get_mask (self->canvas);
-  g_autofree char *use     = text_of (self, "use");
-  g_autofree char *context = text_of (self, "context");
-  int              width   = 0;
-  int              height  = 0;
+  FbDialog          *dialog   = FB_DIALOG (self);
+  g_autoptr(FbMask)  mask     = NULL;
+  g_autofree char   *use      = text_of (self, "use");
+  g_autofree char   *context  = text_of (self, "context");
+  GVariant          *resolved = fb_estimator_get_resolved (dialog->estimator);
+  int                width    = 0;
+  int                height   = 0;
 
+  if (!inpaint_use_margins (target, dialog->config, error))
+    return NULL;
+  mask = inpaint_enlarge_mask (fb_canvas_get_mask (self->canvas), target);
   fb_estimator_get_model_size (dialog->estimator, &width, &height);
-  if (!inpaint_check_mask (mask, use, error) || !inpaint_place_target (target, request, context, mask, width, error))
+  if (!inpaint_check_mask (mask, use, error) || !inpaint_place_target (target, request, resolved, context, mask, width, error))
     return NULL;
   fb_canvas_set_context (self->canvas, &(GdkRectangle) { target->x, target->y, target->width, target->height });
 
   return inpaint_job_new (dialog->client, request, target, mask, pixels_max, error);
 }
 
+/* (transfer full): the mask that @target's job has */
+static GBytes *
+pack_mask (InpaintDialog *self, const FbTarget *target)
+{
+  g_autoptr(FbMask) mask = inpaint_enlarge_mask (fb_canvas_get_mask (self->canvas), target);
+
+  return fb_mask_pack (mask);
+}
+
 static FbJob *
 job_new (FbDialog *dialog, GVariant *request, FbTarget *target, GError **error)
 {
   InpaintDialog *self = SELF (dialog);
+  FbJob         *job  = job_for (self, request, target, INPAINT_PIXELS_MAX, error);
 
   g_clear_pointer (&dialog->job_mask, g_bytes_unref);
-  dialog->job_mask = fb_mask_pack (fb_canvas_get_mask (self->canvas));
+  dialog->job_mask = pack_mask (self, target);
 
-  return job_for (self, request, target, INPAINT_PIXELS_MAX, error);
+  return job;
 }
 
+/* whether there is something to repaint: painted, or around the canvas */
 static gboolean
 is_ready (FbDialog *dialog)
 {
-  return SELF (dialog)->is_masked;
+  GimpImage *image  = fb_dialog_get_image (dialog);
+  FbTarget   target = { .image_id = image != NULL ? gimp_image_get_id (image) : 0 };
+
+  return SELF (dialog)->is_masked || (image != NULL && inpaint_use_margins (&target, dialog->config, NULL) && fb_target_has_margins (&target));
 }
 
 static gboolean
@@ -234,7 +256,22 @@ is_live (InpaintDialog *self)
   return gtk_toggle_button_get_active (GTK_TOGGLE_BUTTON (self->live_switch));
 }
 
-/* few pixels, and the tiny autoencoder where the model has one */
+/* How many steps a draft of @resolved takes: what goes without guidance is made for few steps, and two of them show what it will be. */
+static int
+draft_steps (GVariant *resolved)
+{
+  double guidance = 1.0;
+  int    n_steps  = 0;
+  int    most;
+
+  g_variant_lookup (resolved, "guidance-scale", "d", &guidance);
+  g_variant_lookup (resolved, "n-steps", "i", &n_steps);
+  most = guidance > 1.0 ? DRAFT_STEPS_GUIDED : DRAFT_STEPS;
+
+  return n_steps > 0 ? MIN (n_steps, most) : most;
+}
+
+/* few pixels, few steps, and the tiny autoencoder where the model has one */
 static void
 make_draft (InpaintDialog *self, GVariantDict *request)
 {
@@ -246,7 +283,10 @@ make_draft (InpaintDialog *self, GVariantDict *request)
 
   fb_estimator_get_model_size (estimator, &width, &height);
   g_variant_dict_insert (request, "resolution", "i", width > 0 ? MIN (DRAFT_SIDE, width) : DRAFT_SIDE);
-  if (resolved != NULL && g_variant_lookup (resolved, "taesd", "&s", &taesd) && *taesd != '\0')
+  if (resolved == NULL)
+    return;
+  g_variant_dict_insert (request, "n-steps", "i", draft_steps (resolved));
+  if (g_variant_lookup (resolved, "taesd", "&s", &taesd) && *taesd != '\0')
     g_variant_dict_insert (request, "decoder", "s", "taesd");
 }
 
@@ -276,7 +316,7 @@ live_job_new (gboolean is_draft, FbTarget **target, GError **error, gpointer dat
   FbDialog            *dialog  = FB_DIALOG (self);
   g_autoptr(GVariant)  request = NULL;
 
-  if (!self->is_masked || dialog->job != NULL || dialog->is_waiting || !refresh (self, error))
+  if (!is_ready (dialog) || dialog->job != NULL || dialog->is_waiting || !refresh (self, error))
     return NULL;
   if (fb_estimator_get_error (dialog->estimator) != NULL)
     {
@@ -312,7 +352,7 @@ live_show (FbJob *job, FbImage *picture, const FbTarget *target, gboolean is_dra
 
   parameters = fb_job_get_metadata (job, 0);
   result     = fb_result_new (picture, fb_job_get_seed (job, 0), parameters);
-  mask       = fb_mask_pack (fb_canvas_get_mask (self->canvas));
+  mask       = pack_mask (self, target);
   prompt     = text_of (self, "prompt");
   fb_result_set_mask (result, mask);
   fb_dialog_set_status (dialog, _("Done"));
@@ -343,7 +383,7 @@ on_mask (InpaintDialog *self)
 
   self->is_masked = fb_mask_get_bounds (fb_canvas_get_mask (self->canvas), &bounds);
   self->is_stale  = TRUE;
-  if (!is_live (self) || !self->is_masked)
+  if (!is_live (self) || !is_ready (FB_DIALOG (self)))
     {
       inpaint_live_interrupt (self->live);
       fb_canvas_set_result (self->canvas, NULL, NULL);
@@ -357,7 +397,7 @@ on_mask (InpaintDialog *self)
 static void
 on_live (InpaintDialog *self)
 {
-  if (is_live (self) && self->is_masked)
+  if (is_live (self) && is_ready (FB_DIALOG (self)))
     inpaint_live_begin (self->live);
   else
     inpaint_live_interrupt (self->live);
@@ -374,6 +414,18 @@ mask_what_is_open (InpaintDialog *self)
     fb_canvas_set_mask (self->canvas, fb_mask_of_what_is_open (image, gimp_drawable_get_by_id (self->source->input_id)));
 }
 
+/* The canvas grows for one use only. */
+static void
+show_margins (InpaintDialog *self)
+{
+  static const char * const sides[] = { "expand-left", "expand-right", "expand-top", "expand-bottom" };
+  g_autofree char *use = text_of (self, "use");
+
+  for (gsize i = 0; i < G_N_ELEMENTS (sides); i++)
+    fb_form_set_reason (FB_DIALOG (self)->form, sides[i], g_str_equal (use, "expand"), NULL);
+  fb_dialog_update (FB_DIALOG (self));
+}
+
 /* other words or numbers: the same mask, once more */
 static void
 on_config (InpaintDialog *self, GParamSpec *pspec)
@@ -381,8 +433,13 @@ on_config (InpaintDialog *self, GParamSpec *pspec)
   if (g_str_equal (pspec->name, "source"))
     refresh_or_say (self);
   if (g_str_equal (pspec->name, "use"))
-    mask_what_is_open (self);
-  if (is_live (self) && self->is_masked && !g_str_equal (pspec->name, "destination") && !g_str_equal (pspec->name, "count"))
+    {
+      mask_what_is_open (self);
+      show_margins (self);
+    }
+  if (g_str_has_prefix (pspec->name, "expand-"))
+    fb_dialog_update (FB_DIALOG (self));
+  if (is_live (self) && is_ready (FB_DIALOG (self)) && !g_str_equal (pspec->name, "destination") && !g_str_equal (pspec->name, "count"))
     inpaint_live_begin (self->live);
 }
 
@@ -414,6 +471,8 @@ inserted (FbDialog *dialog)
 
   fb_canvas_fill (self->canvas, 0);              /* so that it is seen; Undo brings the mask back */
   g_clear_pointer (&self->seen, g_free);
+  self->continued_id = 0;
+  g_object_set (dialog->config, "expand-left", 0, "expand-right", 0, "expand-top", 0, "expand-bottom", 0, NULL);
   if (fb_destination_from_name (destination) == FB_DESTINATION_NEW_LAYER)
     g_object_set (dialog->config, "source", "visible", NULL);
   refresh_or_say (self);
@@ -475,12 +534,13 @@ inpaint_dialog_init (InpaintDialog *self)
 
 GimpValueArray *
 inpaint_dialog_run (GimpProcedure *asked, GimpProcedure *procedure, GimpProcedureConfig *config, const FbArg *args,
-                    GimpImage *image, int input_id, FbMask *mask)
+                    GimpImage *image, int input_id, GimpLayer *continued, FbMask *mask)
 {
   FbDialogLayout  layout = { "inpaint", N_("Inpaint"), args, rows, N_("Inpainted") };
   InpaintDialog  *self   = SELF (fb_dialog_new (INPAINT_TYPE_DIALOG, procedure, config, &layout, image));
 
-  self->input_id = input_id;
+  self->input_id     = input_id;
+  self->continued_id = continued != NULL ? gimp_item_get_id (GIMP_ITEM (continued)) : 0;
   refresh_or_say (self);
   g_signal_connect_swapped (self->canvas, "stroke-began", G_CALLBACK (on_stroke), self);
   g_signal_connect_swapped (self->canvas, "changed", G_CALLBACK (on_mask), self);
@@ -489,6 +549,7 @@ inpaint_dialog_run (GimpProcedure *asked, GimpProcedure *procedure, GimpProcedur
   g_signal_connect_swapped (config, "notify", G_CALLBACK (on_config), self);
   g_signal_connect_swapped (self, "focus-in-event", G_CALLBACK (on_focus), self);
   fb_canvas_begin_with (self->canvas, mask);
+  show_margins (self);
 
   return fb_dialog_loop (FB_DIALOG (self), asked);
 }

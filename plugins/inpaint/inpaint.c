@@ -19,6 +19,8 @@
 #define INPAINT  "plug-in-flashbrush-inpaint"
 #define CONTINUE "plug-in-flashbrush-continue"
 
+#define PLACE_MAX GIMP_MAX_IMAGE_SIZE
+
 static const FbArg continue_args[] =
 {
   FB_ARG_SEED ("seed", N_("See_d"), N_("Number that the noise is drawn from; -1 draws a new one")),
@@ -30,14 +32,21 @@ static const FbArg origin_args[] =
 {
   FB_ARG_STRING ("task", "", "", ""),
   FB_ARG_INT ("input-tattoo", "", "", 1, G_MAXINT, 1),
+  FB_ARG_STRING ("context", "", "", ""),
+  FB_ARG_INT ("place-x", "", "", 0, PLACE_MAX, 0),
+  FB_ARG_INT ("place-y", "", "", 0, PLACE_MAX, 0),
+  FB_ARG_INT ("place-width", "", "", 1, PLACE_MAX, 1),
+  FB_ARG_INT ("place-height", "", "", 1, PLACE_MAX, 1),
   FB_ARG_END
 };
 
 /* --- without a dialog ---------------------------------------------------------------------------------------------------- */
 
-/* the job for these arguments, checked in every way before anything is computed; @mask (transfer none), @target has its input */
+/* the job for these arguments, checked in every way before anything is computed; @mask (transfer none), @target has its input. @place (nullable): an
+ * earlier one, which is taken again where it fits */
 static FbJob *
-job_for (GVariant *request, const char *context, FbTarget *target, const FbMask *mask, FbDestination destination, GError **error)
+job_for (GVariant *request, const char *context, const GdkRectangle *place, FbTarget *target, const FbMask *mask, FbDestination destination,
+         GError **error)
 {
   g_autoptr(GVariant)       resolved = NULL;
   g_autoptr(FbEngineClient) client   = NULL;
@@ -51,7 +60,10 @@ job_for (GVariant *request, const char *context, FbTarget *target, const FbMask 
   if (client == NULL)
     return NULL;
   g_variant_lookup (resolved, "width", "i", &native);
-  if (!inpaint_place_target (target, request, context, mask, native, error) || !fb_target_check (target, destination, error))
+  if (!(place != NULL && inpaint_place_again (target, use, context, mask, place)) &&
+      !inpaint_place_target (target, request, resolved, context, mask, native, error))
+    return NULL;
+  if (!fb_target_check (target, destination, error))
     return NULL;
 
   return inpaint_job_new (client, request, target, mask, INPAINT_PIXELS_MAX, error);
@@ -106,6 +118,7 @@ inpaint_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, G
   g_autofree char     *destination_name = text_of (config, "destination");
   FbDestination        destination      = fb_destination_from_name (destination_name);
   g_autoptr(GVariant)  request          = NULL;
+  g_autoptr(FbMask)    found            = NULL;
   g_autoptr(FbMask)    mask             = NULL;
   g_autoptr(GBytes)    packed           = NULL;
   GimpValueArray      *values           = NULL;
@@ -113,13 +126,16 @@ inpaint_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, G
   FbJob               *job              = NULL;
 
   if (run_mode == GIMP_RUN_INTERACTIVE)
-    return inpaint_dialog_run (procedure, procedure, config, inpaint_args, image, 0, first_mask (image, target, config));
+    return inpaint_dialog_run (procedure, procedure, config, inpaint_args, image, 0, NULL, first_mask (image, target, config));
 
   target->task = "inpaint";
   request      = fb_args_to_variant (inpaint_args, config, &error);
-  if (request != NULL && check_count (request, destination, &error) && inpaint_use_source (target, source, &error) &&
-      (mask = inpaint_find_mask (target, config, &error)) != NULL)
-    job = job_for (request, context, target, mask, destination, &error);
+  if (request != NULL && inpaint_use_margins (target, config, &error) && check_count (request, destination, &error) &&
+      inpaint_use_source (target, source, NULL, &error) && (found = inpaint_find_mask (target, config, &error)) != NULL)
+    {
+      mask = inpaint_enlarge_mask (found, target);
+      job  = job_for (request, context, NULL, target, mask, destination, &error);
+    }
 
   packed = job != NULL ? fb_mask_pack (mask) : NULL;
   values = fb_job_run_for_gimp (procedure, job, request, target, packed, destination, _("Inpainted"), FALSE, error);
@@ -191,10 +207,26 @@ target_of (GimpImage *image, GimpLayer *layer, GVariant *origin, GError **error)
       target->input_id = gimp_item_get_id (GIMP_ITEM (input));
       return target;
     }
-  if (!inpaint_use_source (target, "visible", error))
+  if (!inpaint_use_source (target, "visible", layer, error))
     g_clear_pointer (&target, fb_target_free);
 
   return target;
+}
+
+/* how much was looked at, by name; @place: what that was, empty where the layer doesn't know */
+static const char *
+context_of (GVariant *origin, GdkRectangle *place)
+{
+  const char *context = "auto";
+
+  *place = (GdkRectangle) { 0 };
+  g_variant_lookup (origin, "context", "&s", &context);
+  g_variant_lookup (origin, "place-x", "i", &place->x);
+  g_variant_lookup (origin, "place-y", "i", &place->y);
+  g_variant_lookup (origin, "place-width", "i", &place->width);
+  g_variant_lookup (origin, "place-height", "i", &place->height);
+
+  return context;
 }
 
 static GVariant *
@@ -223,16 +255,17 @@ only_layer (GimpDrawable **drawables)
 
 /* the dialog, as it was when the layer was made */
 static GimpValueArray *
-continue_in_dialog (GimpProcedure *procedure, GimpImage *image, GVariant *recorded, FbTarget *target, FbMask *mask)
+continue_in_dialog (GimpProcedure *procedure, GimpImage *image, GimpLayer *layer, GVariant *recorded, const char *context, FbTarget *target,
+                    FbMask *mask)
 {
   GimpPlugIn                     *plug_in = gimp_get_plug_in ();
   g_autoptr(GimpProcedure)        inpaint = GIMP_PLUG_IN_GET_CLASS (plug_in)->create_procedure (plug_in, INPAINT);
   g_autoptr(GimpProcedureConfig)  config  = gimp_procedure_create_config (inpaint);
 
   fb_args_from_variant (inpaint_args, config, recorded);
-  g_object_set (config, "source", target->input_is_copy ? "visible" : "layer", NULL);
+  g_object_set (config, "source", target->input_is_copy ? "visible" : "layer", "context", context, NULL);
 
-  return inpaint_dialog_run (procedure, inpaint, config, inpaint_args, image, target->input_is_copy ? 0 : target->input_id, mask);
+  return inpaint_dialog_run (procedure, inpaint, config, inpaint_args, image, target->input_is_copy ? 0 : target->input_id, layer, mask);
 }
 
 static GimpValueArray *
@@ -250,21 +283,24 @@ continue_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, 
   GimpValueArray      *values   = NULL;
   GError              *error    = NULL;
   FbJob               *job      = NULL;
+  const char          *context  = "";
   gint64               seed     = 0;
+  GdkRectangle         place;
 
   if (layer == NULL)
     g_set_error_literal (&error, FB_TARGET_ERROR, FB_TARGET_ERROR_INPUT, _("Choose exactly one layer to continue from."));
   else if (fb_args_parse_seed (text, &seed, &error) && (recorded = read_record (GIMP_ITEM (layer), &origin, &error)) != NULL &&
            (mask = read_mask (image, layer, &error)) != NULL && (target = target_of (image, layer, origin, &error)) != NULL)
     {
+      context = context_of (origin, &place);
       if (run_mode == GIMP_RUN_INTERACTIVE)
         {
-          values = continue_in_dialog (procedure, image, recorded, target, g_steal_pointer (&mask));
+          values = continue_in_dialog (procedure, image, layer, recorded, context, target, g_steal_pointer (&mask));
           inpaint_forget_source (target);
           return values;
         }
       request = variation_of (recorded, seed);
-      job     = job_for (request, "auto", target, mask, FB_DESTINATION_NEW_LAYER, &error);
+      job     = job_for (request, context, &place, target, mask, FB_DESTINATION_NEW_LAYER, &error);
     }
 
   packed = job != NULL ? fb_mask_pack (mask) : NULL;

@@ -5,7 +5,9 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "plugins/inpaint/args.h"
 #include "ui/mask-source.h"
+#include "ui/record.h"
 
 static gboolean
 refuse (GError **error, const char *sentence)
@@ -52,6 +54,34 @@ mask_of_what_is_open (const FbTarget *target, GimpImage *image)
   return fb_mask_of_what_is_open (image, input);
 }
 
+gboolean
+inpaint_use_margins (FbTarget *target, GimpProcedureConfig *config, GError **error)
+{
+  GimpImage       *image = gimp_image_get_by_id (target->image_id);
+  g_autofree char *use   = NULL;
+  FbMargins        m     = { 0 };
+
+  g_object_get (config, "use", &use, "expand-left", &m.left, "expand-right", &m.right, "expand-top", &m.top, "expand-bottom", &m.bottom, NULL);
+  target->margins = (FbMargins) { 0 };
+  if (use_of (use) != FB_INPAINT_EXPAND || image == NULL)
+    return TRUE;
+  if (gimp_image_get_width (image) + m.left + m.right > GIMP_MAX_IMAGE_SIZE || gimp_image_get_height (image) + m.top + m.bottom > GIMP_MAX_IMAGE_SIZE)
+    return refuse (error, _("The image would become larger than GIMP allows; expand it by fewer pixels."));
+  target->margins       = m;
+  target->canvas_width  = gimp_image_get_width (image);
+  target->canvas_height = gimp_image_get_height (image);
+
+  return TRUE;
+}
+
+FbMask *
+inpaint_enlarge_mask (const FbMask *mask, const FbTarget *target)
+{
+  const FbMargins *m = &target->margins;
+
+  return fb_target_has_margins (target) ? fb_mask_enlarged (mask, m->left, m->top, m->right, m->bottom) : fb_mask_copy (mask);
+}
+
 FbMask *
 inpaint_find_mask (FbTarget *target, GimpProcedureConfig *config, GError **error)
 {
@@ -89,7 +119,7 @@ inpaint_check_mask (const FbMask *mask, const char *use, GError **error)
         return refuse (error, _("All is masked, so there is no background to replace; mask only what is to be kept."));
       return TRUE;
     case FB_INPAINT_EXPAND:
-      return !is_empty || refuse (error, _("Nothing is transparent, so there is nothing to fill; enlarge the canvas first (Image ▸ Canvas Size)."));
+      return !is_empty || refuse (error, _("Nothing is transparent, so there is nothing to fill; give the pixels to expand by, or enlarge the canvas first (Image ▸ Canvas Size)."));
     default:
       return !is_empty || refuse (error, _("Nothing is masked; paint over what is to be changed, or select it."));
     }
@@ -97,8 +127,68 @@ inpaint_check_mask (const FbMask *mask, const char *use, GError **error)
 
 /* --- what the model sees ------------------------------------------------------------------------------------------------- */
 
+/* (transfer full) (nullable): what @layer's record says but for the seed; NULL where it has none */
+static GVariant *
+recipe_of (GimpItem *layer)
+{
+  g_autoptr(GVariant)  recorded = fb_record_read (layer, inpaint_args, NULL);
+  g_auto(GVariantDict) dict     = G_VARIANT_DICT_INIT (recorded);
+
+  if (recorded == NULL)
+    return NULL;
+  g_variant_dict_remove (&dict, "seed");
+
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
+
+/* whether both are there, and the same */
+static gboolean
+is_same_mask (GBytes *a, GBytes *b)
+{
+  return a != NULL && b != NULL && g_bytes_equal (a, b);
+}
+
+/* Hides of @layers, and of the groups among them, what has this recipe and mask. */
+static void
+hide_variations (GimpItem **layers, GVariant *recipe, GBytes *mask)
+{
+  for (int i = 0; layers != NULL && layers[i] != NULL; i++)
+    {
+      g_autoptr(GVariant)   own    = recipe_of (layers[i]);
+      g_autoptr(GBytes)     marked = own != NULL ? fb_record_read_mask (layers[i]) : NULL;
+      g_autofree GimpItem **inside = gimp_item_is_group (layers[i]) ? gimp_item_get_children (layers[i]) : NULL;
+
+      if (own != NULL && g_variant_equal (own, recipe) && is_same_mask (marked, mask))
+        gimp_item_set_visible (layers[i], FALSE);
+      hide_variations (inside, recipe, mask);
+    }
+}
+
+/* (transfer none): a layer of @image, not in it, with what is visible without @without and its variations. They are hidden in a copy, so that the
+ * image and its undo history stay as they are. */
+static GimpLayer *
+copy_visible (GimpImage *image, GimpLayer *without)
+{
+  g_autoptr(GVariant)    recipe = without != NULL ? recipe_of (GIMP_ITEM (without)) : NULL;
+  g_autoptr(GBytes)      mask   = recipe != NULL ? fb_record_read_mask (GIMP_ITEM (without)) : NULL;
+  g_autofree GimpItem  **layers = NULL;
+  GimpImage             *copy;
+  GimpLayer             *visible;
+
+  if (mask == NULL)
+    return gimp_layer_new_from_visible (image, image, "");
+
+  copy   = gimp_image_duplicate (image);
+  layers = (GimpItem **) gimp_image_get_layers (copy);
+  hide_variations (layers, recipe, mask);
+  visible = gimp_layer_new_from_visible (copy, image, "");
+  gimp_image_delete (copy);
+
+  return visible;
+}
+
 gboolean
-inpaint_use_source (FbTarget *target, const char *source, GError **error)
+inpaint_use_source (FbTarget *target, const char *source, GimpLayer *without, GError **error)
 {
   GimpImage *image = gimp_image_get_by_id (target->image_id);
   GimpLayer *layer = layer_of (target);
@@ -107,7 +197,7 @@ inpaint_use_source (FbTarget *target, const char *source, GError **error)
     return refuse (error, _("There is no picture to work on; open an image."));
   if (g_strcmp0 (source, "visible") == 0)
     {
-      layer                 = gimp_layer_new_from_visible (image, image, "");
+      layer                 = copy_visible (image, without);
       target->input_is_copy = TRUE;
     }
   else if (layer == NULL || target->n_drawables != 1)
@@ -126,8 +216,21 @@ inpaint_forget_source (FbTarget *target)
   target->input_id      = 0;
 }
 
+/* @x, @y: on the canvas with the margins */
+static void
+set_place (FbTarget *target, const char *context, int x, int y, int width, int height)
+{
+  target->context    = fb_context_names[index_of (fb_context_names, context)];
+  target->is_bounded = TRUE;
+  target->is_fixed   = TRUE;
+  target->x          = x - target->margins.left;
+  target->y          = y - target->margins.top;
+  target->width      = width;
+  target->height     = height;
+}
+
 gboolean
-inpaint_place_target (FbTarget *target, GVariant *request, const char *context, const FbMask *mask, int native, GError **error)
+inpaint_place_target (FbTarget *target, GVariant *request, GVariant *resolved, const char *context, const FbMask *mask, int native, GError **error)
 {
   FbInpaintPlace place  = { fb_mask_width (mask), fb_mask_height (mask), .native = native, .strength = -1.0 };
   GdkRectangle   bounds = { 0 };
@@ -135,7 +238,8 @@ inpaint_place_target (FbTarget *target, GVariant *request, const char *context, 
   FbRect         rect;
 
   g_variant_lookup (request, "use", "&s", &use);
-  g_variant_lookup (request, "strength", "d", &place.strength);
+  if (!g_variant_lookup (request, "strength", "d", &place.strength) && resolved != NULL)
+    g_variant_lookup (resolved, "strength", "d", &place.strength);
   g_variant_lookup (request, "feather", "d", &place.feather);
   fb_mask_get_bounds (mask, &bounds);
   place.use     = use_of (use);
@@ -144,12 +248,24 @@ inpaint_place_target (FbTarget *target, GVariant *request, const char *context, 
   if (!fb_inpaint_context (&place, &rect))
     return refuse (error, _("The mask lies beside the image, so there is nothing to change."));
 
-  target->is_bounded = TRUE;
-  target->is_fixed   = TRUE;
-  target->x          = rect.x;
-  target->y          = rect.y;
-  target->width      = rect.width;
-  target->height     = rect.height;
+  set_place (target, context, rect.x, rect.y, rect.width, rect.height);
+
+  return TRUE;
+}
+
+gboolean
+inpaint_place_again (FbTarget *target, const char *use, const char *context, const FbMask *mask, const GdkRectangle *place)
+{
+  GdkRectangle canvas = { 0, 0, fb_mask_width (mask), fb_mask_height (mask) };
+  GdkRectangle marked = canvas, inside;
+
+  if (use_of (use) != FB_INPAINT_BACKGROUND && !fb_mask_get_bounds (mask, &marked))
+    return FALSE;
+  if (!gdk_rectangle_intersect (place, &canvas, &inside) || !gdk_rectangle_equal (place, &inside) ||
+      !gdk_rectangle_intersect (&marked, place, &inside) || !gdk_rectangle_equal (&marked, &inside))
+    return FALSE;
+
+  set_place (target, context, place->x, place->y, place->width, place->height);
 
   return TRUE;
 }
@@ -157,7 +273,7 @@ inpaint_place_target (FbTarget *target, GVariant *request, const char *context, 
 FbJob *
 inpaint_job_new (FbEngineClient *client, GVariant *request, const FbTarget *target, const FbMask *mask, int pixels_max, GError **error)
 {
-  GdkRectangle        area    = { target->x, target->y, target->width, target->height };
+  GdkRectangle        area    = { target->x + target->margins.left, target->y + target->margins.top, target->width, target->height };
   double              scale   = MIN (1.0, sqrt ((double) pixels_max / ((double) area.width * area.height)));
   int                 width   = MAX (1, (int) (area.width * scale));
   int                 height  = MAX (1, (int) (area.height * scale));

@@ -9,6 +9,16 @@
 #define INPAINT_PIXELS_MAX (16 * 1024 * 1024)      /* sent at most; a larger context travels smaller */
 #define INPAINT_DRAFT_MAX  (512 * 512)
 
+/**
+ * inpaint_use_margins:
+ *
+ * For "expand", gives @target the margins that the arguments name; no other use has any. %FALSE where the image would become larger than one can be.
+ */
+gboolean   inpaint_use_margins (FbTarget *target, GimpProcedureConfig *config, GError **error);
+
+/* (transfer full): @mask (transfer none) on the canvas with @target's margins, which are masked */
+FbMask *   inpaint_enlarge_mask (const FbMask *mask, const FbTarget *target);
+
 /* (transfer full): the mask that the arguments name; for "expand" without one, what is transparent */
 FbMask *   inpaint_find_mask (FbTarget *target, GimpProcedureConfig *config, GError **error);
 
@@ -19,21 +29,28 @@ gboolean   inpaint_check_mask (const FbMask *mask, const char *use, GError **err
  * inpaint_use_source:
  *
  * Makes the chosen layer, or a copy of all that is visible, the input of @target. The copy is the caller's to delete with inpaint_forget_source().
+ * With @without (nullable), that layer counts as hidden, and so do its variations: what the same job made with other seeds.
  */
-gboolean   inpaint_use_source    (FbTarget *target, const char *source, GError **error);
+gboolean   inpaint_use_source    (FbTarget *target, const char *source, GimpLayer *without, GError **error);
 void       inpaint_forget_source (FbTarget *target);
 
 /**
  * inpaint_place_target:
+ * @resolved: (nullable): what the engine made of @request: its strength where that one leaves it open, as how soft the edges are follows it
  * @native: the model's own size, or 0
  *
  * Makes what the model has to see around @mask the place of @target.
  */
-gboolean   inpaint_place_target (FbTarget *target, GVariant *request, const char *context, const FbMask *mask, int native, GError **error);
+gboolean   inpaint_place_target (FbTarget *target, GVariant *request, GVariant *resolved, const char *context, const FbMask *mask, int native,
+                                 GError **error);
+
+/* Makes @place the place of @target, if it is on @mask's canvas and holds all that @mask, for @use, marks; else %FALSE. */
+gboolean   inpaint_place_again  (FbTarget *target, const char *use, const char *context, const FbMask *mask, const GdkRectangle *place);
 
 /**
  * inpaint_job_new:
  * @target: with its input and its place
+ * @mask: of the canvas with @target's margins
  * @pixels_max: of the pictures sent; more are scaled down
  *
  * Reads the place and no more. Returns: (transfer full): a job ready to start, or %NULL with @error

@@ -7,21 +7,26 @@
 #include <string.h>
 
 #include "core/store/store.h"
-#include "core/tasks/inpaint.h"
+#include "core/tasks/inpaint-private.h"
 #include "tests/bench/checkpoint.h"
 
 #define N_TIMES 3
 #define N_STEPS 4
+#define DRAFT_STEPS 2        /* as plugins/inpaint/dialog.c has it */
 
-static char *model_path;
-static int   n_threads;
-static int   megapixels;
+static char     *model_path;
+static int       n_threads;
+static int       megapixels;
+static gboolean  stages, starter_only, drafts;
 
 static const GOptionEntry options[] =
 {
   { "model",   0, 0, G_OPTION_ARG_FILENAME, &model_path, "Checkpoint to measure, instead of the random one", "FOLDER" },
   { "threads", 0, 0, G_OPTION_ARG_INT,      &n_threads,  "Threads; 0 for all cores", "N" },
+  { "starter", 0, 0, G_OPTION_ARG_NONE,     &starter_only, "Measure the starter alone", NULL },
+  { "drafts",  0, 0, G_OPTION_ARG_NONE,     &drafts,     "Measure the first preview of a draft alone, with the checkpoint", NULL },
   { "memory",  0, 0, G_OPTION_ARG_INT,      &megapixels, "Print the peak memory beyond the picture, in MB, with a picture of that size", "MEGAPIXELS" },
+  { "stages",  0, 0, G_OPTION_ARG_NONE,     &stages,     "Print what each stage around the network takes, in ms, with the starter's size and with 512", NULL },
   { NULL }
 };
 
@@ -97,19 +102,15 @@ mask_of (const Canvas *canvas)
   return (FbRect) { canvas->width / 2 - 350, canvas->height / 2 - 250, 700, 500 };
 }
 
-/* (transfer full): the request for what lies in the middle of @canvas, read as far as its context goes; for a draft of @resolution, only so many
- * pixels of it as make sense for that */
+/* (transfer full): a request with what lies around @place of @canvas; for a draft of @resolution, only so many pixels of it as make sense for that */
 static FbInpaint *
-read_request (const Canvas *canvas, FbModel *model, int resolution, FbDecoder decoder, int n_steps)
+cut_request (const Canvas *canvas, const FbInpaintPlace *place, int resolution)
 {
-  const FbModelInfo *info    = fb_model_info (model);
-  FbInpaint         *request = fb_inpaint_new ();
-  FbInpaintPlace     place   = { .canvas_width = canvas->width, .canvas_height = canvas->height, .mask = mask_of (canvas),
-                                 .strength = 1.0, .feather = 0.1, .native = (info->width + info->height) / 2 };
-  FbRect             r;
-  int                skip;
+  FbInpaint *request = fb_inpaint_new ();
+  FbRect     r;
+  int        skip;
 
-  g_assert_true (fb_inpaint_context (&place, &r));
+  g_assert_true (fb_inpaint_context (place, &r));
   skip           = resolution > 0 ? MAX (1, MIN (r.width, r.height) / resolution) : 1;
   r.width       /= skip;
   r.height      /= skip;
@@ -122,10 +123,23 @@ read_request (const Canvas *canvas, FbModel *model, int resolution, FbDecoder de
 
         for (int c = 0; c < 3; c++)
           request->image->pixels[((size_t) y * r.width + x) * 3 + c] = canvas->pixels[((size_t) cy * canvas->width + cx) * 3 + c] / 255.0f;
-        request->mask->pixels[(size_t) y * r.width + x] = cx >= place.mask.x && cx < place.mask.x + place.mask.width &&
-                                                          cy >= place.mask.y && cy < place.mask.y + place.mask.height ? 1.0f : 0.0f;
+        request->mask->pixels[(size_t) y * r.width + x] = cx >= place->mask.x && cx < place->mask.x + place->mask.width &&
+                                                          cy >= place->mask.y && cy < place->mask.y + place->mask.height ? 1.0f : 0.0f;
       }
-  request->resolution               = resolution;
+  request->resolution = resolution;
+
+  return request;
+}
+
+/* (transfer full): the request for what lies in the middle of @canvas, read as far as its context goes */
+static FbInpaint *
+read_request (const Canvas *canvas, FbModel *model, int resolution, FbDecoder decoder, int n_steps)
+{
+  const FbModelInfo *info    = fb_model_info (model);
+  FbInpaintPlace     place   = { .canvas_width = canvas->width, .canvas_height = canvas->height, .mask = mask_of (canvas),
+                                 .strength = 1.0, .feather = 0.1, .native = (info->width + info->height) / 2 };
+  FbInpaint         *request = cut_request (canvas, &place, resolution);
+
   request->generate->decoder        = decoder;
   request->generate->n_steps        = n_steps;
   request->generate->guidance_scale = 1.0;
@@ -237,13 +251,13 @@ measure_overhead (const char *path, const char *suffix)
   time_job (&canvas, model, 0, FB_DECODER_FULL, N_STEPS, NULL);
   time_network (model, size, &ignored);
   if (fb_model_has_taesd_encoder (model))
-    time_job (&canvas, model, size / 2, FB_DECODER_TAESD, 1, NULL);
+    time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, NULL);
   for (int i = 0; i < N_TIMES; i++)
     {
       totals[i]   = time_job (&canvas, model, 0, FB_DECODER_FULL, N_STEPS, NULL);
       networks[i] = time_network (model, size, &steps[i]);
       if (fb_model_has_taesd_encoder (model))
-        time_job (&canvas, model, size / 2, FB_DECODER_TAESD, 1, &firsts[i]);
+        time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, &firsts[i]);
     }
   g_free (canvas.pixels);
 
@@ -252,6 +266,103 @@ measure_overhead (const char *path, const char *suffix)
   if (fb_model_has_taesd_encoder (model))
     printf ("BENCH inpaint_first_preview_over_step%s %.3f ratio\n", suffix, median (firsts) / steps[N_TIMES / 2]);
   fflush (stdout);
+}
+
+/* Draft and step in turns, for the first preview alone. */
+static void
+measure_drafts (const char *path)
+{
+  g_autoptr(FbModel) model  = open_model (path);
+  const int          size   = fb_model_info (model)->width;
+  Canvas             canvas = canvas_new (24);
+  double             firsts[N_TIMES], steps[N_TIMES];
+
+  time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, NULL);
+  for (int i = 0; i < N_TIMES; i++)
+    {
+      time_network (model, size, &steps[i]);
+      time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, &firsts[i]);
+    }
+  g_free (canvas.pixels);
+  printf ("BENCH inpaint_first_preview_over_step %.3f ratio\n", median (firsts) / median (steps));
+}
+
+/* --- stages: what is not the network -------------------------------------------------------------------------------------- */
+
+/* Prints the best of some calls of @call, in ms, and adds it to "all"; @undo takes back what all but the last call made. */
+#define STAGE(name, call, undo)                                                  \
+  G_STMT_START                                                                   \
+    {                                                                            \
+      double best = G_MAXDOUBLE;                                                 \
+                                                                                 \
+      for (int time = 0; time < N_STAGE_TIMES; time++)                           \
+        {                                                                        \
+          double start;                                                          \
+                                                                                 \
+          if (time > 0)                                                          \
+            undo;                                                                \
+          start = now_seconds ();                                                \
+          call;                                                                  \
+          best = MIN (best, now_seconds () - start);                             \
+        }                                                                        \
+      all += best;                                                               \
+      printf ("BENCH inpaint_stage_%s_%d %.2f ms\n", name, native, best * 1000); \
+    }                                                                            \
+  G_STMT_END
+#define N_STAGE_TIMES 9
+
+/* a job's way around the network of @native pixels, with the fill that takes longest, as core/tasks/inpaint.c goes it */
+static void
+measure_stages (int native)
+{
+  Canvas               canvas  = canvas_new (24);
+  FbInpaintPlace       place   = { .canvas_width = canvas.width, .canvas_height = canvas.height, .mask = mask_of (&canvas),
+                                   .strength = 1.0, .feather = 0.1, .native = native };
+  const FbRampWishes   wishes  = { 0.1, -1.0, -1.0 };
+  g_autoptr(FbInpaint) request = NULL;
+  FbImage             *mask, *denoise, *composite, *taken, *taken_mask, *given, *result, *blended;
+  FbPieces            *pieces;
+  FbHole              *hole;
+  g_autofree float    *known   = NULL;
+  FbRamps              ramps;
+  FbRect               context, bounds = { 0 };
+  double               diagonal = 0.0, all = 0.0;
+  int                  longest;
+
+  g_assert_true (fb_inpaint_context (&place, &context));
+  STAGE ("read", request = cut_request (&canvas, &place, 0), fb_inpaint_free (request));
+  longest = MAX (context.width, context.height);
+  STAGE ("mask", mask = fb_inpaint_mask (request), fb_image_unref (mask));
+  STAGE ("bounds", { fb_mask_bounds (mask, &bounds); diagonal = fb_mask_diagonal (mask, &bounds, native, &longest); }, {});
+  fb_ramps_init (&ramps, diagonal, fb_inpaint_unit (longest, 2 * native, native), 1.0, &wishes);
+  STAGE ("grow", fb_mask_grow (mask, &ramps, &denoise, &composite), { fb_image_unref (denoise); fb_image_unref (composite); });
+  STAGE ("pieces", pieces = fb_pieces_new (denoise, native, 0), fb_pieces_free (pieces));
+  STAGE ("take", taken = fb_piece_take (&pieces->pieces[0], request->image), fb_image_unref (taken));
+  STAGE ("take_mask", taken_mask = fb_piece_take (&pieces->pieces[0], denoise), fb_image_unref (taken_mask));
+  STAGE ("hole", hole = fb_hole_new (taken_mask->pixels, taken->width, taken->height), fb_hole_free (hole));
+  STAGE ("fill_blur", fb_hole_fill (hole, FB_FILL_BLUR, 1.0, FALSE, taken), {});
+  STAGE ("fill_border", fb_hole_fill (hole, FB_FILL_BORDER, 1.0, FALSE, taken), {});
+  known = g_new (float, (size_t) taken->width * taken->height);
+  for (int i = 0; i < taken->width * taken->height; i++)
+    known[i] = 1.0f - taken_mask->pixels[i];
+  STAGE ("match_colours", fb_match_colours (taken, taken, known, hole), {});
+  STAGE ("match_seam", fb_match_seam (taken, taken, known, hole), {});
+  STAGE ("give", given = fb_piece_give (&pieces->pieces[0], taken, context.width, context.height, bounds), fb_image_unref (given));
+  result = fb_image_new (context.width, context.height, 4);
+  for (int i = 0; i < context.width * context.height; i++)
+    {
+      for (int c = 0; c < 3; c++)
+        result->pixels[4 * i + c] = 0.5f;
+      result->pixels[4 * i + 3] = composite->pixels[i];
+    }
+  STAGE ("blend", blended = fb_inpaint_blend (request->image, result), fb_image_unref (blended));
+  printf ("BENCH inpaint_stages_%d %.2f ms\n", native, all * 1000);
+
+  for (int i = 0; i < 8; i++)
+    fb_image_unref (((FbImage *[]) { mask, denoise, composite, taken, taken_mask, given, result, blended })[i]);
+  fb_pieces_free (pieces);
+  fb_hole_free (hole);
+  g_free (canvas.pixels);
 }
 
 /* --- memory: in processes of their own, because the peak never falls ------------------------------------------------------ */
@@ -300,6 +411,19 @@ main (int argc, char **argv)
   g_option_context_add_main_entries (context, options, NULL);
   g_option_context_parse (context, &argc, &argv, &error);
   die_on (error);
+  if (stages)
+    {
+      measure_stages (128);
+      measure_stages (512);
+      return 0;
+    }
+  if (drafts)
+    {
+      model_path = model_path != NULL ? model_path : bench_checkpoint (&error);
+      die_on (error);
+      measure_drafts (model_path);
+      return 0;
+    }
   if (megapixels > 0)
     {
       print_memory (model_path);
@@ -309,6 +433,8 @@ main (int argc, char **argv)
   starter = fb_store_resolve (store, FB_STORE_MODELS, "starter", &error);
   die_on (error);
   measure_overhead (starter, "_starter");
+  if (starter_only)
+    return 0;
   printf ("BENCH inpaint_memory_growth_mb %.1f MB\n", measure_memory (self, starter, "24") - measure_memory (self, starter, "6"));
   fflush (stdout);
   if (model_path == NULL)

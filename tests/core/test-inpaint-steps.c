@@ -3,6 +3,7 @@
 #include "core/tasks/inpaint-private.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -477,6 +478,128 @@ test_colours_stay_where_nothing_is_known (void)
   g_assert_cmpmem (before->pixels, fb_image_n_bytes (before), picture->pixels, fb_image_n_bytes (picture));
 }
 
+/* --- tiles --------------------------------------------------------------------------------------------------------------- */
+
+static gboolean
+is_in_a_tile (const FbTiles *tiles, int x, int y)
+{
+  for (int i = 0; i < tiles->n_x * tiles->n_y; i++)
+    {
+      const FbRect *c = &tiles->parts[i].rect;
+
+      if (x >= c->x && x < c->x + c->width && y >= c->y && y < c->y + c->height)
+        return TRUE;
+    }
+  return FALSE;
+}
+
+static void
+test_tiles_cover_what_is_shown_in_more_detail (void)
+{
+  int n_with = 0, n_without = 0;
+
+  state = 21;
+  for (int k = 0; k < 300; k++)
+    {
+      const int    native = 64 * (1 + below (8));
+      const int    width  = native / 2 + below (6 * native), height = native / 2 + below (6 * native);
+      const int    w      = 1 + below (width), h = 1 + below (height);
+      const FbRect bounds = { below (width - w + 1), below (height - h + 1), w, h };
+      FbPiece      piece  = { .crop = { 0, 0, width, height } };
+      FbTiles      tiles;
+      double       coarse;
+
+      fb_piece_fit (&piece, native, 0);
+      coarse = (double) piece.inner.width / width;
+      if (!fb_tiles_init (&tiles, &piece, bounds, width, height, native, FB_MAX_TILES))
+        {
+          g_assert_cmpint (tiles.n_x * tiles.n_y, ==, 0);
+          n_without++;
+          continue;
+        }
+      n_with++;
+      g_assert_cmpint (tiles.n_x * tiles.n_y, >=, 1);
+      g_assert_cmpint (tiles.n_x * tiles.n_y, <=, FB_MAX_TILES);
+      for (int i = 0; i < tiles.n_x * tiles.n_y; i++)
+        {
+          const FbPiece *t = &tiles.pieces[i];
+
+          g_assert_cmpint (t->crop.x, >=, 0);
+          g_assert_cmpint (t->crop.y, >=, 0);
+          g_assert_cmpint (t->crop.x + t->crop.width, <=, width);
+          g_assert_cmpint (t->crop.y + t->crop.height, <=, height);
+          g_assert_cmpfloat ((double) t->inner.width / t->crop.width, >, 1.3 * coarse);
+          g_assert_cmpint (tiles.parts[i].rect.x, >=, t->crop.x);
+          g_assert_cmpint (tiles.parts[i].rect.y, >=, t->crop.y);
+          g_assert_cmpint (tiles.parts[i].rect.x + tiles.parts[i].rect.width, <=, t->crop.x + t->crop.width);
+          g_assert_cmpint (tiles.parts[i].rect.y + tiles.parts[i].rect.height, <=, t->crop.y + t->crop.height);
+          g_assert_cmpint (t->width * t->height, <=, 1.5 * native * native);
+        }
+      for (int n = 0; n < 200; n++)
+        {
+          const int x = bounds.x + below (w), y = bounds.y + below (h);
+
+          g_assert_true (is_in_a_tile (&tiles, x, y));
+        }
+    }
+  g_assert_cmpint (n_with, >, 50);
+  g_assert_cmpint (n_without, >, 10);
+}
+
+/* --- threads ------------------------------------------------------------------------------------------------------------- */
+
+/* (transfer full): what all the steps together make of one picture with @n_threads */
+static FbImage *
+all_steps (int n_threads)
+{
+  const FbRamps      ramps     = { .inner = 5, .outer = 40, .blend_inner = 20 };
+  g_autoptr(FbImage) picture   = (state = 11, random_picture (230, 170, 1.0f));
+  g_autoptr(FbImage) mask      = random_mask (230, 170, TRUE);
+  g_autoptr(FbImage) denoise   = NULL, composite = NULL, taken = NULL, small = NULL, filled = NULL, given = NULL, result = NULL;
+  g_autoptr(FbHole)  hole      = NULL;
+  g_autofree float  *weights   = g_new (float, 128 * 96);
+  FbPiece            piece     = { { 0, 0, 230, 170 }, 128, 96, { 0, 0, 128, 95 } };
+
+  omp_set_num_threads (n_threads);
+  fb_mask_grow (mask, &ramps, &denoise, &composite);
+  taken  = fb_piece_take (&piece, picture);
+  small  = fb_piece_take (&piece, denoise);
+  filled = fb_piece_take (&piece, picture);
+  hole   = fb_hole_new (small->pixels, 128, 96);
+  fb_hole_fill (hole, FB_FILL_BORDER, 1.0, FALSE, filled);
+  fb_hole_fill (hole, FB_FILL_BLUR, 0.5, FALSE, filled);
+  for (int i = 0; i < 128 * 96; i++)
+    {
+      weights[i] = 1.0f - CLAMP (small->pixels[i], 0.0f, 1.0f);
+      for (int c = 0; c < 3; c++)
+        filled->pixels[3 * i + c] = filled->pixels[3 * i + c] * 0.8f + 0.03f * c;
+    }
+  fb_match_colours (filled, taken, weights, hole);
+  fb_match_seam (filled, taken, weights, hole);
+  given  = fb_piece_give (&piece, filled, 230, 170, (FbRect) { 0, 0, 230, 170 });
+  result = fb_image_new (230, 170, 4);
+  for (int i = 0; i < 230 * 170; i++)
+    {
+      memcpy (result->pixels + 4 * i, given->pixels + 3 * i, 3 * sizeof (float));
+      result->pixels[4 * i + 3] = composite->pixels[i];
+    }
+
+  return fb_inpaint_blend (picture, result);
+}
+
+static void
+test_threads_do_not_matter (void)
+{
+  g_autoptr(FbImage) one = all_steps (1);
+
+  for (int n = 2; n <= 5; n++)
+    {
+      g_autoptr(FbImage) several = all_steps (n);
+
+      g_assert_cmpmem (several->pixels, fb_image_n_bytes (several), one->pixels, fb_image_n_bytes (one));
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -497,6 +620,8 @@ main (int argc, char **argv)
   ADD ("a-flat-border-fills-flat", test_a_flat_border_fills_flat);
   ADD ("a-tint-is-taken-away-at-the-border-and-left-in-the-middle", test_a_tint_is_taken_away_at_the_border_and_left_in_the_middle);
   ADD ("an-offset-goes-on-into-the-hole", test_an_offset_goes_on_into_the_hole);
+  ADD ("tiles-cover-what-is-shown-in-more-detail", test_tiles_cover_what_is_shown_in_more_detail);
+  ADD ("threads-do-not-matter", test_threads_do_not_matter);
   ADD ("colours-stay-where-nothing-is-known", test_colours_stay_where_nothing_is_known);
 
   return g_test_run ();

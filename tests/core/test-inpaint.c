@@ -203,6 +203,24 @@ assert_untouched (const FbInpaint *request, const FbImage *picture)
 
 /* --- against diffusers --------------------------------------------------------------------------------------------------- */
 
+/* the adapter that the case names, if any */
+static void
+use_lora (FbModel *model, JsonObject *c)
+{
+  g_autoptr(GError)  error = NULL;
+  g_autofree char   *path  = NULL;
+  FbLoraUse          use;
+  int                n_reports;
+
+  if (!json_object_has_member (c, "lora"))
+    return;
+  path = golden_path ("inpaint", json_object_get_string_member (c, "lora"));
+  use  = (FbLoraUse) { path, json_object_get_double_member (c, "lora_strength") };
+  fb_model_set_loras (model, &use, 1, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_null (fb_model_lora_reports (model, &n_reports)->unmatched[0]);
+}
+
 static void
 test_equals_diffusers (gconstpointer data)
 {
@@ -238,6 +256,7 @@ test_equals_diffusers (gconstpointer data)
   g_assert_true (fb_inpaint_resolve (request, model, &error));
   g->width  = 48;
   g->height = 40;
+  use_lora (model, c);
   fb_diffusion_set_size (&job);
   g_assert_true (fb_diffusion_encode_prompts (&job, &error));
 
@@ -387,6 +406,66 @@ test_same_seed_gives_the_same_bytes (Fixture *f, gconstpointer data)
   request->generate->seed++;
   run (request, f->model, &other);
   g_assert_cmpint (memcmp (a.picture->pixels, other.picture->pixels, fb_image_n_bytes (a.picture)), !=, 0);
+}
+
+/* by few steps of an ordinary model: other pixels under the mask, the same around it, and the first ones again without the LoRA */
+static void
+test_a_lora_changes_what_is_masked (Fixture *f, gconstpointer data)
+{
+  g_autofree char      *path    = golden_path ("inpaint", "lora-latents.safetensors");
+  const FbLoraUse       use     = { path, 1.0 };
+  g_autoptr(FbInpaint)  request = request_for (some_picture (80, 60, 3), box_mask (80, 60, (FbRect) { 20, 20, 30, 30 }, 1.0f));
+  g_auto(Result)        without = { NULL }, with = { NULL }, again = { NULL };
+  g_autoptr(GError)     error   = NULL;
+
+  run (request, f->model, &without);
+  g_assert_true (fb_model_set_loras (f->model, &use, 1, NULL, &error));
+  run (request, f->model, &with);
+  g_assert_cmpint (assert_untouched (request, with.picture), >, 0);
+  g_assert_cmpint (memcmp (without.picture->pixels, with.picture->pixels, fb_image_n_bytes (with.picture)), !=, 0);
+  g_assert_true (fb_model_set_loras (f->model, NULL, 0, NULL, &error));
+  run (request, f->model, &again);
+  g_assert_cmpmem (again.picture->pixels, fb_image_n_bytes (again.picture), without.picture->pixels, fb_image_n_bytes (without.picture));
+}
+
+/* the second pass, in four tiles, draws over the first and nowhere else; its steps are two fifths as many */
+static void
+test_a_second_pass_draws_over_the_first (Fixture *f, gconstpointer data)
+{
+  const int native   = fb_inpaint_native (f->model);
+  const int side     = 5 * native;
+  FbImage  *pictures[3];
+
+  for (int k = 0; k < 3; k++)
+    {
+      g_autoptr(FbInpaint) request = request_for (some_picture (side, side, 3),
+                                                  box_mask (side, side, (FbRect) { native, native, 2 * native, 2 * native }, 1.0f));
+      g_auto(Result)       result  = { NULL };
+
+      request->passes            = k == 0 ? FB_PASSES_ONE : FB_PASSES_TWO;
+      request->generate->n_steps = 5;
+      run (request, f->model, &result);
+      g_assert_cmpint (assert_untouched (request, result.picture), >, 0);
+      g_assert_cmpint (result.n_steps, ==, k == 0 ? 5 : 5 + 4 * 2);
+      pictures[k] = fb_image_ref (result.picture);
+    }
+  g_assert_cmpint (memcmp (pictures[0]->pixels, pictures[1]->pixels, fb_image_n_bytes (pictures[0])), !=, 0);
+  g_assert_cmpmem (pictures[1]->pixels, fb_image_n_bytes (pictures[1]), pictures[2]->pixels, fb_image_n_bytes (pictures[2]));
+  for (int k = 0; k < 3; k++)
+    fb_image_unref (pictures[k]);
+}
+
+static void
+test_drafts_take_one_pass (Fixture *f, gconstpointer data)
+{
+  const int            side    = 5 * fb_inpaint_native (f->model);
+  g_autoptr(FbInpaint) request = request_for (some_picture (side, side, 3), box_mask (side, side, (FbRect) { 60, 60, 100, 100 }, 1.0f));
+  g_auto(Result)       result  = { NULL };
+
+  request->passes     = FB_PASSES_TWO;
+  request->resolution = 64;
+  run (request, f->model, &result);
+  g_assert_cmpint (result.n_steps, ==, 2);
 }
 
 /* two marks at the ends of a long picture: each is drawn by itself */
@@ -641,6 +720,9 @@ main (int argc, char **argv)
   ADD ("soft-masks-change-less", test_soft_masks_change_less);
   ADD ("what-is-filled-in-matters", test_what_is_filled_in_matters);
   ADD ("same-seed-gives-the-same-bytes", test_same_seed_gives_the_same_bytes);
+  ADD ("a-second-pass-draws-over-the-first", test_a_second_pass_draws_over_the_first);
+  ADD ("drafts-take-one-pass", test_drafts_take_one_pass);
+  ADD ("a-lora-changes-what-is-masked", test_a_lora_changes_what_is_masked);
   ADD ("islands-are-drawn-apart", test_islands_are_drawn_apart);
   ADD ("previews-lie-under-the-mask", test_previews_lie_under_the_mask);
   ADD ("background-is-what-is-not-masked", test_background_is_what_is_not_masked);

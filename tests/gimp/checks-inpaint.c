@@ -87,6 +87,25 @@ record_says (GimpLayer *layer, const char *text)
   return strstr (record, text) != NULL;
 }
 
+/* (transfer full): of the layer's pixels and of its mask's */
+static char *
+digest_both (GimpLayer *layer)
+{
+  g_autofree char *pixels = fb_test_digest_pixels (GIMP_DRAWABLE (layer));
+  g_autofree char *mask   = fb_test_digest_pixels (GIMP_DRAWABLE (gimp_layer_get_mask (layer)));
+
+  return g_strconcat (pixels, mask, NULL);
+}
+
+/* what continuing from @layer with @seed gives, as digest_both() has it; NULL where it fails */
+static char *
+continued (GimpImage *image, GimpLayer *layer, const char *seed)
+{
+  resume (image, GIMP_DRAWABLE (layer), "seed", seed);
+
+  return got.layer != NULL ? digest_both (got.layer) : NULL;
+}
+
 /* --- the checks ---------------------------------------------------------------------------------------------------------- */
 
 /* in each kind of image: a layer with a mask, and every byte that the mask does not cover is as it was */
@@ -241,6 +260,37 @@ check_masks (void)
   g_object_unref (white);
 }
 
+/* the canvas grows by so many pixels, with the result, and the picture stays where it was on it */
+static void
+check_expanding (void)
+{
+  GimpImage          *image = gimp_image_new (120, 90, GIMP_RGB);
+  GimpLayer          *base  = add_layer (image, NULL, "Base", 0, 0, 120, 90);
+  g_autofree char    *pixels = fb_test_digest_pixels (GIMP_DRAWABLE (base));
+  g_autofree char    *after  = NULL, *first = NULL, *same = NULL;
+  int                 x, y;
+
+  inpaint (image, GIMP_DRAWABLE (base), "prompt", "a", "use", "fill", "expand-left", 40);
+  check_refused (GIMP_PDB_CALLING_ERROR, "Nothing is masked", "margins-for-another-use");
+  inpaint (image, GIMP_DRAWABLE (base), "prompt", "a", "use", "expand", "expand-left", 40, "destination", "in-place");
+  check_refused (GIMP_PDB_CALLING_ERROR, "outside the layer", "margins-in-place");
+  check (gimp_image_get_width (image) == 120, "inpaint/expand/a-refusal-leaves-the-canvas");
+
+  inpaint (image, GIMP_DRAWABLE (base), "prompt", "a", "seed", "4", "use", "expand", "expand-left", 40, "expand-bottom", 24, "count", 2);
+  check (succeeded () && gimp_image_get_width (image) == 160 && gimp_image_get_height (image) == 114, "inpaint/expand/enlarges-the-canvas");
+  if (got.layer == NULL)
+    return;
+  gimp_drawable_get_offsets (GIMP_DRAWABLE (base), &x, &y);
+  after = fb_test_digest_pixels (GIMP_DRAWABLE (base));
+  check (x == 40 && y == 0 && g_str_equal (pixels, after), "inpaint/expand/keeps-the-layer-in-its-place");
+  check (got.n_layers == 2 && mask_at (got.layer, 2, 2) == 1.0f && mask_at (got.layer, 100, 110) == 1.0f && mask_at (got.layer, 130, 20) == 0.0f,
+         "inpaint/expand/repaints-what-was-added");
+  first = digest_both (got.layer);
+  same  = continued (image, got.layer, "4");
+  check (g_strcmp0 (first, same) == 0 && gimp_image_get_width (image) == 160, "inpaint/expand/continues-without-growing-again");
+  gimp_image_delete (image);
+}
+
 static void
 check_in_place_kind (GimpPrecision precision, const char *name)
 {
@@ -328,7 +378,7 @@ check_again (void)
     return;
   check (record_says (made, "\"task\"") && record_says (made, "a tree") && record_says (made, "remove") && record_says (made, "model-hash"),
          "inpaint/record/tells-how-it-was-made");
-  first = fb_test_digest_pixels (GIMP_DRAWABLE (made));
+  first = digest_both (made);
   gimp_selection_none (image);
   gimp_file_save (GIMP_RUN_NONINTERACTIVE, image, file, NULL);
   loaded = gimp_file_load (GIMP_RUN_NONINTERACTIVE, file);
@@ -336,13 +386,10 @@ check_again (void)
     g_autofree GimpLayer **layers = gimp_image_get_layers (loaded);
     GimpLayer             *kept   = layers[1];      /* the second lies above */
 
-    resume (loaded, GIMP_DRAWABLE (kept), "seed", "42");
+    same = continued (loaded, kept, "42");
     check (succeeded (), "inpaint/continue/after-saving-and-loading");
-    same = got.layer != NULL ? fb_test_digest_pixels (GIMP_DRAWABLE (got.layer)) : NULL;
-    resume (loaded, GIMP_DRAWABLE (kept), "seed", "5");
-    other = got.layer != NULL ? fb_test_digest_pixels (GIMP_DRAWABLE (got.layer)) : NULL;
-    /* exact with the engine whose pictures are known; the real one gets masks and pixels that the file rounded */
-    check ((g_getenv ("FB_TEST_STRIPES") == NULL ? same != NULL : g_strcmp0 (first, same) == 0) && other != NULL && !g_str_equal (first, other), "inpaint/continue/from-the-same-pixels-and-mask");
+    other = continued (loaded, kept, "5");
+    check (g_strcmp0 (first, same) == 0 && other != NULL && !g_str_equal (first, other), "inpaint/continue/from-the-same-pixels-and-mask");
     resume (loaded, GIMP_DRAWABLE (gimp_layer_get_mask (kept)), "seed", "5");
     check (succeeded (), "inpaint/continue/from-the-layers-mask");
     resume (loaded, GIMP_DRAWABLE (layers[2]), "seed", "5");
@@ -351,6 +398,45 @@ check_again (void)
     check_refused (GIMP_PDB_EXECUTION_ERROR, "Continue from", "repeating-what-was-inpainted");
     gimp_image_delete (loaded);
   }
+  g_file_delete (file, NULL, NULL);
+  gimp_image_delete (image);
+}
+
+/* the results themselves are visible, and a soft selection and unusual numbers have to come back exactly, too */
+static void
+check_again_from_what_is_visible (void)
+{
+  GimpImage       *image = gimp_image_new (400, 300, GIMP_RGB);
+  GimpLayer       *base  = add_layer (image, NULL, "Base", 0, 0, 400, 300);
+  g_autofree char *first = NULL, *same = NULL, *path = g_build_filename (g_get_tmp_dir (), "flashbrush-inpainted-visible.xcf", NULL);
+  g_autoptr(GFile) file  = g_file_new_for_path (path);
+  GimpImage       *loaded;
+
+  gimp_layer_set_opacity (add_layer (image, NULL, "Above", 150, 20, 200, 200), 60.0);
+  gimp_image_select_ellipse (image, GIMP_CHANNEL_OP_REPLACE, 100, 120, 60, 40);
+  gimp_selection_feather (image, 10.0);
+  inpaint (image, GIMP_DRAWABLE (base), "prompt", "a tree", "seed", "42", "count", 2, "source", "visible", "context", "mask",
+           "strength", 1.0 / 1.3, "feather", 0.1 / 0.7);
+  check (succeeded (), "inpaint/continue/what-is-visible-is-inpainted");
+  if (got.layer == NULL)
+    return;
+  first = digest_both (got.layer);
+  gimp_selection_none (image);
+  gimp_file_save (GIMP_RUN_NONINTERACTIVE, image, file, NULL);
+  loaded = gimp_file_load (GIMP_RUN_NONINTERACTIVE, file);
+  {
+    g_autofree GimpLayer **layers = gimp_image_get_layers (loaded);
+    g_autofree char       *before = fb_test_digest (loaded, NULL);
+    g_autofree char       *after  = NULL;
+
+    GimpLayer             *kept   = layers[2];      /* above the chosen layer, below the second result and “Above” */
+
+    same  = continued (loaded, kept, "42");
+    after = fb_test_digest (loaded, got.layer);
+    check (g_strcmp0 (first, same) == 0, "inpaint/continue/looks-through-the-earlier-results");
+    check (g_str_equal (before, after), "inpaint/continue/leaves-the-earlier-results-visible");
+  }
+  gimp_image_delete (loaded);
   g_file_delete (file, NULL, NULL);
   gimp_image_delete (image);
 }
@@ -394,6 +480,8 @@ check_inpaint_model (void)
   check_kind (GIMP_RGB,  "rgb",  GIMP_PRECISION_U8_NON_LINEAR,    "model-u8");
   check_kind (GIMP_GRAY, "gray", GIMP_PRECISION_FLOAT_NON_LINEAR, "model-float");
   check_again ();
+  check_again_from_what_is_visible ();
+  check_expanding ();
 }
 
 void
@@ -402,8 +490,10 @@ check_inpaint (void)
   check_kinds ();
   check_reading ();
   check_masks ();
+  check_expanding ();
   check_in_place ();
   check_again ();
+  check_again_from_what_is_visible ();
   check_huge ();
   check_inpaint_failures ();
 }

@@ -70,6 +70,7 @@ test_lora_round_trip (void)
   {
     { "ink=0.8",      "ink",      0.8 },
     { "ink",          "ink",      1.0 },
+    { "ink=0.123456789012345678", "ink", 0.123456789012345678 },
     { "/a/b=c.x=-1",  "/a/b=c.x", -1.0 },      /* the last "=" counts: a path may hold others */
   };
 

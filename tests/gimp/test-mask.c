@@ -35,6 +35,26 @@ test_reads_what_was_written (void)
 }
 
 static void
+test_margins_are_masked_and_the_rest_moves (void)
+{
+  g_autoptr(FbMask) mask   = fb_mask_new (600, 300);
+  g_autoptr(FbMask) larger = NULL;
+  guint8            values[2] = { 7, 200 };
+
+  fb_mask_write (mask, &(GdkRectangle) { 255, 130, 1, 2 }, values);
+  larger = fb_mask_enlarged (mask, 70, 100, 5, 0);
+  g_assert_cmpint (fb_mask_width (larger), ==, 675);
+  g_assert_cmpint (fb_mask_height (larger), ==, 400);
+  for (int y = 0; y < 400; y++)
+    for (int x = 0; x < 675; x++)
+      {
+        const int expected = x < 70 || y < 100 || x >= 670 ? 255 : x == 325 && y == 230 ? 7 : x == 325 && y == 231 ? 200 : 0;
+
+        g_assert_cmpint (at (larger, x, y), ==, expected);
+      }
+}
+
+static void
 test_copies_are_independent (void)
 {
   g_autoptr(FbMask) mask = fb_mask_new (300, 300);
@@ -206,6 +226,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ui/mask/hardness-softens-the-edge-only", test_hardness_softens_the_edge_only);
   g_test_add_func ("/ui/mask/outlines-are-filled", test_outlines_are_filled);
   g_test_add_func ("/ui/mask/shrinks-by-the-mean", test_shrinks_by_the_mean);
+  g_test_add_func ("/ui/mask/margins-are-masked-and-the-rest-moves", test_margins_are_masked_and_the_rest_moves);
   g_test_add_func ("/ui/mask/packs-and-unpacks", test_packs_and_unpacks);
   g_test_add_func ("/ui/mask/damaged-ones-are-refused", test_damaged_ones_are_refused);
 
