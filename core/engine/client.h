@@ -139,7 +139,8 @@ G_DECLARE_FINAL_TYPE (FbJob, fb_job, FB, JOB, GObject)
  *   "distill-list" gives "jobs" aa{sv}, those that run or wait first: "job" s (path of its file, which names it), "name" s, "teacher" s, "state" s
  *     ("waiting", "preparing", "running", "paused", "stopped", "done", "failed"), "problem" s, "step" i, "n-steps" i (pictures while preparing),
  *     "seconds-left" d (negative: unknown), "peak-bytes" t, "output" s (the LoRA's path) and "lora" s (its name among the LoRAs) once there is one.
- *   "distill-pause", "distill-resume", "distill-stop" (writes the LoRA as it is): "job" s; give what "distill-list" has of it.
+ *   "distill-pause", "distill-resume", "distill-stop" (writes the LoRA as it is), "distill-remove" (of one that is not at work: off the list; its files,
+ *     except for the LoRA, are deleted unless they were brought in from elsewhere): "job" s; give what "distill-list" has of it.
  *   "distill-watch": "job" s, "from" i (the last step that is known), "sample" i (step of the last sample that is known, −1 for none); gives "rows"
  *     a(idddd): step, losses of distillation, matching, adversary and discriminator; and as its picture a newer sample, the teacher's beside the
  *     student's, whose seed is its step.

@@ -13,6 +13,7 @@
 #include "core/distill/trainer.h"
 #include "core/image/png.h"
 #include "core/models/model.h"
+#include "core/store/delete.h"
 #include "core/store/store.h"
 
 #define MAX_ROWS 2000          /* of one answer: more than a screen has pixels */
@@ -473,6 +474,52 @@ fb_distiller_stop (FbDistiller *self, const char *path, GError **error)
     entry->state = STOPPED;
   write_state (entry);
   return unlock_with (self, entry);
+}
+
+/* whether the files of the job are ours to delete */
+static gboolean
+is_own (const Entry *entry)
+{
+  g_autofree char *ours   = jobs_folder ();
+  g_autofree char *folder = g_path_get_dirname (entry->path);
+
+  return g_str_equal (folder, ours);
+}
+
+/* The job's file goes last: what is left of it after a failure is still a job. */
+static gboolean
+delete_files (const Entry *entry, GError **error)
+{
+  g_autofree char *within = g_strconcat (entry->folder, G_DIR_SEPARATOR_S, NULL);
+
+  if (g_str_has_prefix (entry->output, within) && g_file_test (entry->output, G_FILE_TEST_EXISTS))
+    {
+      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("The LoRA “%s” lies among the files of its job. Move it before removing the job."),
+                   entry->output);
+      return FALSE;
+    }
+  return fb_delete (entry->folder, error) && fb_delete (entry->path, error);
+}
+
+GVariant *
+fb_distiller_remove (FbDistiller *self, const char *path, GError **error)
+{
+  Entry           *entry  = lock_entry (self, path, error);
+  GVariant        *answer = NULL;
+  g_autofree char *name   = NULL;
+
+  if (entry == NULL)
+    return NULL;
+  name = name_of (entry->path);
+  if (is_active (entry) || entry == self->current)
+    g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("The job “%s” is at work. Pause or stop it before removing it."), name);
+  else if (!is_own (entry) || delete_files (entry, error))
+    {
+      answer = g_variant_ref_sink (describe (entry));
+      g_ptr_array_remove (self->entries, entry);
+    }
+  g_mutex_unlock (&self->lock);
+  return answer;
 }
 
 /* --- a new job ------------------------------------------------------------------------------------------------------------------ */

@@ -34,6 +34,7 @@ typedef struct
  * fb_distiller_resume: the same for a job that is not at work; @path may be of a job's file from elsewhere
  * fb_distiller_pause: its state is saved; goes on from there later
  * fb_distiller_stop: as pause, and the LoRA is written as it is then
+ * fb_distiller_remove: takes one that is not at work off the list, and its files away if they lie in our folder; its LoRA stays
  *
  * Returns: (transfer full): a{sv}, as fb_distiller_list() has it; %NULL with the errors of jobs' files and of the store,
  *   %FB_ENGINE_ERROR_REQUEST for a path that is no job's
@@ -42,6 +43,7 @@ GVariant * fb_distiller_start  (FbDistiller *self, const FbDistillWish *wish, GE
 GVariant * fb_distiller_resume (FbDistiller *self, const char *path, GError **error);
 GVariant * fb_distiller_pause  (FbDistiller *self, const char *path, GError **error);
 GVariant * fb_distiller_stop   (FbDistiller *self, const char *path, GError **error);
+GVariant * fb_distiller_remove (FbDistiller *self, const char *path, GError **error);
 
 /* (transfer full): aa{sv}, as "distill-list" in core/engine/client.h says */
 GVariant * fb_distiller_list   (FbDistiller *self);

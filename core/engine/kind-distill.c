@@ -87,6 +87,12 @@ fb_kind_distill_stop_run (FbTask *task, GError **error)
 }
 
 GVariant *
+fb_kind_distill_remove_run (FbTask *task, GError **error)
+{
+  return change (task, fb_distiller_remove, error);
+}
+
+GVariant *
 fb_kind_distill_watch_run (FbTask *task, GError **error)
 {
   GVariant            *request = fb_task_request (task);

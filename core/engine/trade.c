@@ -22,6 +22,7 @@ static const FbJobKind kinds[] =
   { "distill-pause",   NULL,                      fb_kind_distill_pause_run,   TRUE },
   { "distill-resume",  NULL,                      fb_kind_distill_resume_run,  TRUE },
   { "distill-stop",    NULL,                      fb_kind_distill_stop_run,    TRUE },
+  { "distill-remove",  NULL,                      fb_kind_distill_remove_run,  TRUE },
   { "distill-watch",   NULL,                      fb_kind_distill_watch_run,   TRUE },
   { NULL }
 };

@@ -28,6 +28,7 @@ GVariant * fb_kind_distill_list_run    (FbTask *task, GError **error);
 GVariant * fb_kind_distill_pause_run   (FbTask *task, GError **error);
 GVariant * fb_kind_distill_resume_run  (FbTask *task, GError **error);
 GVariant * fb_kind_distill_stop_run    (FbTask *task, GError **error);
+GVariant * fb_kind_distill_remove_run  (FbTask *task, GError **error);
 GVariant * fb_kind_distill_watch_run   (FbTask *task, GError **error);
 
 /* core/engine/trade.c: the table of the above, and the questions */

@@ -11,6 +11,7 @@
 #include <glib/gi18n-lib.h>
 #include <glib/gstdio.h>
 
+#include "core/store/delete.h"
 #include "core/store/store-scan.h"
 
 #define SUFFIX    ".safetensors"
@@ -113,26 +114,6 @@ fb_store_add (FbStore *self, FbStoreKind kind, const char *path, gboolean copy, 
 
 /* --- taking away -------------------------------------------------------------------------------------------------------- */
 
-/* Deletes what is at @path; a link is deleted, never followed. */
-static gboolean
-delete (const char *path, GError **error)
-{
-  g_autoptr(GDir)  dir = g_file_test (path, G_FILE_TEST_IS_SYMLINK) ? NULL : g_dir_open (path, 0, NULL);
-  const char      *name;
-
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *child = g_build_filename (path, name, NULL);
-
-      if (!delete (child, error))
-        return FALSE;
-    }
-  if (g_remove (path) == 0 || errno == ENOENT)
-    return TRUE;
-  fb_model_error_set_errno (error, errno, path, TRUE);
-  return FALSE;
-}
-
 /* A folder that was added for this one entry goes from the list; in a larger one, only the entry is not shown any more. */
 static gboolean
 forget (FbStore *self, const FbStoreEntry *entry, GError **error)
@@ -164,7 +145,7 @@ fb_store_remove (FbStore *self, const FbStoreEntry *entry, FbStoreRemoval *remov
                    _("“%s” came with Flashbrush and goes only when Flashbrush is uninstalled."), entry->name);
       return FALSE;
     }
-  if (!(entry->is_own ? delete (entry->path, error) : forget (self, entry, error)))
+  if (!(entry->is_own ? fb_delete (entry->path, error) : forget (self, entry, error)))
     return FALSE;
 
   *removal = entry->is_own && entry->target == NULL ? FB_STORE_DELETED : FB_STORE_FORGOTTEN;

@@ -89,6 +89,14 @@ stop_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray *v
   return change (client, "distill-stop", config, values, error);
 }
 
+static gboolean
+remove_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray *values, GError **error)
+{
+  g_autoptr(GVariant) result = fb_ask_job (client, "distill-remove", fb_config_request (config, "job", NULL), error);
+
+  return result != NULL;
+}
+
 #define ARG_JOB      { 's', "job", N_("_Job"), N_("Path of the job's file, as plug-in-flashbrush-distill gives it"), "" }
 #define RETURN_STATE { 's', "state", N_("State"), N_("What the job does now: waiting, preparing, running, paused, stopped, done or failed") }
 
@@ -135,6 +143,11 @@ const FbProcedureRow fb_distill_procedures[] =
   {
     "plug-in-flashbrush-distill-stop", N_("Stop a distillation job"),
     N_("Writes the LoRA with what it has learned so far."), stop_run, { ARG_JOB }, { RETURN_STATE }
+  },
+  {
+    "plug-in-flashbrush-distill-remove", N_("Remove a distillation job"),
+    N_("Takes a job that is not at work off the list and deletes its files; its LoRA stays. Files from elsewhere are only forgotten."), remove_run,
+    { ARG_JOB }, { { 0 } }
   },
   { NULL }
 };

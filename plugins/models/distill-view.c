@@ -33,7 +33,7 @@ struct _FbDistillView
   GtkProgressBar *progress;
   FbPlot         *plots[N_LOSSES];
   FbPreviewArea  *sample;
-  GtkWidget      *pause, *stop, *use;
+  GtkWidget      *pause, *stop, *use, *remove;
 };
 
 G_DEFINE_FINAL_TYPE (FbDistillView, fb_distill_view, GTK_TYPE_BOX)
@@ -199,6 +199,7 @@ fb_distill_view_show (FbDistillView *self, GVariant *job)
   gtk_button_set_label (GTK_BUTTON (self->pause), active ? _("_Pause") : _("_Resume"));
   gtk_widget_set_sensitive (self->pause, !is_in (job, "done"));
   gtk_widget_set_sensitive (self->stop, active || is_in (job, "paused"));
+  gtk_widget_set_sensitive (self->remove, !active);
   gtk_widget_set_sensitive (self->use, *fb_model_string (job, "output") != '\0');
   watch (self);
 }
@@ -241,6 +242,35 @@ on_use (FbDistillView *self)
   g_variant_dict_insert (&dict, "n-steps", "i", 4);
   g_variant_dict_insert (&dict, "guidance-scale", "d", 1.0);
   fb_panel_open_generate (self->panel, g_variant_dict_end (&dict));
+}
+
+static void
+on_confirmed (GtkDialog *dialog, int response, FbDistillView *self)
+{
+  GVariant *asked = g_object_get_data (G_OBJECT (dialog), "job");
+
+  if (response == GTK_RESPONSE_ACCEPT)
+    {
+      g_autofree char *what = g_strdup_printf (_("Removing “%s”"), fb_model_string (asked, "name"));
+
+      fb_panel_do (self->panel, "distill-remove", g_variant_new_parsed ("{'job': <%s>}", fb_model_string (asked, "job")), what, NULL, NULL);
+    }
+  gtk_widget_destroy (GTK_WIDGET (dialog));
+}
+
+static void
+on_remove (FbDistillView *self)
+{
+  GtkWidget *dialog = gtk_message_dialog_new (GTK_WINDOW (self->panel), GTK_DIALOG_MODAL | GTK_DIALOG_DESTROY_WITH_PARENT, GTK_MESSAGE_QUESTION,
+                                              GTK_BUTTONS_NONE, _("Remove the job “%s”?"), fb_model_string (self->job, "name"));
+
+  gtk_message_dialog_format_secondary_text (GTK_MESSAGE_DIALOG (dialog),
+                                            _("Its curves, samples and what it would go on from are deleted; a LoRA that it has written stays."));
+  gtk_dialog_add_buttons (GTK_DIALOG (dialog), _("_Keep"), GTK_RESPONSE_CANCEL, _("_Delete"), GTK_RESPONSE_ACCEPT, NULL);
+  gtk_dialog_set_default_response (GTK_DIALOG (dialog), GTK_RESPONSE_CANCEL);
+  g_object_set_data_full (G_OBJECT (dialog), "job", g_variant_ref (self->job), (GDestroyNotify) g_variant_unref);
+  g_signal_connect_object (dialog, "response", G_CALLBACK (on_confirmed), self, 0);
+  gtk_widget_show (dialog);
 }
 
 /* --- the object ----------------------------------------------------------------------------------------------------------------- */
@@ -304,6 +334,7 @@ buttons_new (FbDistillView *self)
   self->stop  = button_new (self, box, _("S_top"), _("End it, and write the LoRA with what it has learned so far"), G_CALLBACK (on_stop));
   self->use   = button_new (self, box, _("_Use in Generate…"), _("Open Generate… with the teacher and the LoRA; this window comes back when that one is closed"),
                             G_CALLBACK (on_use));
+  self->remove = button_new (self, box, _("_Remove…"), _("Take it off the list; asks first"), G_CALLBACK (on_remove));
 
   return box;
 }

@@ -200,6 +200,18 @@ fb_test_distill_stop (FbTask *task, GError **error)
   return change (task, "stopped", error);
 }
 
+GVariant *
+fb_test_distill_remove (FbTask *task, GError **error)
+{
+  Job      *job    = find (task, error);
+  GVariant *answer = job != NULL ? g_variant_ref_sink (describe (job)) : NULL;
+
+  if (job != NULL)
+    g_ptr_array_remove (jobs, job);
+
+  return answer;
+}
+
 /* two squares: the teacher's, and the student's, which comes nearer to it */
 static FbImage *
 paint_sample (int step)

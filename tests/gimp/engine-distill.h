@@ -11,4 +11,5 @@ GVariant * fb_test_distill_list    (FbTask *task, GError **error);
 GVariant * fb_test_distill_pause   (FbTask *task, GError **error);
 GVariant * fb_test_distill_resume  (FbTask *task, GError **error);
 GVariant * fb_test_distill_stop    (FbTask *task, GError **error);
+GVariant * fb_test_distill_remove  (FbTask *task, GError **error);
 GVariant * fb_test_distill_watch   (FbTask *task, GError **error);

@@ -364,6 +364,7 @@ static const FbJobKind kinds[] =
   { "distill-pause",   NULL,     fb_test_distill_pause,   TRUE },
   { "distill-resume",  NULL,     fb_test_distill_resume,  TRUE },
   { "distill-stop",    NULL,     fb_test_distill_stop,    TRUE },
+  { "distill-remove",  NULL,     fb_test_distill_remove,  TRUE },
   { "distill-watch",   NULL,     fb_test_distill_watch,   TRUE },
   { NULL }
 };

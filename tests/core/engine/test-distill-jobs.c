@@ -70,9 +70,9 @@ write_job (Fixture *f, const char *name, int n_steps)
   return path;
 }
 
-/* (transfer full): the job at @path as it is listed */
+/* (transfer full) (nullable): the job at @path as it is listed */
 static GVariant *
-listed (Fixture *f, const char *path)
+find_listed (Fixture *f, const char *path)
 {
   g_autoptr(FbJob)     job    = run (f, "distill-list", "@a{sv} {}");
   g_autoptr(GVariant)  result = fb_job_get_result (job);
@@ -88,7 +88,17 @@ listed (Fixture *f, const char *path)
         return row;
       g_variant_unref (row);
     }
-  g_error ("%s is not listed", path);
+  return NULL;
+}
+
+static GVariant *
+listed (Fixture *f, const char *path)
+{
+  GVariant *row = find_listed (f, path);
+
+  if (row == NULL)
+    g_error ("%s is not listed", path);
+  return row;
 }
 
 static gboolean
@@ -246,6 +256,35 @@ a_new_job_waits_and_is_written (Fixture *f, gconstpointer data)
   g_object_unref (run (f, "distill-pause", "{'job': <%s>}", long_job));
 }
 
+static void
+a_job_that_is_not_at_work_can_be_removed (Fixture *f, gconstpointer data)
+{
+  g_autofree char     *pictures = g_build_filename (f->folder, "pictures", NULL);
+  g_autofree char     *long_job = write_job (f, "long", 100000);
+  g_autoptr(FbJob)     begun    = run (f, "distill-resume", "{'job': <%s>}", long_job);
+  g_autoptr(GVariant)  going    = wait_for (f, long_job, "running", 1);
+  g_autoptr(FbJob)     job      = run (f, "distill-start", "{'pictures': <%s>, 'name': <'embers'>, 'steps': <20>, 'size': <64>}", pictures);
+  g_autoptr(GVariant)  row      = fb_job_get_result (job);
+  g_autoptr(FbLink)    link     = fixture_link (f);
+  const char          *path     = "";
+
+  g_assert_true (g_variant_lookup (row, "job", "&s", &path));
+  assert_fails (f, "at work", "distill-remove", "{'job': <%s>}", path);
+  g_object_unref (run (f, "distill-pause", "{'job': <%s>}", path));
+  g_object_unref (run (f, "distill-remove", "{'job': <%s>}", path));
+  g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+  g_assert_null (find_listed (f, path));
+  g_object_unref (run (f, "distill-start", "{'pictures': <%s>, 'name': <'embers'>, 'steps': <20>, 'size': <64>}", pictures));
+  g_object_unref (run (f, "distill-pause", "{'job': <%s>}", path));
+
+  assert_fails (f, "at work", "distill-remove", "{'job': <%s>}", long_job);
+  kill ((pid_t) link->pid, SIGTERM);                       /* in the next engine it is paused, and saved */
+  process_wait_end (link->pid, 20.0);
+  g_object_unref (run (f, "distill-remove", "{'job': <%s>}", long_job));
+  g_assert_true (g_file_test (long_job, G_FILE_TEST_EXISTS));            /* from elsewhere: only forgotten */
+  g_assert_null (find_listed (f, long_job));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -256,5 +295,6 @@ main (int argc, char **argv)
   ADD ("pictures-are-made-meanwhile", pictures_are_made_meanwhile);
   ADD ("a-new-job-is-checked", a_new_job_is_checked);
   ADD ("a-new-job-waits-and-is-written", a_new_job_waits_and_is_written);
+  ADD ("a-job-that-is-not-at-work-can-be-removed", a_job_that_is_not_at_work_can_be_removed);
   return g_test_run ();
 }
