@@ -32,6 +32,14 @@ gets_white ()    { for _ in $(seq 60); do is_white "$1" "$2" && return 0; sleep 
 look () { import -window root -crop "160x120+$(point 40 40 | tr ' ' '+')" +repage rgb:- | sha256sum; }
 changes () { was=$(look); "$@"; for _ in $(seq 40); do [ "$(look)" != "$was" ] && return 0; sleep 0.1; done; return 1; }
 
+# width_is N: the image's
+width_is ()
+{
+  batch "(let ((port (open-output-file \"$scratch/width\"))) (write (car (gimp-image-get-width 1)) port) (close-output-port port))"
+  for _ in $(seq 50); do [ -s "$scratch/width" ] && break; sleep 0.1; done
+  [ "$(cat "$scratch/width")" = "$1" ]
+}
+
 # has_mask: whether the layer on top has one
 has_mask ()
 {
@@ -170,6 +178,31 @@ shot inpaint-9-continue
 focus '^Inpaint$'
 xdotool key Escape
 check closes-again driver gone
+
+# a larger canvas, with nothing painted
+driver menu 'Inpaint...'
+check opens-once-more driver open
+driver press 'Clear mask'
+mask_is_empty >/dev/null
+driver type 'Prompt' 'blue sky'
+driver press 'More settings'
+check expands-for-one-use-only driver disabled 'Expand left'
+focus '^Inpaint$'
+xdotool key alt+w Home Down Down Down
+check can-be-told-to-expand driver enabled 'Expand left'
+driver press 'Clear mask'
+check has-nothing-to-do driver disabled 'Generate'
+driver set 'Expand left' 64
+check needs-no-mask driver enabled 'Generate'
+check begins-beyond-the-canvas driver press 'Generate'
+check has-drawn-it driver says 'Done'
+shot inpaint-10-expand
+check inserts-what-is-beyond driver press 'Insert'
+check says-that-too driver says 'Inserted as the layer “blue sky”'
+check has-enlarged-the-canvas width_is 464
+focus '^Inpaint$'
+xdotool key Escape
+check closes-at-last driver gone
 check leaves-no-message-behind no_message
 check warns-of-nothing warns_of_nothing
 echo "1..$n"
