@@ -22,6 +22,7 @@ from peers import Contender
 HERE = os.path.dirname(os.path.abspath(__file__))
 STARTER = os.path.join(HERE, "..", "..", "data", "models", "starter")
 N_PICTURES = 8
+SECONDS, PEAK = 0, 1    # of a result
 PARTS = {"starter": {"width": 128, "height": 128, "batch_size": 8, "samples_per_call": 8, "teacher_steps": 8, "lora_rank": 32, "lora_alpha": 32},
          "sd15": {"width": 512, "height": 512, "batch_size": 1, "samples_per_call": 1, "teacher_steps": 4, "lora_rank": 64, "lora_alpha": 64}}
 MEMORY = {"f32": 6000, "bf16": 4000}    # MB for SD 1.5: blocks are computed again
@@ -76,49 +77,48 @@ def start(name, command, env):
         return None
 
 
-def finish(contender, seconds):
-    print(f"| {contender.name} | {statistics.median(contender.times):.2f} | {contender.ask('calls') / seconds['batch']:g} |", end="")
-    seconds[contender.name] = statistics.median(contender.times)
-    peak = contender.ask("peak")
-    print(f" {peak / 1e9:.2f} |", flush=True)
-    contender.close()
-    return peak
-
-
-def best(values):
-    return min((v for name, v in values.items() if name.startswith("pytorch")), default=None)
-
-
 def head(part, args):
-    print(f"{part}, {args.precision}, {args.threads} threads\n\n| contender | median iteration, s | network calls per sample | peak memory, GB |\n"
+    print(f"{part}, {args.precision}, threads: {args.threads}\n\n| contender | median iteration, s | network calls per sample | peak memory, GB |\n"
           "| --- | --- | --- | --- |", flush=True)
 
 
-def speed(name, seconds):
-    if "flashbrush" not in seconds or best(seconds) is None:
-        print(f"{name}: not measured: a side is missing")
+def finish(contender, batch_size):
+    """-> median seconds, peak bytes"""
+    seconds, calls, peak = statistics.median(contender.times), contender.ask("calls"), contender.ask("peak")
+    contender.close()
+    print(f"| {contender.name} | {seconds:.2f} | {calls / batch_size:g} | {peak / 1e9:.2f} |", flush=True)
+    return seconds, peak
+
+
+def best_peer(results, which):
+    """-> of PyTorch eager and compiled the better one; None where there is none to compare, or nothing of ours"""
+    values = [r[which] for name, r in results.items() if name.startswith("pytorch")]
+    return min(values) if values and "flashbrush" in results else None
+
+
+def report_speed(name, results):
+    theirs = best_peer(results, SECONDS)
+    if theirs is None:
+        print(f"{name}: not measured: a side is missing (its reason is above)")
     else:
-        print(f"BENCH {name} {best(seconds) / seconds['flashbrush']:.3f} x", flush=True)
+        print(f"BENCH {name} {theirs / results['flashbrush'][SECONDS]:.3f} x", flush=True)
 
 
 def starter(args, folder):
     job = write_job(folder, "starter", STARTER, args)
     contenders = [start(name, command, environment(folder, args.threads)) for name, command in commands(args, job, False).items()]
     contenders = [c for c in contenders if c is not None]
-    seconds    = {"batch": PARTS["starter"]["batch_size"]}
     for _ in range(args.rounds):
         for c in contenders:
             c.times.append(c.step())
     head("starter", args)
-    for c in contenders:
-        finish(c, seconds)
-    speed("distill_iter_speed_vs_pytorch", seconds)
+    report_speed("distill_iter_speed_vs_pytorch", {c.name: finish(c, PARTS["starter"]["batch_size"]) for c in contenders})
 
 
 def sd15(args, folder):
     model = args.model or subprocess.run([args.ours, "--make-model"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     job = write_job(folder, "sd15", model, args, memory=MEMORY[args.precision])
-    seconds, peaks = {"batch": PARTS["sd15"]["batch_size"]}, {}
+    results = {}
     head("sd15", args)
     for name, command in commands(args, job, True).items():
         contender = start(name, command, environment(folder, args.threads))
@@ -126,10 +126,10 @@ def sd15(args, folder):
             continue
         for _ in range(args.sd15_rounds):
             contender.times.append(contender.step())
-        peaks[name] = finish(contender, seconds)
-    speed("distill_iter_speed_vs_pytorch_sd15", seconds)
-    if "flashbrush" in peaks and best(peaks) is not None:
-        print(f"BENCH distill_memory_vs_pytorch_sd15 {peaks['flashbrush'] / best(peaks):.3f} x", flush=True)
+        results[name] = finish(contender, PARTS["sd15"]["batch_size"])
+    report_speed("distill_iter_speed_vs_pytorch_sd15", results)
+    if best_peer(results, PEAK) is not None:
+        print(f"BENCH distill_memory_vs_pytorch_sd15 {results['flashbrush'][PEAK] / best_peer(results, PEAK):.3f} x", flush=True)
 
 
 def log_seconds(job):
@@ -151,7 +151,7 @@ def ranks(args, folder):
         for n in times:
             turns_folder = os.path.join(folder, f"turn-{turn}")
             job = write_job(turns_folder, "starter", STARTER, one_thread, batch_size=4 * n, samples_per_call=4, steps=args.rounds + 1)
-            launch = [mpirun, *root, "-np", "2", "--bind-to", "core"] if n == 2 else []
+            launch = [mpirun, *root, "--oversubscribe", "--bind-to", "none", "-np", "2"] if n == 2 else []
             result = subprocess.run([*launch, args.engine, "distill", "--quiet", job], env=environment(folder, 1), stdout=subprocess.DEVNULL,
                                     stderr=subprocess.PIPE, text=True)
             if result.returncode != 0:
