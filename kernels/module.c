@@ -40,9 +40,8 @@ driver_answers (GError **error)
   return TRUE;
 }
 
-/* (transfer full): where the module of @name should be */
-static char *
-module_path (const char *name)
+char *
+fb_module_path (const char *name)
 {
   const char      *folder = g_getenv ("FLASHBRUSH_MODULES");
   g_autofree char *file   = g_strdup_printf ("flashbrush-%s.so", name);
@@ -53,7 +52,7 @@ module_path (const char *name)
 const FbDeviceOps *
 fb_module_load (const char *name, GError **error)
 {
-  g_autofree char   *path = module_path (name);
+  g_autofree char   *path = fb_module_path (name);
   const FbDeviceOps *ops  = NULL;
   FbModuleOps        get;
   void              *module;

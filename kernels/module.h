@@ -3,13 +3,15 @@
 
 #include "kernels/device-private.h"
 
+/* (transfer full): where the module @name should be: flashbrush-NAME.so in FLASHBRUSH_MODULES, else where it was installed */
+char * fb_module_path (const char *name);
+
 /**
  * fb_module_load:
  * @name: "cuda"
  *
- * Loads flashbrush-NAME.so from the folder of modules (FLASHBRUSH_MODULES, else where it was installed) and keeps it until the process ends:
- * a library of that size, with threads of its own, does not leave cleanly. Before that the driver is asked, so that a machine without one
- * loads nothing.
+ * Loads the module from fb_module_path() and keeps it until the process ends: a library of that size, with threads of its own, does not leave
+ * cleanly. Before that the driver is asked, so that a machine without one loads nothing.
  *
  * Returns: (transfer none): the device's table; %NULL with %FB_DEVICE_ERROR_UNKNOWN and the reason where driver, card or module is missing.
  */

@@ -11,8 +11,8 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 packages=(
   adwaita-icon-theme appstream at-spi2-core ca-certificates dbus-daemon dbus-x11 desktop-file-utils fonts-dejavu-core
   g++ gcc gettext gimp imagemagick libatspi2.0-dev libbabl-dev libc6-dev libdnnl-dev libgegl-dev libgimp-3.0-dev
-  libgtk-3-dev libjson-glib-dev libpng-dev locales mandoc meson ninja-build openbox pkgconf procps python3-dev python3-venv
-  shellcheck x11-utils xauth xdotool xvfb
+  libgtk-3-dev libjpeg-dev libjson-glib-dev libopenmpi-dev libpng-dev locales mandoc meson ninja-build openbox openmpi-bin
+  pkgconf procps python3-dev python3-venv shellcheck x11-utils xauth xdotool xvfb
 )
 
 is_root () { [ "$(id -u)" = 0 ]; }

@@ -10,6 +10,8 @@ static const GDBusErrorEntry entries[] =
   { FB_DISTILL_ERROR_NOT_FINITE,  "org.flashbrush.Error.DistillNotFinite"   },
   { FB_DISTILL_ERROR_CHECKPOINT,  "org.flashbrush.Error.DistillCheckpoint"  },
   { FB_DISTILL_ERROR_UNSUPPORTED, "org.flashbrush.Error.DistillUnsupported" },
+  { FB_DISTILL_ERROR_TEAM,        "org.flashbrush.Error.DistillTeam"        },
+  { FB_DISTILL_ERROR_ELSEWHERE,   "org.flashbrush.Error.DistillElsewhere"   },
 };
 G_STATIC_ASSERT (G_N_ELEMENTS (entries) == FB_DISTILL_N_ERRORS);
 

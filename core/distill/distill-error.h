@@ -12,8 +12,10 @@ typedef enum
   FB_DISTILL_ERROR_NOT_FINITE,    /* a loss or gradient is not a number; the state before it is kept */
   FB_DISTILL_ERROR_CHECKPOINT,    /* a checkpoint belongs to another job, machine or version */
   FB_DISTILL_ERROR_UNSUPPORTED,   /* asked for by the job, not there yet */
+  FB_DISTILL_ERROR_TEAM,          /* several processes cannot train together here; the message says why */
+  FB_DISTILL_ERROR_ELSEWHERE,     /* another process of the team has failed, and has the reason */
 } FbDistillError;
-#define FB_DISTILL_N_ERRORS (FB_DISTILL_ERROR_UNSUPPORTED + 1)
+#define FB_DISTILL_N_ERRORS (FB_DISTILL_ERROR_ELSEWHERE + 1)
 
 #define FB_DISTILL_ERROR (fb_distill_error_quark ())
 GQuark fb_distill_error_quark (void);

@@ -22,14 +22,15 @@ typedef struct
 } Preset;
 
 #define ATTENTION "to_q to_k to_v to_out.0"
+#define ALL_UNET  ATTENTION " proj_in proj_out ff.net.0.proj ff.net.2 time_emb_proj conv_in conv_out conv1 conv2 conv_shortcut conv"
 #define ALL_DIT   ATTENTION " proj_in proj_out ff.net.0.proj ff.net.2 proj linear linear_1 linear_2"
 
 /* The published phases count forward passes, two per update; steps here are updates. "small": the modes' width follows their spacing, else
- * every index between them would be trained. */
+ * every index between them would be trained; its LoRA is on every layer, for small networks have attention at few of their sizes. */
 static const Preset presets[] =
 {
   /*  name            steps  batch  K   guidance    variance         rate   clip avg   warm rank alpha targets    adv  checkpoint sample */
-  { "small",           1200, 8,  8, 3.0,  7.0, FB_MODE_VARIANCE / 16, 3e-4, 1.0, 0.99, 50,  32,  32, ATTENTION, 1.0, 25, 100 },
+  { "small",           1200, 8,  8, 3.0,  7.0, FB_MODE_VARIANCE / 16, 1e-3, 1.0, 0.99, 50,  32,  32, ALL_UNET,  1.0, 25, 100 },
   { "sd-1.5",         10000, 4, 32, 3.0, 13.0, FB_MODE_VARIANCE,      1e-5, 0.0, 0.0,  0,  128, 128, ATTENTION, 1.0, 50, 250 },
   { "sdxl",           10000, 2, 32, 3.0, 13.0, FB_MODE_VARIANCE,      1e-5, 0.0, 0.0,  0,   64,  64, ATTENTION, 1.0, 50, 250 },
   { "pixart-alpha",   20000, 2, 16, 2.0,  9.0, FB_MODE_VARIANCE,      1e-5, 0.0, 0.0,  0,   64,   8, ALL_DIT,   0.5, 50, 250 },

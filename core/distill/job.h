@@ -49,8 +49,8 @@
  *
  * The run:
  * @dtype: "auto", "f32" or "bf16": what the networks compute in; what trains is kept in f32
- * @threads: 0 = one per core
- * @memory: MB the job may take; above it, activations are computed again rather than kept. 0 = what is free
+ * @threads: of each process; 0 = one per core
+ * @memory: MB the job may take on a machine; above it, activations are computed again rather than kept. 0 = what is free
  * @checkpoint_every, @sample_every: steps; the latter 0 = never
  * @sample_prompts: what the sample pictures show; empty = the first captions
  * @output: file name of the LoRA, in the job's folder unless it has a path

@@ -15,8 +15,8 @@ const char * const fb_lora_default_targets[] = { "to_q", "to_k", "to_v", "to_out
 /* One layer's branch and where it hangs */
 typedef struct
 {
-  FbLinear    *layer;
-  FbLoraBranch branch;
+  FbLoraBranch **slot;
+  FbLoraBranch   branch;
 } Place;
 
 struct FbLoraSet
@@ -32,7 +32,7 @@ place_free (gpointer data)
 {
   Place *place = data;
 
-  place->layer->lora = NULL;
+  *place->slot = NULL;
   fb_weight_unref (place->branch.down);
   fb_weight_unref (place->branch.up);
   fb_tensor_unref (place->branch.ddown);
@@ -61,19 +61,20 @@ fits (const char *path, const char *target)
          (n_path > n && path[n_path - n - 1] == '.' && g_str_has_suffix (path, target));
 }
 
-/* One of a branch's two matrices, with zeros in it */
+/* One of a branch's two matrices or kernels, with zeros in it */
 static FbTrainable *
-add_matrix (FbLoraSet *self, const char *path, const char *suffix, int out_channels, int in_channels, FbWeight **weight, FbTensor **slot)
+add_matrix (FbLoraSet *self, const char *path, const char *suffix, int n_dims, const int *shape, FbWeight **weight, FbTensor **slot)
 {
-  const int         shape[] = { out_channels, in_channels };
-  g_autofree char  *name    = g_strconcat (path, suffix, NULL);
-  g_autofree float *zeros   = g_new0 (float, (gsize) out_channels * in_channels);
-  FbTrainable      *trainable;
+  const FbWeightKind  kind  = n_dims == 4 ? FB_WEIGHT_CONV2D : FB_WEIGHT_LINEAR;
+  g_autofree char    *name  = g_strconcat (path, suffix, NULL);
+  g_autofree float   *zeros = NULL;
+  FbTrainable        *trainable;
 
-  *weight = fb_weight_new (self->dev, FB_WEIGHT_LINEAR, self->dtype, shape, zeros, FB_DTYPE_F32);
-  *slot = fb_tensor_new (self->dev, FB_DTYPE_F32, 2, shape);
+  *slot = fb_tensor_new (self->dev, FB_DTYPE_F32, n_dims, shape);
+  zeros = g_new0 (float, fb_tensor_n_elements (*slot));
+  *weight = fb_weight_new (self->dev, kind, self->dtype, shape, zeros, FB_DTYPE_F32);
   fb_tensor_upload (*slot, zeros, FB_DTYPE_F32);
-  trainable = fb_trainable_new (name, 2, shape, *weight, NULL, *slot);
+  trainable = fb_trainable_new (name, n_dims, shape, *weight, NULL, *slot);
   g_ptr_array_add (self->trainables, trainable);
 
   return trainable;
@@ -82,21 +83,23 @@ add_matrix (FbLoraSet *self, const char *path, const char *suffix, int out_chann
 static void
 add_branch (FbLoraSet *self, const FbParam *param, const char *path, const FbLoraSettings *settings)
 {
-  const FbDraw  draw   = { .seed = settings->seed, .sample = self->trainables->len };
-  Place        *place  = g_new0 (Place, 1);
-  FbLoraBranch *branch = &place->branch;
+  const FbDraw  draw         = { .seed = settings->seed, .sample = self->trainables->len };
+  const int     down_shape[] = { settings->rank, param->shape[1], param->shape[2], param->shape[3] };
+  const int     up_shape[]   = { param->shape[0], settings->rank, 1, 1 };
+  Place        *place        = g_new0 (Place, 1);
+  FbLoraBranch *branch       = &place->branch;
   FbTrainable  *down, *up;
 
-  down = add_matrix (self, path, ".lora_A.weight", settings->rank, param->shape[1], &branch->down, &branch->ddown);
-  up = add_matrix (self, path, ".lora_B.weight", param->shape[0], settings->rank, &branch->up, &branch->dup);
+  down = add_matrix (self, path, ".lora_A.weight", param->n_dims, down_shape, &branch->down, &branch->ddown);
+  up = add_matrix (self, path, ".lora_B.weight", param->n_dims, up_shape, &branch->up, &branch->dup);
   up->scale = (float) (settings->alpha / settings->rank);
   fb_draw_normal (&draw, FB_DRAW_LORA, down->values, down->n);
   for (gsize i = 0; i < down->n; i++)
     down->values[i] /= (float) settings->rank;
   fb_trainable_push (down);
 
-  place->layer = param->linear;
-  place->layer->lora = branch;
+  place->slot = param->lora;
+  *place->slot = branch;
   g_ptr_array_add (self->places, place);
 }
 
@@ -118,10 +121,10 @@ fb_lora_set_new (FbParams *params, FbDevice *dev, FbDtype dtype, const FbLoraSet
       g_autofree char *path  = g_strndup (param->name, strlen (param->name) - strlen (WEIGHT));
       gboolean         fit   = FALSE;
 
-      if (param->linear == NULL)
+      if (param->lora == NULL)
         continue;
 
-      g_assert (param->linear->lora == NULL && g_str_has_suffix (param->name, WEIGHT));
+      g_assert (*param->lora == NULL && g_str_has_suffix (param->name, WEIGHT));
       for (guint k = 0; k < n; k++)
         if (fits (path, settings->targets[k]))
           fit = fitted[k] = TRUE;
@@ -133,7 +136,7 @@ fb_lora_set_new (FbParams *params, FbDevice *dev, FbDtype dtype, const FbLoraSet
     if (!fitted[k])
       {
         g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_FIELD,
-                     _("“%s” in the field “lora_targets” fits no linear layer of the teacher. Use ends of layer names such as “to_q” or “attn2.to_k”."),
+                     _("“%s” in the field “lora_targets” fits no layer of the teacher. Use ends of layer names such as “to_q” or “attn2.to_k”."),
                      settings->targets[k]);
         return NULL;
       }

@@ -7,7 +7,7 @@
  * FbLoraSettings:
  * @rank: ≥ 1
  * @alpha: ΔW = alpha / rank · up · down
- * @targets: %NULL-terminated; a linear layer gets a branch if its path is one of them or ends in "." and one of them
+ * @targets: %NULL-terminated; a linear layer or convolution gets a branch if its path is one of them or ends in "." and one of them
  * @seed: of the first values
  */
 typedef struct
@@ -24,7 +24,7 @@ extern const char * const fb_lora_default_targets[];
 /**
  * FbLoraSet:
  *
- * Branches (FbLoraBranch) on a network's linear layers. Contexts with fb_nn_set_lora_enabled() take them: that is the student; the others
+ * Branches (FbLoraBranch) on a network's linear layers and convolutions. Contexts with fb_nn_set_lora_enabled() take them: that is the student; the others
  * remain the teacher, with the same weights.
  */
 typedef struct FbLoraSet FbLoraSet;
@@ -48,6 +48,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbLoraSet, fb_lora_set_free)
  * fb_lora_set_trainables:
  *
  * Returns: (transfer none) (element-type FbTrainable): two per layer, in the network's order, with PEFT's names: PATH.lora_A.weight (down,
- *   [rank, in]) and PATH.lora_B.weight (up, [out, rank]; the scale alpha / rank is not in its values)
+ *   [rank, in] or [rank, in, kH, kW]) and PATH.lora_B.weight (up, [out, rank] or [out, rank, 1, 1]; the scale alpha / rank is not in its values)
  */
 GPtrArray * fb_lora_set_trainables (FbLoraSet *self);

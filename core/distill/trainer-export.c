@@ -118,10 +118,10 @@ fb_trainer_export (FbTrainer *self, GError **error)
   for (guint i = 0; i < trainables->len; i++)
     {
       const FbTrainable *t        = trainables->pdata[i];
-      const gint64       shape[]  = { t->shape[0], t->shape[1] };
+      const gint64       shape[]  = { t->shape[0], t->shape[1], t->shape[2], t->shape[3] };
       g_autofree char   *name     = name_in_file (t->name, kohya);
 
-      fb_safetensors_writer_add (writer, name, FB_DTYPE_F32, 2, shape);
+      fb_safetensors_writer_add (writer, name, FB_DTYPE_F32, t->n_dims, shape);
       if (kohya && g_str_has_suffix (t->name, DOWN))
         {
           g_autofree char *alpha = alpha_name (t->name);

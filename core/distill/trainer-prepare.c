@@ -262,20 +262,32 @@ make_picture (FbTrainer *self, const FbExample *e, const char *key, GCancellable
          fb_cache_put (self->cache, key, latents, n, error);
 }
 
-gboolean
-fb_trainer_make_pictures (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error)
+/* of every @stride-th example from @from on */
+static gboolean
+make_some (FbTrainer *self, int from, int stride, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error)
 {
-  for (guint i = 0; i < self->data->examples->len; i++)
+  for (guint i = (guint) from; i < self->data->examples->len; i += (guint) stride)
     {
       const FbExample *e = self->data->examples->pdata[i];
 
       if (e->path != NULL)
         continue;
-      self->latent_keys->pdata[i] = teacher_key (self, e);
+      if (self->latent_keys->pdata[i] == NULL)
+        self->latent_keys->pdata[i] = teacher_key (self, e);
       if (!fb_cache_has (self->cache, self->latent_keys->pdata[i]) &&
           !make_picture (self, e, self->latent_keys->pdata[i], cancellable, error))
         return FALSE;
       report (progress, user_data, i + 1, self->data->examples->len);
     }
   return TRUE;
+}
+
+/* Each process of a team makes its share; in the second round it finds those of the others where they share the cache's folder. */
+gboolean
+fb_trainer_make_pictures (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error)
+{
+  const FbTeam *team = self->team;
+
+  return fb_team_agree (team, make_some (self, team->rank, team->size, progress, user_data, cancellable, error), error) &&
+         fb_team_agree (team, team->size == 1 || make_some (self, 0, 1, NULL, NULL, cancellable, error), error);
 }

@@ -11,6 +11,7 @@
 
 /**
  * FbTrainer:
+ * @lock: −1 in all but the team's first process
  * @teacher_hash: of the model's UNet, for the LoRA's metadata
  * @text_hash, @vae_hash: for the cache's keys
  * @latent_keys: (element-type utf8): of each example's latents in the cache
@@ -22,6 +23,7 @@
 struct FbTrainer
 {
   const FbDistillJob *job;
+  const FbTeam      *team;
   char              *folder;
   int                lock;
   FbDevice          *dev;
@@ -55,6 +57,13 @@ fb_trainer_context_size (const FbTrainer *self)
   return (size_t) FB_MODEL_CHUNK * self->info->context_width;
 }
 
+/* whether this process writes what the job keeps */
+static inline gboolean
+fb_trainer_is_first (const FbTrainer *self)
+{
+  return self->team->rank == 0;
+}
+
 /* trainer-prepare.c: the cache */
 
 /* Reads what fb_trainer_prepare() has put into the cache. Errors: DATA when it is no longer there. */
@@ -63,7 +72,7 @@ gboolean fb_trainer_read_caption (FbTrainer *self, const char *caption, float *c
 
 gboolean fb_trainer_encode_captions (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error);
 gboolean fb_trainer_encode_pictures (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error);
-/* needs the networks */
+/* needs the networks; all of a team together */
 gboolean fb_trainer_make_pictures   (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error);
 
 /* The teacher's solutions from @start; for the step and for pictures from prompts. @timesteps etc. as fb_rollout(). */
@@ -74,5 +83,5 @@ gboolean fb_trainer_rollout (FbTrainer *self, int n, int height, int width, cons
 
 /* Takes the lock file in @folder; −1 with LOCKED. The lock ends with the process, however it ends. */
 int      fb_distill_lock (const char *folder, GError **error);
-/* Goes on from the checkpoint, where there is one. Errors: CHECKPOINT, those of safetensors files. */
+/* Goes on from the checkpoint, where there is one; all of a team together. Errors: CHECKPOINT, TEAM, those of safetensors files. */
 gboolean fb_trainer_restore (FbTrainer *self, GError **error);

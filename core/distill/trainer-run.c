@@ -24,7 +24,7 @@ typedef struct
   FbDistillProgressFunc  progress;
   gpointer               user_data;
   GCancellable          *cancellable;
-  FILE                  *log;
+  FILE                  *log;                /* NULL in all but the team's first process */
   double                 seconds, work;      /* of the steps of this run */
   FbDistillLosses        losses;
 } Run;
@@ -65,7 +65,7 @@ expected_work (FbTrainer *self, const FbPhase *phase)
   return work;
 }
 
-/* the work of all steps from here on, in network calls */
+/* this process's work of all steps from here on, in network calls */
 static double
 work_left (FbTrainer *self)
 {
@@ -77,7 +77,7 @@ work_left (FbTrainer *self)
       const int end = step + self->job->phases[i].n_steps;
 
       if (end > self->step)
-        work += (end - MAX (step, self->step)) * expected_work (self, &self->job->phases[i]) * self->job->batch_size;
+        work += (end - MAX (step, self->step)) * expected_work (self, &self->job->phases[i]) * self->job->batch_size / self->team->size;
       step = end;
     }
   return work;
@@ -181,7 +181,7 @@ check_hope (Run *run, GError **error)
 {
   FbTrainer        *self  = run->trainer;
   const double      left  = seconds_left (run);
-  const guint64     limit = (guint64) self->job->memory << 20;
+  const guint64     limit = ((guint64) self->job->memory << 20) / (guint64) self->team->n_on_machine;
   const guint64     peak  = peak_memory ();
   g_autofree char  *used  = g_format_size (peak);
   g_autofree char  *may   = g_format_size (limit);
@@ -214,7 +214,8 @@ take_step (Run *run, gboolean first, GError **error)
     return FALSE;
   run->seconds += now () - start;
   run->work    += fb_networks_n_calls (self->networks) - calls;
-  write_log (run, now () - start);
+  if (run->log != NULL)
+    write_log (run, now () - start);
   report (run, first ? FB_DISTILL_MEASURE : FB_DISTILL_TRAIN, NULL);
   return !first || check_hope (run, error);
 }
@@ -228,20 +229,30 @@ save (Run *run, GError **error)
   return TRUE;
 }
 
+/* what is due after a step: the first process does it, the others wait */
 static gboolean
-run_steps (Run *run, GError **error)
+save_and_show (Run *run, GError **error)
 {
   FbTrainer          *self = run->trainer;
   const FbDistillJob *job  = self->job;
-  const int           from = self->step;
+  const gboolean      last = self->step == job->steps;
 
-  while (self->step < job->steps)
+  return (!(self->step % job->checkpoint_every == 0 || last) || save (run, error)) &&
+         (job->sample_every == 0 || !(self->step % job->sample_every == 0 || last) || make_sample (run, error));
+}
+
+static gboolean
+run_steps (Run *run, GError **error)
+{
+  FbTrainer *self = run->trainer;
+  const int  from = self->step;
+
+  while (self->step < self->job->steps)
     {
-      if (!take_step (run, self->step == from, error))
-        return FALSE;
-      if ((self->step % job->checkpoint_every == 0 || self->step == job->steps) && !save (run, error))
-        return FALSE;
-      if (job->sample_every > 0 && (self->step % job->sample_every == 0 || self->step == job->steps) && !make_sample (run, error))
+      const gboolean ok = take_step (run, self->step == from, error) &&
+                          (!fb_trainer_is_first (self) || save_and_show (run, error));
+
+      if (!fb_team_agree (self->team, ok, error))
         return FALSE;
     }
   return TRUE;
@@ -252,21 +263,22 @@ fb_trainer_run (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_d
 {
   Run               run    = { .trainer = self, .progress = progress, .user_data = user_data, .cancellable = cancellable };
   const int         from   = self->step;
+  const gboolean    first  = fb_trainer_is_first (self);
   g_autofree char  *output = fb_distill_job_output (self->job);
   g_autoptr(GError) late   = NULL;
   gboolean          ok;
 
-  if (!open_log (&run, error))
+  if (!fb_team_agree (self->team, !first || open_log (&run, error), error))
     return FALSE;
   ok = run_steps (&run, error);
-  fclose (run.log);
+  g_clear_pointer (&run.log, fclose);
   if (!ok)
     {
-      if (self->step > from && !fb_trainer_save (self, &late))
+      if (first && self->step > from && !fb_trainer_save (self, &late))
         g_warning ("%s", late->message);
       return FALSE;
     }
-  if (!fb_trainer_export (self, error))
+  if (!fb_team_agree (self->team, !first || fb_trainer_export (self, error), error))
     return FALSE;
   report (&run, FB_DISTILL_DONE, output);
   return TRUE;

@@ -113,8 +113,10 @@ static char *
 environment (FbTrainer *self)
 {
   g_autofree char *device = fb_device_describe (self->dev);
+  const char      *dtype  = fb_dtype_name (fb_model_dtype (self->model));
 
-  return g_strdup_printf ("%s, computing in %s", device, fb_dtype_name (fb_model_dtype (self->model)));
+  return self->team->size == 1 ? g_strdup_printf ("%s, computing in %s", device, dtype)
+                               : g_strdup_printf ("%s, computing in %s, %d processes", device, dtype, self->team->size);
 }
 
 gboolean
@@ -158,8 +160,8 @@ is_same (FbSafetensors *file, const char *key, const char *now)
   return g_strcmp0 (fb_safetensors_metadata (file, key), now) == 0;
 }
 
-gboolean
-fb_trainer_restore (FbTrainer *self, GError **error)
+static gboolean
+read_checkpoint (FbTrainer *self, GError **error)
 {
   g_autofree char          *path   = g_build_filename (self->folder, CHECKPOINT, NULL);
   g_autofree char          *digest = fb_distill_job_digest (self->job);
@@ -194,6 +196,44 @@ fb_trainer_restore (FbTrainer *self, GError **error)
                fb_safetensors_metadata (file, "environment"), where);
 
   self->step = (int) number;
+  return TRUE;
+}
+
+static gboolean
+share_piece (const char *name, float *data, size_t n, gpointer user_data, GError **error)
+{
+  fb_team_share (user_data, data, n * sizeof *data);
+  return TRUE;
+}
+
+/* Processes with different files would sum gradients of different things, or wait for one another for ever. */
+static gboolean
+check_same (FbTrainer *self, GError **error)
+{
+  g_autofree char *job      = fb_distill_job_to_json (self->job);
+  g_autofree char *data     = data_digest (self);
+  g_autofree char *all      = g_strconcat (job, self->teacher_hash, data, NULL);
+  g_autofree char *digest   = g_compute_checksum_for_string (G_CHECKSUM_SHA256, all, -1);
+  g_autofree char *expected = g_strdup (digest);
+
+  fb_team_share (self->team, expected, strlen (expected));
+  if (g_str_equal (digest, expected))
+    return TRUE;
+  g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_TEAM,
+               _("“%s”: process %d has another job, teacher, data or precision than the first. Give all of them the same files."),
+               self->job->path, self->team->rank + 1);
+  return FALSE;
+}
+
+gboolean
+fb_trainer_restore (FbTrainer *self, GError **error)
+{
+  if (!fb_team_agree (self->team, check_same (self, error), error) ||
+      !fb_team_agree (self->team, !fb_trainer_is_first (self) || read_checkpoint (self, error), error))
+    return FALSE;
+
+  fb_team_share (self->team, &self->step, sizeof self->step);
+  for_each_piece (self, share_piece, (gpointer) self->team, NULL);
   self->student->step = self->step;
   fb_trainables_push (fb_networks_student_trainables (self->networks));
   if (self->judge != NULL)
@@ -201,5 +241,5 @@ fb_trainer_restore (FbTrainer *self, GError **error)
       self->judge->step = self->step;
       fb_trainables_push (fb_networks_discriminator_trainables (self->networks));
     }
-  return fb_device_check (self->dev, error);
+  return fb_team_agree (self->team, fb_device_check (self->dev, error), error);
 }

@@ -267,17 +267,17 @@ run_group (Group *g, const int *members, FbDistillLosses *losses, GError **error
   return ok;
 }
 
-/* The batch in groups of one size, in the order in which sizes first occur */
+/* This process's share of the batch in groups of one size, in the order in which sizes first occur */
 static gboolean
 run_batch (FbTrainer *self, FbDistillLosses *losses, GCancellable *cancellable, GError **error)
 {
-  const int        B     = self->job->batch_size;
+  const int        B     = self->job->batch_size / self->team->size;
   const int        scale = self->info->scale_factor;
   g_autofree int  *left  = g_new (int, B);
   int              n_left = 0;
 
   for (int i = 0; i < B; i++)
-    left[n_left++] = i;
+    left[n_left++] = self->team->rank * B + i;
   while (n_left > 0)
     {
       const FbExample *first   = self->data->examples->pdata[example_of (self, left[0])];
@@ -304,15 +304,52 @@ run_batch (FbTrainer *self, FbDistillLosses *losses, GCancellable *cancellable, 
   return TRUE;
 }
 
+/* Makes sums over this process's samples means over the whole batch. */
 static void
-divide (FbDistillLosses *losses, double n)
+average (FbTrainer *self, FbDistillLosses *losses)
 {
-  losses->distillation  /= n;
-  losses->matching      /= n;
-  losses->adversarial   /= n;
-  losses->discriminator /= n;
-  losses->real          /= n;
-  losses->fake          /= n;
+  double *parts[] = { &losses->distillation, &losses->matching, &losses->adversarial, &losses->discriminator, &losses->real, &losses->fake };
+  double  sums[G_N_ELEMENTS (parts)];
+
+  for (gsize i = 0; i < G_N_ELEMENTS (parts); i++)
+    sums[i] = *parts[i];
+  fb_team_sum_doubles (self->team, sums, G_N_ELEMENTS (sums));
+  for (gsize i = 0; i < G_N_ELEMENTS (parts); i++)
+    *parts[i] = sums[i] / self->job->batch_size;
+}
+
+/* Sums the gradients over the team: all in one message. */
+static void
+sum_gradients (FbTrainer *self)
+{
+  GPtrArray           *lists[] = { fb_networks_student_trainables (self->networks), fb_networks_discriminator_trainables (self->networks) };
+  g_autoptr(GPtrArray) all     = g_ptr_array_new ();
+  g_autofree float    *sums    = NULL;
+  size_t               n       = 0;
+
+  for (gsize l = 0; l < G_N_ELEMENTS (lists) && lists[l] != NULL; l++)
+    g_ptr_array_extend (all, lists[l], NULL, NULL);
+  for (guint i = 0; i < all->len; i++)
+    n += ((FbTrainable *) all->pdata[i])->n;
+  sums = g_new (float, n);
+
+  n = 0;
+  for (guint i = 0; i < all->len; i++)
+    {
+      const FbTrainable *t = all->pdata[i];
+
+      memcpy (sums + n, t->gradient, t->n * sizeof *sums);
+      n += t->n;
+    }
+  fb_team_sum_floats (self->team, sums, n);
+  n = 0;
+  for (guint i = 0; i < all->len; i++)
+    {
+      const FbTrainable *t = all->pdata[i];
+
+      memcpy (t->gradient, sums + n, t->n * sizeof *sums);
+      n += t->n;
+    }
 }
 
 static gboolean
@@ -359,17 +396,18 @@ fb_trainer_step (FbTrainer *self, FbDistillLosses *losses, GCancellable *cancell
 
   *losses = (FbDistillLosses) { 0.0 };
   forget_gradients (self);                               /* of a step that failed or was cancelled */
-  if (!run_batch (self, losses, cancellable, error))
+  if (!fb_team_agree (self->team, run_batch (self, losses, cancellable, error), error))
     return FALSE;
 
-  divide (losses, job->batch_size);
+  average (self, losses);
   fb_trainables_collect (fb_networks_student_trainables (self->networks));
+  if (self->judge != NULL)
+    fb_trainables_collect (fb_networks_discriminator_trainables (self->networks));
+  if (self->team->size > 1)
+    sum_gradients (self);
   losses->gradient = fb_optimizer_norm (self->student);
   if (self->judge != NULL)
-    {
-      fb_trainables_collect (fb_networks_discriminator_trainables (self->networks));
-      judge_gradient = fb_optimizer_norm (self->judge);
-    }
+    judge_gradient = fb_optimizer_norm (self->judge);
   if (!check_finite (self, losses, judge_gradient, error))
     return FALSE;
 

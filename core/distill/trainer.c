@@ -6,6 +6,7 @@
 #include <glib/gstdio.h>
 #include <unistd.h>
 
+#include "core/distill/job-private.h"
 #include "core/distill/trainer-private.h"
 #include "core/formats/checkpoint.h"
 #include "core/models/unet.h"
@@ -92,18 +93,29 @@ n_trained (FbTrainer *self)
       const FbParam   *p    = fb_params_get (params, i);
       g_autofree char *path = g_str_has_suffix (p->name, ".weight") ? g_strndup (p->name, strlen (p->name) - strlen (".weight")) : NULL;
 
-      for (int t = 0; path != NULL && p->linear != NULL && self->job->lora_targets[t] != NULL; t++)
+      for (int t = 0; path != NULL && p->lora != NULL && self->job->lora_targets[t] != NULL; t++)
         {
           g_autofree char *ending = g_strconcat (".", self->job->lora_targets[t], NULL);
 
           if (g_str_has_suffix (path, ending) || g_str_equal (path, self->job->lora_targets[t]))
             {
-              n += (guint64) self->job->lora_rank * (guint64) (p->shape[0] + p->shape[1]);
+              n += (guint64) self->job->lora_rank * (p->n_elements / p->shape[0] + (guint64) p->shape[0]);
               break;
             }
         }
     }
   return n;
+}
+
+static gboolean
+check_team (FbTrainer *self, GError **error)
+{
+  g_autofree char *reason = NULL;
+
+  if (self->job->batch_size % self->team->size == 0)
+    return TRUE;
+  reason = g_strdup_printf (_("must be a multiple of %d, the number of processes."), self->team->size);
+  return fb_distill_refuse (self->job->path, "batch_size", reason, error);
 }
 
 /* A lower bound: the network, what trains with its copies, and one call without anything kept */
@@ -116,11 +128,13 @@ least_memory (FbTrainer *self)
          fb_model_activation_bytes (self->model, FB_MODEL_UNET, 2 * self->job->samples_per_call, e->height, e->width);
 }
 
+/* a process's share of what the machine has and the job may take of it; 0 if neither is known */
 static guint64
 memory_limit (FbTrainer *self)
 {
-  const guint64 free_bytes = fb_memory_available ();
-  const guint64 wanted     = (guint64) self->job->memory << 20;
+  const guint64 n          = (guint64) self->team->n_on_machine;
+  const guint64 free_bytes = fb_memory_available () / n;
+  const guint64 wanted     = ((guint64) self->job->memory << 20) / n;
 
   return wanted > 0 && (free_bytes == 0 || wanted < free_bytes) ? wanted : free_bytes;
 }
@@ -141,42 +155,71 @@ check_memory (FbTrainer *self, GError **error)
   return FALSE;
 }
 
+static gboolean
+take_folder (FbTrainer *self, GError **error)
+{
+  if (g_mkdir_with_parents (self->folder, 0755) != 0)
+    {
+      fb_model_error_set_errno (error, errno, self->folder, TRUE);
+      return FALSE;
+    }
+  self->lock = fb_distill_lock (self->folder, error);
+  return self->lock >= 0;
+}
+
+static gboolean
+open_teacher (FbTrainer *self, const char *path, GError **error)
+{
+  self->model = fb_model_open (path, NULL, NULL, self->dev, choose_dtype (self->job, self->dev), error);
+  if (self->model == NULL)
+    return FALSE;
+  self->info     = fb_model_info (self->model);
+  self->schedule = fb_model_schedule (self->model);
+  if (!check_teacher (self, error))
+    return FALSE;
+
+  self->teacher_hash = hash_component (path, "unet", error);
+  self->text_hash    = self->teacher_hash != NULL ? hash_component (path, "text_encoder", error) : NULL;
+  self->vae_hash     = self->text_hash != NULL ? hash_component (path, "vae", error) : NULL;
+  return self->vae_hash != NULL;
+}
+
+static gboolean
+list_data (FbTrainer *self, GError **error)
+{
+  const FbDistillJob *job = self->job;
+
+  self->data = fb_dataset_new (job, job->width > 0 ? job->width : self->info->width, job->height > 0 ? job->height : self->info->height,
+                               side_multiple (self), error);
+  return self->data != NULL;
+}
+
 FbTrainer *
 fb_trainer_new (const FbDistillJob *job, const char *teacher_path, FbDevice *dev, GError **error)
 {
+  return fb_trainer_new_in_team (job, teacher_path, dev, fb_team_alone (), error);
+}
+
+FbTrainer *
+fb_trainer_new_in_team (const FbDistillJob *job, const char *teacher_path, FbDevice *dev, const FbTeam *team, GError **error)
+{
   g_autoptr(FbTrainer) self = g_new0 (FbTrainer, 1);
+  gboolean             ok;
 
   self->job         = job;
+  self->team        = team;
   self->folder      = fb_distill_job_folder (job);
   self->dev         = fb_device_ref (dev);
   self->cache       = fb_cache_new (NULL);
   self->latent_keys = g_ptr_array_new_with_free_func (g_free);
   self->lock        = -1;
-  if (g_mkdir_with_parents (self->folder, 0755) != 0)
-    {
-      fb_model_error_set_errno (error, errno, self->folder, TRUE);
-      return NULL;
-    }
-  self->lock = fb_distill_lock (self->folder, error);
-  if (self->lock < 0)
-    return NULL;
 
-  self->model = fb_model_open (teacher_path, NULL, NULL, dev, choose_dtype (job, dev), error);
-  if (self->model == NULL)
-    return NULL;
-  self->info     = fb_model_info (self->model);
-  self->schedule = fb_model_schedule (self->model);
-  if (!check_teacher (self, error))
-    return NULL;
-
-  self->teacher_hash = hash_component (teacher_path, "unet", error);
-  self->text_hash    = self->teacher_hash != NULL ? hash_component (teacher_path, "text_encoder", error) : NULL;
-  self->vae_hash     = self->text_hash != NULL ? hash_component (teacher_path, "vae", error) : NULL;
-  if (self->vae_hash == NULL)
-    return NULL;
-  self->data = fb_dataset_new (job, job->width > 0 ? job->width : self->info->width, job->height > 0 ? job->height : self->info->height,
-                               side_multiple (self), error);
-  return self->data != NULL && check_memory (self, error) ? g_steal_pointer (&self) : NULL;
+  ok = check_team (self, error) &&
+       (!fb_trainer_is_first (self) || take_folder (self, error)) &&
+       open_teacher (self, teacher_path, error) &&
+       list_data (self, error) &&
+       check_memory (self, error);
+  return fb_team_agree (team, ok, error) ? g_steal_pointer (&self) : NULL;
 }
 
 void
@@ -270,17 +313,29 @@ load_networks (FbTrainer *self, GCancellable *cancellable, GError **error)
   return TRUE;
 }
 
+typedef gboolean (* EncodeFunc) (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error);
+
+/* The first process encodes; then the others find it done where they share the cache's folder, and do it where they don't. */
+static gboolean
+in_turn (FbTrainer *self, EncodeFunc encode, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error)
+{
+  const gboolean first = fb_trainer_is_first (self);
+
+  return fb_team_agree (self->team, !first || encode (self, progress, user_data, cancellable, error), error) &&
+         fb_team_agree (self->team, first || encode (self, progress, user_data, cancellable, error), error);
+}
+
 gboolean
 fb_trainer_prepare (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error)
 {
-  if (!fb_trainer_encode_captions (self, progress, user_data, cancellable, error))
+  if (!in_turn (self, fb_trainer_encode_captions, progress, user_data, cancellable, error))
     return FALSE;
   fb_model_unload_part (self->model, FB_MODEL_TEXT_ENCODER);
-  if (!fb_trainer_encode_pictures (self, progress, user_data, cancellable, error))
+  if (!in_turn (self, fb_trainer_encode_pictures, progress, user_data, cancellable, error))
     return FALSE;
   fb_model_unload_part (self->model, FB_MODEL_VAE_ENCODER);
   fb_device_trim (self->dev);
-  return load_networks (self, cancellable, error) &&
+  return fb_team_agree (self->team, load_networks (self, cancellable, error), error) &&
          fb_trainer_make_pictures (self, progress, user_data, cancellable, error) &&
          fb_trainer_restore (self, error);
 }

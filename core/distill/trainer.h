@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/distill/job.h"
+#include "core/distill/team.h"
 #include "core/image/image.h"
 #include "kernels/device.h"
 
@@ -16,6 +17,11 @@
  * - log.tsv: a line per step
  * - samples/STEP.png: pictures along the way
  * - lock: held while a process runs the job
+ *
+ * Several processes may train one job, as a team: each takes its share of the batch, gradients and losses are summed, and each has the same
+ * student. Draws belong to the samples, so that a team gives what one process gives, to the rounding of sums. The first process alone writes
+ * into the folder and holds the lock; what it reads there, it shares. All of a team call fb_trainer_prepare(), fb_trainer_step() and
+ * fb_trainer_run() together, and these end in all processes when one is cancelled or fails (fb_team_agree()).
  */
 typedef struct FbTrainer FbTrainer;
 
@@ -77,6 +83,8 @@ typedef void (* FbDistillProgressFunc) (const FbDistillProgress *progress, gpoin
  * Errors: LOCKED, FIELD, DATA, UNSUPPORTED, HOPELESS (memory, by estimate), those of fb_model_open().
  */
 FbTrainer * fb_trainer_new  (const FbDistillJob *job, const char *teacher_path, FbDevice *dev, GError **error);
+/* @team: outlives the trainer; all its processes do this together. Errors: also FIELD where the batch cannot be shared out. */
+FbTrainer * fb_trainer_new_in_team (const FbDistillJob *job, const char *teacher_path, FbDevice *dev, const FbTeam *team, GError **error);
 /* Saves nothing. */
 void        fb_trainer_free (FbTrainer *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbTrainer, fb_trainer_free)
@@ -89,7 +97,7 @@ void        fb_trainer_set_between (FbTrainer *self, void (* func) (gpointer dat
  *
  * Fills the cache, loads the networks, and the checkpoint where there is one: training goes on from its step.
  * Pictures that cannot be read are named in a warning and left out.
- * Errors: DATA, CHECKPOINT, %G_IO_ERROR_CANCELLED, those of models and files.
+ * Errors: DATA, CHECKPOINT, %G_IO_ERROR_CANCELLED, those of models and files; TEAM where processes have different jobs, teachers or data.
  */
 gboolean    fb_trainer_prepare (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error);
 

@@ -105,7 +105,7 @@ open_held (FbWorkshop *workshop, FbBench *bench, const FbModelUse *use, GError *
 }
 
 FbModel *
-fb_bench_open_model (FbWorkshop *workshop, const FbModelUse *use, GCancellable *cancellable, GError **error)
+fb_bench_open_model (FbWorkshop *workshop, FbModelUse *use, GCancellable *cancellable, GError **error)
 {
   FbBench         *bench = fb_bench_get (workshop, error);
   g_autofree char *stamp = fb_store_stamp (use->path);
@@ -128,6 +128,7 @@ fb_bench_open_model (FbWorkshop *workshop, const FbModelUse *use, GCancellable *
   dtype = use->any_dtype && held->needs_f32 ? FB_DTYPE_F32 : use->dtype;
   if (fb_model_dtype (held->model) != dtype)
     fb_model_set_dtype (held->model, dtype);
+  fb_model_use_add_own_lora (use, held->model);
   if (!fb_model_set_loras (held->model, use->loras, use->n_loras, cancellable, error))
     return NULL;
   return held->model;

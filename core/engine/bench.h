@@ -24,7 +24,7 @@ FbBench * fb_bench_get (FbWorkshop *workshop, GError **error);
  *
  * Returns: (transfer none): a resident, under the key @use->path
  */
-FbModel * fb_bench_open_model  (FbWorkshop *workshop, const FbModelUse *use, GCancellable *cancellable, GError **error);
+FbModel * fb_bench_open_model  (FbWorkshop *workshop, FbModelUse *use, GCancellable *cancellable, GError **error);
 
 /* From now on, @model is computed in f32 for requests that leave the choice to us: in 16 bits it gave values that are no numbers. */
 void      fb_bench_prefer_f32  (FbWorkshop *workshop, FbModel *model);

@@ -1,6 +1,7 @@
 /* core/engine/command-distill.c: flashbrush-engine distill and eval. SPDX-License-Identifier: LGPL-3.0-or-later
  *
- * A training job in this process; an interrupt (Ctrl-C) or SIGTERM pauses it, and the same command goes on.
+ * A training job in this process; an interrupt (Ctrl-C), SIGTERM or SIGUSR1 pauses it, and the same command goes on. Started by mpirun, the
+ * processes train it as a team.
  */
 #include "core/engine/command.h"
 
@@ -40,6 +41,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
 typedef struct
 {
   const FbDistillJob *job;
+  const FbTeam       *team;
   GCancellable       *cancellable;
   GMainLoop          *loop;
   gboolean            quiet;
@@ -49,7 +51,8 @@ typedef struct
 static int
 fail (const char *command, GError *error, int status)
 {
-  fprintf (stderr, "flashbrush-engine %s: %s\n", command, error->message);
+  if (!g_error_matches (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_ELSEWHERE))
+    fprintf (stderr, "flashbrush-engine %s: %s\n", command, error->message);
   g_error_free (error);
   return status;
 }
@@ -140,20 +143,31 @@ on_interrupt (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
+/* @n_threads: 0: the cores that this process may use, shared with those of the team that use them too */
+static FbDevice *
+open_device (int n_threads, const FbTeam *team, GError **error)
+{
+  g_autoptr(FbDevice) dev = fb_device_new ("cpu", n_threads, error);
+
+  if (dev == NULL || n_threads > 0 || team->n_on_cores == 1)
+    return g_steal_pointer (&dev);
+  return fb_device_new ("cpu", MAX (fb_device_n_threads (dev) / team->n_on_cores, 1), error);
+}
+
 static FbTrainer *
-open_trainer (const FbDistillJob *job, GError **error)
+open_trainer (const FbDistillJob *job, const FbTeam *team, GError **error)
 {
   g_autofree char     *path = teacher_path (job, error);
-  g_autoptr(FbDevice)  dev  = path != NULL ? fb_device_new ("cpu", job->threads, error) : NULL;
+  g_autoptr(FbDevice)  dev  = path != NULL ? open_device (job->threads, team, error) : NULL;
 
-  return dev != NULL ? fb_trainer_new (job, path, dev, error) : NULL;
+  return fb_team_agree (team, dev != NULL, error) ? fb_trainer_new_in_team (job, path, dev, team, error) : NULL;
 }
 
 static gpointer
 run_job (gpointer user_data)
 {
   Command              *self    = user_data;
-  g_autoptr(FbTrainer)  trainer = open_trainer (self->job, &self->error);
+  g_autoptr(FbTrainer)  trainer = open_trainer (self->job, self->team, &self->error);
 
   if (trainer != NULL && fb_trainer_prepare (trainer, on_progress, self, self->cancellable, &self->error))
     fb_trainer_run (trainer, on_progress, self, self->cancellable, &self->error);
@@ -163,15 +177,16 @@ run_job (gpointer user_data)
 
 /* Runs the job on a thread of its own, so that this one sees interrupts. */
 static int
-run (const FbDistillJob *job, gboolean quiet)
+run (const FbDistillJob *job, const FbTeam *team, gboolean quiet)
 {
+  const int               signals[]   = { SIGINT, SIGTERM, SIGUSR1 };
   g_autoptr(GCancellable) cancellable = g_cancellable_new ();
   g_autoptr(GMainLoop)    loop        = g_main_loop_new (NULL, FALSE);
-  Command                 self        = { job, cancellable, loop, quiet };
+  Command                 self        = { job, team, cancellable, loop, quiet };
   GThread                *thread;
 
-  g_unix_signal_add (SIGINT, on_interrupt, &self);
-  g_unix_signal_add (SIGTERM, on_interrupt, &self);
+  for (gsize i = 0; i < G_N_ELEMENTS (signals); i++)
+    g_unix_signal_add (signals[i], on_interrupt, &self);
   thread = g_thread_new ("distill", run_job, &self);
   g_main_loop_run (loop);
   g_thread_join (thread);
@@ -185,6 +200,29 @@ run (const FbDistillJob *job, gboolean quiet)
       return 3;
     }
   return self.error != NULL ? fail ("distill", self.error, 1) : 0;
+}
+
+static void
+say_nothing (const char *domain, GLogLevelFlags level, const char *message, gpointer user_data)
+{
+}
+
+static int
+run_in_team (const char *path, gboolean quiet)
+{
+  GError                 *error = NULL;
+  const FbTeam           *team  = fb_team_open (&error);
+  g_autoptr(FbDistillJob) job   = NULL;
+  int                     status;
+
+  if (team == NULL)
+    return fail ("distill", error, 1);
+  if (team->rank > 0)
+    g_log_set_handler (NULL, G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE, say_nothing, NULL);    /* what the first says already */
+  job = fb_distill_job_load (path, &error);
+  status = fb_team_agree (team, job != NULL, &error) ? run (job, team, quiet || team->rank > 0) : fail ("distill", error, 2);
+  fb_team_leave (team);
+  return status;
 }
 
 /* --- a new job ------------------------------------------------------------------------------------------------------------ */
@@ -247,7 +285,6 @@ fb_command_distill (int argc, char **argv)
 {
   g_auto(Options)           o       = { 0 };
   g_autoptr(GOptionContext) context = g_option_context_new (_("JOB.json"));
-  g_autoptr(FbDistillJob)   job     = NULL;
   GError                   *error   = NULL;
   const GOptionEntry        entries[] =
   {
@@ -265,7 +302,8 @@ fb_command_distill (int argc, char **argv)
 
   g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
   g_option_context_set_summary (context, _("Trains a LoRA with which a model makes pictures in 1 to 4 steps. An interrupted job goes on from its last\n"
-                                           "checkpoint; its files lie in the folder JOB beside JOB.json."));
+                                           "checkpoint; its files lie in the folder JOB beside JOB.json. With OpenMPI, several processes train one job:\n"
+                                           "mpirun --bind-to none -np 2 flashbrush-engine distill JOB.json"));
   if (!g_option_context_parse (context, &argc, &argv, &error))
     return fail ("distill", error, 2);
   if (o.create != NULL && argc == 1)
@@ -275,8 +313,7 @@ fb_command_distill (int argc, char **argv)
       fputs (_("flashbrush-engine distill: name one job file, or a new one with --new.\n"), stderr);
       return 2;
     }
-  job = fb_distill_job_load (argv[1], &error);
-  return job != NULL ? run (job, o.quiet) : fail ("distill", error, 2);
+  return run_in_team (argv[1], o.quiet);
 }
 
 /* --- eval ----------------------------------------------------------------------------------------------------------------- */
@@ -318,7 +355,7 @@ fb_command_eval (int argc, char **argv)
 
       output = g_build_filename (folder, "eval.png", NULL);
     }
-  trainer = open_trainer (job, &error);
+  trainer = open_trainer (job, fb_team_alone (), &error);
   if (trainer == NULL || !fb_trainer_prepare (trainer, NULL, NULL, NULL, &error) ||
       (sheet = fb_trainer_sheet (trainer, n, steps, G_N_ELEMENTS (steps), NULL, &error)) == NULL ||
       !fb_image_save_png (sheet, output, &error))

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/engine/error.h"
+#include "core/samplers/sampler.h"
 
 #define MAX_LORAS 64
 
@@ -97,6 +98,18 @@ find_loras (FbModelUse *self, GVariant *request, FbStore *store, GError **error)
   return TRUE;
 }
 
+/* only remembered: the task checks it */
+static gboolean
+note_sampler (FbModelUse *self, GVariant *request, GError **error)
+{
+  const char *name = "";
+
+  if (!fb_request_string (request, "sampler", &name, error))
+    return FALSE;
+  self->sampler = g_strdup (name);
+  return TRUE;
+}
+
 static gboolean
 choose_dtype (FbModelUse *self, GVariant *request, FbDevice *dev, const FbSettings *settings, GError **error)
 {
@@ -138,6 +151,7 @@ fb_model_use_new (const char *task, GVariant *request, FbStore *store, FbDevice 
       find (request, "vae", store, FB_STORE_VAE, &self->vae, error) &&
       find (request, "taesd", store, FB_STORE_TAESD, &self->taesd, error) &&
       find_loras (self, request, store, error) &&
+      note_sampler (self, request, error) &&
       choose_dtype (self, request, dev, settings, error))
     return g_steal_pointer (&self);
   return NULL;
@@ -150,10 +164,35 @@ fb_model_use_free (FbModelUse *self)
     g_free (self->loras[i].path);
   g_free (self->loras);
   g_strfreev (self->names);
+  g_free (self->sampler);
   g_free (self->path);
   g_free (self->vae);
   g_free (self->taesd);
   g_free (self);
+}
+
+void
+fb_model_use_add_own_lora (FbModelUse *self, FbModel *model)
+{
+  const FbModelInfo   *info = fb_model_info (model);
+  const FbSamplerInfo *sampler;
+
+  if (info->few_step_lora == NULL)
+    return;
+  sampler = fb_sampler_find (*self->sampler != '\0' ? self->sampler : info->sampler, NULL);
+  if (sampler == NULL || !sampler->few_steps)
+    return;
+  for (int i = 0; i < self->n_loras; i++)
+    if (g_str_equal (self->loras[i].path, info->few_step_lora))
+      return;
+
+  self->loras = g_renew (FbLoraUse, self->loras, self->n_loras + 2);
+  self->names = g_renew (char *, self->names, self->n_loras + 2);
+  self->loras[self->n_loras] = (FbLoraUse) { g_strdup (info->few_step_lora), 1.0 };
+  self->names[self->n_loras] = g_path_get_basename (info->few_step_lora);
+  self->n_loras++;
+  self->loras[self->n_loras] = (FbLoraUse) { NULL, 0.0 };
+  self->names[self->n_loras] = NULL;
 }
 
 void

@@ -6,10 +6,11 @@
 #include "core/store/store.h"
 
 /**
- * FbModelUse: the keys "model", "vae", "taesd", "loras" and "dtype" of a request, names turned into paths
+ * FbModelUse: the keys "model", "vae", "taesd", "loras", "sampler" and "dtype" of a request, names turned into paths
  * @path: the checkpoint's
  * @vae, @taesd: (nullable): separate ones
  * @names: what the request called the LoRAs, @n_loras of them
+ * @sampler: "" is what the model recommends
  * @any_dtype: the request left the choice to us
  */
 typedef struct
@@ -18,6 +19,7 @@ typedef struct
   FbLoraUse *loras;
   char     **names;
   int        n_loras;
+  char      *sampler;
   FbDtype    dtype;
   gboolean   any_dtype;
 } FbModelUse;
@@ -32,6 +34,9 @@ typedef struct
 FbModelUse * fb_model_use_new  (const char *task, GVariant *request, FbStore *store, FbDevice *dev, const FbSettings *settings, GError **error);
 void         fb_model_use_free (FbModelUse *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbModelUse, fb_model_use_free)
+
+/* Adds the LoRA that @model brings for few-step samplers, where the sampler is one of those and the request doesn't name the LoRA itself. */
+void         fb_model_use_add_own_lora (FbModelUse *self, FbModel *model);
 
 /* Gives a model that has none the first TAESD of the store that fits it. */
 void         fb_model_use_find_taesd (const FbModelUse *self, FbStore *store, FbModel *model);

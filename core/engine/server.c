@@ -391,6 +391,9 @@ parse_options (int *argc, char ***argv, gboolean *by_client, char **build, GErro
                                            "it leaves when it has had nothing to do for a while.\n\n"
                                            "Commands, each with its own --help:\n"
                                            "  generate    make pictures from a prompt, without GIMP\n"
+                                           "  inpaint     replace a part of a picture, without GIMP\n"
+                                           "  distill     teach a LoRA to draw in a few steps what a model draws in many\n"
+                                           "  eval        show a trained LoRA's pictures beside its teacher's\n"
                                            "  models      list the models that are known"));
   if (!g_option_context_parse (context, argc, argv, error))
     return FALSE;

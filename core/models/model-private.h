@@ -25,7 +25,7 @@ struct FbModel
   FbContext       *ctx;
   const FbFamily  *family;
   FbModelInfo      info;
-  char            *sampler, *timestep_spacing;              /* owned; @info points to them */
+  char            *sampler, *timestep_spacing, *few_step_lora;   /* owned; @info points to them */
   FbSchedule      *schedule;
   FbClipTokenizer *tokenizer;                               /* NULL until asked for */
 

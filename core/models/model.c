@@ -206,6 +206,22 @@ default_size (FbModel *model)
   return size > 0 ? size * model->info.scale_factor : model->family->size;
 }
 
+/* (transfer full) (nullable): "few_step_lora", which names a file beside flashbrush.json */
+static char *
+find_few_step_lora (FbModel *model, FbConfigReader *r)
+{
+  const char      *name = fb_config_string (r, "few_step_lora", "");
+  g_autofree char *path = NULL;
+
+  if (*name == '\0')
+    return NULL;
+  path = g_build_filename (model->path, name, NULL);
+  if (strchr (name, '/') == NULL && g_file_test (path, G_FILE_TEST_IS_REGULAR))
+    return g_steal_pointer (&path);
+  fb_config_fail (r, _("few_step_lora is not the name of a file in the same folder"));
+  return NULL;
+}
+
 /* What the checkpoint recommends: flashbrush.json in its folder, over the family's row */
 static gboolean
 open_recommendations (FbModel *model, GError **error)
@@ -232,6 +248,7 @@ open_recommendations (FbModel *model, GError **error)
   info->height = fb_config_int (&r, "height", info->scale_factor, 8192, size);
   info->sampler = model->sampler = g_strdup (fb_config_string (&r, "sampler", model->family->sampler));
   info->timestep_spacing = model->timestep_spacing = g_strdup (fb_config_string (&r, "timestep_spacing", ""));
+  info->few_step_lora = model->few_step_lora = find_few_step_lora (model, &r);
   if (info->width % info->scale_factor != 0 || info->height % info->scale_factor != 0)
     fb_config_fail (&r, _("width and height are no multiples of 8"));
   if (!fb_config_finish (&r, error))
@@ -287,6 +304,7 @@ fb_model_free (FbModel *model)
   g_clear_pointer (&model->tokenizer, fb_clip_tokenizer_free);
   g_free (model->sampler);
   g_free (model->timestep_spacing);
+  g_free (model->few_step_lora);
   fb_device_unref (model->dev);
   g_free (model->path);
   g_free (model);

@@ -48,6 +48,7 @@ typedef struct
  * @scale_factor: picture pixels per latent pixel; 8
  * @context_width, @n_text_layers: the text encoder's channels and layers
  * @n_steps, @guidance_scale, @sampler, @timestep_spacing, @width, @height: recommended; never 0, @timestep_spacing may be "" (the sampler's own)
+ * @few_step_lora: (nullable): path of the LoRA in its folder that turns it into a model for few-step samplers
  */
 typedef struct
 {
@@ -61,6 +62,7 @@ typedef struct
   const char *sampler;
   const char *timestep_spacing;
   int         width, height;
+  const char *few_step_lora;
 } FbModelInfo;
 
 /**

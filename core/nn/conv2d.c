@@ -1,4 +1,4 @@
-/* core/nn/conv2d.c: convolutions, forward and backward. SPDX-License-Identifier: LGPL-3.0-or-later */
+/* core/nn/conv2d.c: convolutions with their LoRA branches, forward and backward. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "kernels/elementwise.h"
 
 #include "core/nn/nn-private.h"
@@ -6,14 +6,48 @@
 
 enum { X, BIAS, RESIDUAL };
 
-/* @kept: x, where the kernel trains */
+/* What a node keeps of a layer: the branch by value, for it may be without gradients here */
+typedef struct
+{
+  FbConv2d     layer;
+  FbLoraBranch lora;
+} Conv2d;
+
+static const FbConv2dParams one_by_one = { .stride = 1, .upsample = 1 };
+
+/* y = up (down (x)); @kept: x, down (x). Returns (transfer full) what reaches x by this way, added to @sum; NULL unless wanted */
+static FbTensor *
+lora_backward (FbTape *tape, const FbNode *node, FbTensor *dy, FbTensor *sum)
+{
+  const FbConv2dParams *params = &((const Conv2d *) node->settings)->layer.params;
+  const FbLoraBranch   *m      = &((const Conv2d *) node->settings)->lora;
+  FbDevice             *dev    = fb_tape_device (tape);
+  const FbTensor       *x      = node->kept[0], *low = node->kept[1];
+  g_autoptr(FbTensor)   dlow   = fb_tensor_new (dev, low->dtype, low->n_dims, low->shape);
+  FbTensor             *dx     = NULL;
+
+  fb_op_conv2d_backward_input (dev, dlow, dy, m->up, &one_by_one, NULL);
+  if (m->dup != NULL)
+    fb_op_conv2d_backward_weight (dev, m->dup, dy, low, &one_by_one);
+  if (m->ddown != NULL)
+    fb_op_conv2d_backward_weight (dev, m->ddown, dlow, x, params);
+  if (node->inputs[X].id != 0)
+    {
+      dx = fb_tape_like (tape, &node->inputs[X]);
+      fb_op_conv2d_backward_input (dev, dx, dlow, m->down, params, sum);
+    }
+
+  return dx;
+}
+
 static void
 conv2d_backward (FbTape *tape, const FbNode *node, FbTensor *dy)
 {
-  const FbConv2d      *m    = node->settings;
+  const FbConv2d      *m    = &((const Conv2d *) node->settings)->layer;
   FbDevice            *dev  = fb_tape_device (tape);
   const FbVariable    *x    = &node->inputs[X], *bias = &node->inputs[BIAS];
   g_autoptr(FbTensor)  d    = fb_tape_cast (tape, dy, x->dtype);
+  g_autoptr(FbTensor)  sum  = fb_tape_take (tape, x);
 
   fb_tape_add (tape, &node->inputs[RESIDUAL], fb_tensor_ref (dy));
   if (m->dweight != NULL)
@@ -27,49 +61,89 @@ conv2d_backward (FbTape *tape, const FbNode *node, FbTensor *dy)
       fb_op_bias_backward (dev, db, d);
       fb_tape_add (tape, bias, db);
     }
+  if (m->lora != NULL)
+    {
+      FbTensor *dx = lora_backward (tape, node, d, sum);
+
+      if (dx != NULL)
+        {
+          g_clear_pointer (&sum, fb_tensor_unref);
+          sum = dx;
+        }
+    }
   if (x->id != 0)
     {
-      g_autoptr(FbTensor) sum = fb_tape_take (tape, x);
-      FbTensor           *dx  = fb_tape_like (tape, x);
+      FbTensor *dx = fb_tape_like (tape, x);
 
       fb_op_conv2d_backward_input (dev, dx, d, m->weight, &m->params, sum);
       fb_tape_add (tape, x, dx);
     }
 }
 
-/* @shift (nullable) stands for the layer's own bias */
-static FbTensor *
-conv2d (FbContext *ctx, const FbConv2d *m, FbTensor *x, FbTensor *shift, FbTensor *residual, FbActivation act, FbDtype dtype)
+static void
+record (FbContext *ctx, const FbConv2d *m, gboolean trains, FbTensor *out, FbTensor **inputs, int n_inputs, FbTensor *low)
 {
-  FbTensor             *inputs[] = { x, shift, residual };
-  const gboolean        trains   = fb_tape_trains (ctx) && (m->dweight != NULL || m->dbias != NULL);
-  const gboolean        records  = fb_tape_wants (ctx, trains, inputs, G_N_ELEMENTS (inputs));
-  const FbConv2dParams *p        = &m->params;
-  const int            *w        = fb_weight_shape (m->weight);
-  const int             shape[]  = {
+  Conv2d  settings = { .layer = *m };
+  FbNode *node;
+
+  if (low != NULL)
+    settings.lora = *m->lora;
+  else
+    settings.layer.lora = NULL;
+  if (!trains)
+    {
+      settings.layer.dweight = settings.layer.dbias = NULL;
+      settings.lora.ddown = settings.lora.dup = NULL;
+    }
+
+  node = fb_tape_record (ctx, conv2d_backward, out, inputs, n_inputs, &settings, sizeof settings);
+  if (settings.layer.dweight != NULL || low != NULL)
+    fb_node_keep (node, inputs[X]);
+  fb_node_keep (node, low);
+}
+
+/* (transfer none): [N, Ho, Wo, Cout] of the convolution of @x by @weight */
+static FbTensor *
+new_output (FbContext *ctx, FbDtype dtype, const FbTensor *x, const FbWeight *weight, const FbConv2dParams *p)
+{
+  const int *w       = fb_weight_shape (weight);
+  const int  shape[] = {
     x->shape[0],
     (x->shape[1] * p->upsample + p->pad_top + p->pad_bottom - w[2]) / p->stride + 1,
     (x->shape[2] * p->upsample + p->pad_left + p->pad_right - w[3]) / p->stride + 1,
     w[0],
   };
-  FbTensor             *out;
+
+  return fb_nn_own (ctx, fb_tensor_new (ctx->dev, dtype, 4, shape));
+}
+
+/* @shift (nullable) stands for the layer's own bias */
+static FbTensor *
+conv2d (FbContext *ctx, const FbConv2d *m, FbTensor *x, FbTensor *shift, FbTensor *residual, FbActivation act, FbDtype dtype)
+{
+  FbTensor           *inputs[] = { x, shift, residual };
+  const FbLoraBranch *lora     = ctx->lora_enabled ? m->lora : NULL;
+  const gboolean      trains   = fb_tape_trains (ctx) && (m->dweight != NULL || m->dbias != NULL ||
+                                                          (lora != NULL && (lora->ddown != NULL || lora->dup != NULL)));
+  const gboolean      records  = fb_tape_wants (ctx, trains, inputs, G_N_ELEMENTS (inputs));
+  FbTensor           *out, *low = NULL;
 
   if (records && act != FB_ACT_NONE)              /* what went into the activation has to be kept */
     return fb_nn_activation (ctx, conv2d (ctx, m, x, shift, residual, FB_ACT_NONE, dtype), act);
 
-  out = fb_nn_own (ctx, fb_tensor_new (ctx->dev, dtype, 4, shape));
-  fb_op_conv2d (ctx->dev, out, x, m->weight, shift != NULL ? shift : m->bias, residual, p, act);
+  out = new_output (ctx, dtype, x, m->weight, &m->params);
+  if (lora != NULL)
+    {
+      low = new_output (ctx, ctx->dtype, x, lora->down, &m->params);
+      fb_op_conv2d (ctx->dev, low, x, lora->down, NULL, NULL, &m->params, FB_ACT_NONE);
+      fb_op_conv2d (ctx->dev, out, low, lora->up, NULL, residual, &one_by_one, FB_ACT_NONE);
+    }
+  fb_op_conv2d (ctx->dev, out, x, m->weight, shift != NULL ? shift : m->bias, lora != NULL ? out : residual, &m->params, act);
 
   if (records)
-    {
-      FbConv2d settings = *m;
-      FbNode  *node;
-
-      if (!trains)
-        settings.dweight = settings.dbias = NULL;
-      node = fb_tape_record (ctx, conv2d_backward, out, inputs, G_N_ELEMENTS (inputs), &settings, sizeof settings);
-      fb_node_keep (node, settings.dweight != NULL ? x : NULL);
-    }
+    record (ctx, m, trains, out, inputs, G_N_ELEMENTS (inputs), low);
+  if (low != NULL)
+    fb_nn_drop (ctx, low);
 
   return out;
 }

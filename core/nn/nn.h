@@ -27,7 +27,7 @@ FbDtype     fb_nn_dtype  (const FbContext *ctx);
 /* @tape (nullable, not owned) records what layers do from here on. */
 void        fb_nn_set_tape (FbContext *ctx, FbTape *tape);
 
-/* Whether linear layers take their LoRA branches: with them a network is the student, without them its own teacher. Off at first. */
+/* Whether layers take their LoRA branches: with them a network is the student, without them its own teacher. Off at first. */
 void        fb_nn_set_lora_enabled (FbContext *ctx, gboolean enabled);
 
 /**
@@ -52,9 +52,9 @@ FbTensor *  fb_nn_then (FbContext *ctx, FbTensor *t, FbTensor *next);
 void        fb_nn_reset (FbContext *ctx);
 
 /**
- * FbLoraBranch: a low-rank change beside a linear layer, y += up (down (x)); owned by whoever trains it (core/distill/lora-set.h)
- * @down: [rank, Cin]
- * @up: [Cout, rank], times alpha / rank
+ * FbLoraBranch: a low-rank change beside a layer, y += up (down (x)); owned by whoever trains it (core/distill/lora-set.h)
+ * @down: [rank, Cin]; beside a convolution one with its settings, [rank, Cin, kH, kW]
+ * @up: [Cout, rank], beside a convolution [Cout, rank, 1, 1]; times alpha / rank
  * @ddown, @dup: (nullable): gradients of the two as they stand here, in their shapes, f32 (f64 where all is f64); backward adds to them
  */
 typedef struct
@@ -76,6 +76,7 @@ typedef struct
   FbTensor      *bias;
   FbTensor      *dweight, *dbias;
   FbConv2dParams params;
+  FbLoraBranch  *lora;
 } FbConv2d;
 
 typedef struct

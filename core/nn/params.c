@@ -142,6 +142,7 @@ fb_params_conv2d_full (FbParams *params, FbConv2d *m, const char *name, int in_c
   m->params = *settings;
   param->slot.weight = &m->weight;
   param->gradient = &m->dweight;
+  param->lora = &m->lora;
   param->enlarges = settings->upsample > 1;
   if (param->enlarges)
     param->kind = FB_PARAM_CONV2D_UPSAMPLE;
@@ -157,7 +158,7 @@ fb_params_linear (FbParams *params, FbLinear *m, const char *name, int in_channe
 
   param->slot.weight = &m->weight;
   param->gradient = &m->dweight;
-  param->linear = m;
+  param->lora = &m->lora;
   if (bias)
     add_vector (params, &m->bias, &m->dbias, name, ".bias", out_channels);
 }

@@ -32,18 +32,18 @@ void fb_table_add_row (const FbTable *table, int row, float *out);
  * @n_elements: their product
  * @enlarges: a convolution that enlarges its input
  * @gradient: (nullable): the layer's place for the gradient; %NULL for a table
- * @linear: (nullable): the layer that a linear weight belongs to: a LoRA branch hangs there
+ * @lora: (nullable): the layer's place for a LoRA branch, of a linear or convolution weight
  */
 typedef struct
 {
-  char       *name;
-  FbParamKind kind;
-  int         n_dims;
-  int         shape[4];
-  size_t      n_elements;
-  gboolean    enlarges;
-  FbTensor  **gradient;
-  FbLinear   *linear;
+  char          *name;
+  FbParamKind    kind;
+  int            n_dims;
+  int            shape[4];
+  size_t         n_elements;
+  gboolean       enlarges;
+  FbTensor     **gradient;
+  FbLoraBranch **lora;
   union
   {
     FbWeight **weight;

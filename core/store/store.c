@@ -91,20 +91,6 @@ fb_store_own_folder (FbStoreKind kind)
   return g_build_filename (g_get_user_data_dir (), "flashbrush", fb_store_folder_names[kind], NULL);
 }
 
-const char *
-fb_store_kind_label (FbStoreKind kind)
-{
-  const char *labels[FB_STORE_N_KINDS] =
-  {
-    [FB_STORE_MODELS] = _("model"),
-    [FB_STORE_LORAS]  = _("LoRA"),
-    [FB_STORE_VAE]    = _("VAE"),
-    [FB_STORE_TAESD]  = _("TAESD"),
-  };
-
-  return labels[kind];
-}
-
 GPtrArray *
 fb_store_list (FbStore *self, FbStoreKind kind)
 {

@@ -49,9 +49,6 @@ FbStore * fb_store_new  (void);
 void      fb_store_free (FbStore *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbStore, fb_store_free)
 
-/* "model", "LoRA" …, translated, for sentences */
-const char * fb_store_kind_label (FbStoreKind kind);
-
 /* (transfer full) (element-type FbStoreEntry): what is there now; by folder, then by name. Goes four folders deep. */
 GPtrArray * fb_store_list (FbStore *self, FbStoreKind kind);
 

@@ -5,6 +5,7 @@
  * third-level cache holds, and multiplied from there. */
 
 #include "kernels/cpu/product.h"
+#include "kernels/cpu/winograd.h"
 
 #define BAND_BYTES ((size_t) 8 << 20)
 
@@ -206,6 +207,12 @@ fb_cpu_conv2d (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbWeight *
     .channels    = packed->K,
     .pixel_bytes = packed->K * fb_dtype_size (x->dtype),
   };
+
+  if (fb_winograd_pays (weight, params, out))
+    {
+      fb_cpu_winograd (dev, out, x, weight, bias, residual, params, act);
+      return;
+    }
 
   pic.row_bytes = pic.width * pic.pixel_bytes;
   set_taps (taps, &pic, kH, kW);

@@ -121,6 +121,13 @@ FB_VECTOR_VARIANTS (finish_row,
                      const float *bias, int n_pixels, int n, FbActivation act, gboolean residual_last),
                     (out, residual, first, pixel_step, dtype, sums, n_columns, bias, n_pixels, n, act, residual_last))
 
+void
+fb_cpu_finish_row (void *out, const void *residual, size_t first, size_t pixel_step, FbDtype dtype, const float *sums, int n_columns,
+                   const float *bias, int n_pixels, int n, FbActivation act, gboolean residual_last)
+{
+  finish_row (out, residual, first, pixel_step, dtype, sums, n_columns, bias, n_pixels, n, act, residual_last);
+}
+
 static void
 compute_tile (const FbProduct *p, const Plan *plan, int row_tile, int piece, int block, float *sums, void *scratch)
 {

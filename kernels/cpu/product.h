@@ -42,3 +42,14 @@ typedef struct
 
 /* Leaves early, with an incomplete output, when the cancel flag is set; the caller asks fb_device_cancelled(). */
 void fb_cpu_product (FbDevice *dev, const FbProduct *product);
+
+/**
+ * fb_cpu_finish_row:
+ * @out, @residual: of @dtype; @first, @pixel_step: elements to the first of the pixels, and from one to the next
+ * @sums: [n_pixels, n_columns], of which the first @n are channels
+ * @bias: [n]
+ *
+ * The end of a product, for @n_pixels pixels of one row.
+ */
+void fb_cpu_finish_row (void *out, const void *residual, size_t first, size_t pixel_step, FbDtype dtype, const float *sums, int n_columns,
+                        const float *bias, int n_pixels, int n, FbActivation act, gboolean residual_last);

@@ -54,6 +54,10 @@ static const Case cases[] =
   { "down-odd",             { 2, 7, 9, 37 },     70,   K3, 2, PAD_1, 1, BIAS, RESIDUAL },                        /* parities of unequal sizes */
   { "down-one-row",         { 1, 1, 6, 16 },     16,   K3, 2, PAD_1, 1, BIAS, RESIDUAL_IS_OUT },
   { "up-odd-kernel",        { 2, 3, 4, 18 },     33,   { 3, 5 }, 1, { 1, 2, 0, 2 }, 2, BIAS },
+  { "tiles",                { 1, 24, 26, 64 },   96,   K3, 1, PAD_1, 1, BIAS },                                  /* pictures large enough for Winograd's way */
+  { "tiles-odd",            { 2, 23, 25, 37 },   70,   K3, 1, PAD_1, 1, BIAS_PER_IMAGE, RESIDUAL_IS_OUT, FB_ACT_SILU },
+  { "tiles-one-sided",      { 1, 33, 31, 40 },   33,   K3, 1, { 0, 2, 1, 0 }, 1, NO_BIAS, RESIDUAL },
+  { "tiles-many-channels",  { 1, 16, 32, 1040 }, 224,  K3, 1, PAD_1, 1, BIAS },                                  /* slices, bands and chunks */
   { "tanh",                 { 1, 6, 6, 16 },     65,   K3, 1, PAD_1, 1, BIAS, NO_RESIDUAL, FB_ACT_TANH },
 };
 

@@ -16,18 +16,24 @@ static const char * const attention[] = { "to_q", "to_k", "to_v", "to_out.0", NU
 static const char * const all[]       = { "to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2",
                                           "linear_1", "linear_2", "time_emb_proj", NULL };
 
+static const char * const convolutions[] = { "conv_in", "conv1", "conv2", "conv_shortcut", "downsamplers.0.conv", "upsamplers.0.conv", "conv_out",
+                                             "proj_in", "proj_out", NULL };
+
 typedef struct
 {
   const char         *name, *model;
   const char * const *targets;
+  const char         *file;
 } UnetCase;
 
 static const UnetCase unet_cases[] =
 {
-  { "folder",   "folder",   attention },
-  { "odd",      "folder",   attention },      /* sizes that do not halve evenly */
-  { "upscaler", "upscaler", attention },      /* attention to the prompt only, class labels */
-  { "xl",       "xl",       all       },      /* additional embedding, several blocks per transformer, LoRA in every linear layer */
+  { "folder",       "folder",   attention,    "unet.safetensors"         },
+  { "odd",          "folder",   attention,    "unet.safetensors"         },  /* sizes that do not halve evenly */
+  { "upscaler",     "upscaler", attention,    "unet.safetensors"         },  /* attention to the prompt only, class labels */
+  { "xl",           "xl",       all,          "unet.safetensors"         },  /* additional embedding, several blocks per transformer, LoRA in every
+                                                                                linear layer */
+  { "convolutions", "folder",   convolutions, "convolutions.safetensors" },  /* an odd height, which a network that enlarges has to crop to */
 };
 
 typedef struct
@@ -384,7 +390,7 @@ test_unet (gconstpointer data)
   g_autofree float  *timestep = NULL, *pooled = NULL, *time_ids = NULL;
   g_autoptr(GByteArray) first = NULL;
 
-  if (!fixture_open (&f, run, "unet.safetensors", item->name))
+  if (!fixture_open (&f, run, item->file, item->name))
     return;
   unet = load_unet (&f, item->model);
   timestep = read_expected (&f, "timestep", &info);

@@ -29,7 +29,7 @@ network_init (Network *n, const char *device)
   fb_params_linear (n->params, &n->q, "to_q", 6, 8, TRUE);
   fb_params_leave (n->params);
   fb_params_linear (n->params, &n->other, "ff.into_q", 6, 6, FALSE);
-  fb_params_conv2d (n->params, &n->conv, "to_q", 6, 6, 3);
+  fb_params_conv2d (n->params, &n->conv, "conv", 6, 6, 3);
   for (guint i = 0; i < fb_params_n (n->params); i++)
     {
       const FbParam    *param  = fb_params_get (n->params, i);

@@ -4,6 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <glib/gstdio.h>
 
 #include "core/formats/checkpoint.h"
 #include "core/formats/safetensors-writer.h"
@@ -552,6 +555,64 @@ the_metadata_names_the_loras (Fixture *f, gconstpointer data)
   g_assert_cmpint (n_unmatched, ==, 0);
 }
 
+/* (transfer full): the starter again, with a LoRA of its own for few-step samplers */
+static char *
+model_with_lora (Fixture *f, const char *lora_name)
+{
+  static const char * const  parts[]  = { "model_index.json", "scheduler", "text_encoder", "tokenizer", "unet", "vae" };
+  g_autofree char           *lora     = write_lora (f);
+  char                      *folder   = g_build_filename (f->folder, "with-lora", NULL);
+  g_autofree char           *beside   = g_build_filename (folder, "few.safetensors", NULL);
+  g_autofree char           *settings = g_build_filename (folder, "flashbrush.json", NULL);
+  g_autofree char           *text     = g_strdup_printf ("{ \"sampler\": \"flash\", \"steps\": 1, \"guidance_scale\": 1.0, \"few_step_lora\": \"%s\" }",
+                                                         lora_name);
+
+  g_assert_cmpint (g_mkdir (folder, 0700), ==, 0);
+  for (gsize i = 0; i < G_N_ELEMENTS (parts); i++)
+    {
+      g_autofree char *from = g_build_filename (g_getenv ("FLASHBRUSH_MODELS_PATH"), "starter", parts[i], NULL);
+      g_autofree char *to   = g_build_filename (folder, parts[i], NULL);
+
+      g_assert_cmpint (symlink (from, to), ==, 0);
+    }
+  g_assert_cmpint (g_rename (lora, beside), ==, 0);
+  g_assert_true (g_file_set_contents (settings, text, -1, NULL));
+  return folder;
+}
+
+static guint
+n_loras_used (Fixture *f, const char *request)
+{
+  g_autoptr(FbJob)    job      = run (f, "generate", request);
+  g_autoptr(GVariant) metadata = fb_job_get_metadata (job, 0);
+  g_auto(GStrv)       hashes   = NULL;
+
+  return g_variant_lookup (metadata, "lora-hashes", "^as", &hashes) ? g_strv_length (hashes) : 0;
+}
+
+static void
+a_models_own_lora_goes_with_few_step_samplers (Fixture *f, gconstpointer data)
+{
+  g_autofree char *model   = model_with_lora (f, "few.safetensors");
+  g_autofree char *plain   = g_strdup_printf ("{'prompt': <'a cat'>, 'model': <'%s'>}", model);
+  g_autofree char *ddim    = g_strdup_printf ("{'prompt': <'a cat'>, 'model': <'%s'>, 'sampler': <'ddim'>}", model);
+  g_autofree char *by_name = g_strdup_printf ("{'prompt': <'a cat'>, 'model': <'%s'>, 'loras': <[('%s/few.safetensors', 0.5)]>}", model, model);
+
+  g_assert_cmpuint (n_loras_used (f, plain), ==, 1);
+  g_assert_cmpuint (n_loras_used (f, ddim), ==, 0);
+  g_assert_cmpuint (n_loras_used (f, by_name), ==, 1);
+}
+
+static void
+a_models_own_lora_lies_in_its_folder (Fixture *f, gconstpointer data)
+{
+  g_autofree char  *model   = model_with_lora (f, "../huge.safetensors");
+  g_autofree char  *request = g_strdup_printf ("{'prompt': <'a cat'>, 'model': <'%s'>}", model);
+  g_autoptr(GError) error   = run_badly (f, request);
+
+  g_assert_nonnull (strstr (error->message, "few_step_lora"));
+}
+
 static void
 values_that_are_no_numbers_are_tried_again_in_f32 (Fixture *f, gconstpointer data)
 {
@@ -591,6 +652,8 @@ main (int argc, char **argv)
   fixture_test ("/core/engine/generate/the-command-draws-a-seed-and-tells-it", NULL, the_command_draws_a_seed_and_tells_it);
   fixture_test ("/core/engine/generate/the-command-models-lists-the-starter", NULL, the_command_models_lists_the_starter);
   fixture_test ("/core/engine/generate/the-metadata-names-the-loras", NULL, the_metadata_names_the_loras);
+  fixture_test ("/core/engine/generate/a-models-own-lora-goes-with-few-step-samplers", NULL, a_models_own_lora_goes_with_few_step_samplers);
+  fixture_test ("/core/engine/generate/a-models-own-lora-lies-in-its-folder", NULL, a_models_own_lora_lies_in_its_folder);
   fixture_test ("/core/engine/generate/values-that-are-no-numbers-are-tried-again-in-f32", NULL, values_that_are_no_numbers_are_tried_again_in_f32);
   return g_test_run ();
 }

@@ -7,6 +7,7 @@ Usage: python make.py          (diffusers 0.42.1, peft 0.21.2, torch 2.15 on the
                              <case>.d.<PATH>.lora_A.weight and so on, <case>.dx for the latents; <case>.features with .logits, .dlogits, .features.dx: the frozen network up to its mid block with a
                              discriminator on it; X.bf16: ‖bf16 − f64‖ / ‖f64‖ of PyTorch's own run in bf16 (d.bf16: of all LoRA gradients as one vector; the
                              discriminator stays in f64)
+  convolutions.safetensors   the same of one of the UNets with LoRA on its convolutions, an enlargement to an odd height among them
   discriminator.safetensors  heads of several sizes, their weights from the formula in formula(); of a gradient of n values every ceil(n / 512)th
 
 Computed in f64 with weights that are exact in f32, stored in f32, channels last. Tolerance for f32: 1e-3 of a tensor's norm, which leaves room
@@ -22,6 +23,7 @@ from torch import nn
 torch.set_num_threads(1)
 here = os.path.dirname(os.path.abspath(__file__))
 ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
+CONVOLUTIONS = ["conv_in", "conv1", "conv2", "conv_shortcut", "downsamplers.0.conv", "upsamplers.0.conv", "conv_out", "proj_in", "proj_out"]
 ALL = ATTENTION + ["proj_in", "proj_out", "ff.net.0.proj", "ff.net.2", "linear_1", "linear_2", "time_emb_proj"]
 
 
@@ -127,7 +129,7 @@ def unet_case(out, case, path, targets, n, h, w, timestep, tokens, **extra):
     out |= {f"{case}.y": last(y), f"{case}.dy": last(dy), f"{case}.dx": last(dx), f"{case}.y.bf16": error(y_low, y),
             f"{case}.dx.bf16": error(dx_low, dx), f"{case}.d.bf16": error(flat(low), flat(gradients))}
     for k, g in zip(trained, gradients):
-        out[f"{case}.d.{k}"] = last(g)
+        out[f"{case}.d.{k}"] = g.detach().float().contiguous()      # kernels stay [out, in, height, width]
 
     unet.disable_adapters()
     size = [max(1, -(-side // 2 ** (len(c.block_out_channels) - 1))) for side in (h, w)]
@@ -166,6 +168,10 @@ unet_case(tensors, "upscaler", "upscaler/unet", ATTENTION, 2, 8, 8, 700, 5, clas
 unet_case(tensors, "xl", "xl/unet", ALL, 2, 6, 8, 249, 5, text_embeds=torch.randn(2, 20, generator=torch.Generator().manual_seed(1)),
           time_ids=torch.tensor([[1024, 1024, 0, 0, 1024, 1024], [512, 768, 16, 32, 1024, 1024]]).float())
 save(tensors, "unet.safetensors")
+
+tensors = {}
+unet_case(tensors, "convolutions", "folder/unet", CONVOLUTIONS, 2, 9, 12, 500, 7)
+save(tensors, "convolutions.safetensors")
 
 tensors = {}
 for name, channels, side, h, w in (("2x2", 6, 2, 2, 2), ("3x5", 6, 3, 3, 5), ("4x8", 6, 4, 4, 8), ("8x8", 6, 8, 8, 8), ("12x16", 6, 8, 12, 16),
