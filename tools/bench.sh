@@ -15,11 +15,11 @@ list_benches ()
   printf '  %-12s %s\n' peers "one UNet step against PyTorch and OpenVINO, in a virtual environment of theirs"
 }
 
-# PyTorch, diffusers and OpenVINO from PyPI, in the cache folder; made anew when the list of them changes
+# PyTorch, diffusers, PEFT and OpenVINO from PyPI, in the cache folder; made anew when the list of them changes
 prepare_peers ()
 {
   [ -e "$peers_env/.ready" ] && return
-  say "setting up PyTorch, diffusers and OpenVINO in $peers_env (once, several GB)"
+  say "setting up PyTorch, diffusers, PEFT and OpenVINO in $peers_env (once, several GB)"
   rm -rf "$peers_env"
   in_root python3 -m venv "$peers_env"
   in_root "$peers_env/bin/pip" install --quiet --requirement "$here/tests/bench/requirements.txt" >&2 \
@@ -40,6 +40,10 @@ cmd_bench ()
   if [ "$name" = peers ]; then
     prepare_peers
     in_root "$peers_env/bin/python" "$here/tests/bench/peers.py" --ours "$bench_dir/tests/bench/bench-unet" "$@"
+  elif [ "$name" = distill ]; then
+    prepare_peers
+    in_root "$peers_env/bin/python" "$here/tests/bench/peers_distill.py" --ours "$bench_dir/tests/bench/bench-distill" \
+      --engine "$bench_dir/stage/bin/flashbrush-engine" "$@"
   else
     in_root env GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-1000}" "$bench_dir/tests/bench/bench-$name" "$@"   # as the engine sets it
   fi

@@ -2,6 +2,13 @@
 
 #include "kernels/cpu/cpu-private.h"
 #include "kernels/cpu/pack.h"
+#include "kernels/cpu/vector.h"
+
+void
+fb_packed_choose_block (FbPacked *packed, FbDtype dtype)
+{
+  packed->block = dtype == FB_DTYPE_F32 && fb_vector_level () == FB_VECTOR_AVX2 ? FB_PACK_AVX2 : FB_PACK_N;
+}
 
 /*
  * Nearest-neighbour enlargement followed by a 3×3 convolution: an output pixel of even row reads source row y − 1 by the kernel's row 0 and
@@ -103,7 +110,6 @@ fb_cpu_pack (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dty
   int       Cin       = weight->shape[1];
   int       n_source  = weight->shape[2] * weight->shape[3];
   gboolean  folded    = weight->kind == FB_WEIGHT_CONV2D_UPSAMPLE;
-  int       n_columns = (Cout + 15) / 16 * 16;
   FbPacked *packed    = weight->packed != NULL ? weight->packed : g_new0 (FbPacked, 1);
   Job       job       = { packed, weight->dtype, data_dtype, data, Cin, n_source, MAX (2, 256 / n_source / 2 * 2) };
 
@@ -111,7 +117,8 @@ fb_cpu_pack (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dty
   packed->n_taps    = folded ? 4 : n_source;
   packed->K         = fb_packed_n_channels (Cin, weight->dtype);
   packed->N         = Cout;
-  packed->set_bytes = (size_t) packed->n_taps * packed->K * n_columns * fb_dtype_size (weight->dtype);
+  fb_packed_choose_block (packed, weight->dtype);
+  packed->set_bytes = (size_t) packed->n_taps * packed->K * fb_packed_all_columns (packed) * fb_dtype_size (weight->dtype);
   packed->n_bytes   = packed->n_sets * packed->set_bytes;
   weight->n_bytes   = packed->n_bytes;
   if (packed->data == NULL)
@@ -130,7 +137,7 @@ fb_cpu_pack (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dty
 
 #pragma omp for collapse(2) schedule(dynamic)
     for (int set = 0; set < packed->n_sets; set++)
-      for (int n0 = 0; n0 < Cout; n0 += FB_PACK_N)
+      for (int n0 = 0; n0 < Cout; n0 += packed->block)
         pack_block (&job, set, n0, wide, narrow);
   }
 }

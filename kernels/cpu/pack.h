@@ -3,7 +3,8 @@
 
 #include "kernels/weight.h"
 
-#define FB_PACK_N 64   /* columns of a block: four AVX-512 registers, which leaves 24 for sums of six rows */
+#define FB_PACK_N    64   /* columns of a block: four AVX-512 registers, which leaves 24 for sums of six rows */
+#define FB_PACK_AVX2 24   /* three of AVX2's sixteen, for sums of four rows: 92 GFLOP/s where blocks of 64 reach 57, by the second-level cache */
 
 /**
  * FbPacked:
@@ -11,8 +12,9 @@
  * @n_taps: positions of the kernel, row by row; 1 for a linear weight
  * @K: input channels, rounded up to even in bf16
  * @N: output channels
- * @data: [n_sets][blocks of output channels][n_taps][K][columns], and in bf16 [K / 2][columns][2]. A block has FB_PACK_N columns, the last
- *   one what remains, rounded up to a multiple of 16 with zeros.
+ * @block: columns of a block: FB_PACK_AVX2 in f32 where the processor has no more, else FB_PACK_N
+ * @data: [n_sets][blocks of output channels][n_taps][K][columns], and in bf16 [K / 2][columns][2]. The last block has what remains, rounded
+ *   up with zeros to a multiple of 16, or of 8 where blocks are narrow.
  */
 typedef struct
 {
@@ -20,6 +22,7 @@ typedef struct
   int    n_taps;
   int    K;
   int    N;
+  int    block;
   size_t set_bytes;
   void  *data;
   size_t n_bytes;
@@ -31,10 +34,25 @@ fb_packed_n_channels (int n_channels, FbDtype dtype)
   return dtype == FB_DTYPE_BF16 ? (n_channels + 1) / 2 * 2 : n_channels;
 }
 
+/* Sets @block of a new weight, by its dtype and this processor. */
+void fb_packed_choose_block (FbPacked *packed, FbDtype dtype);
+
+/* of the block from @n0 on */
 static inline int
 fb_packed_n_columns (const FbPacked *packed, int n0)
 {
-  return MIN (FB_PACK_N, (packed->N - n0 + 15) / 16 * 16);
+  const int step = packed->block == FB_PACK_N ? 16 : 8;
+
+  return MIN (packed->block, (packed->N - n0 + step - 1) / step * step);
+}
+
+/* of all blocks */
+static inline int
+fb_packed_all_columns (const FbPacked *packed)
+{
+  const int last = (packed->N - 1) / packed->block * packed->block;
+
+  return last + fb_packed_n_columns (packed, last);
 }
 
 #define FB_MAX_TAPS_SUMMED 4
@@ -49,7 +67,7 @@ typedef struct
 /**
  * fb_packed_transpose:
  * @taps: @n_taps
- * @c0, @n_channels: which of @weight's input channels; @c0 is a multiple of FB_PACK_N
+ * @c0, @n_channels: which of @weight's input channels; @c0 is a multiple of its block
  *
  * Returns: (transfer full): @weight with input and output channels exchanged, and its taps chosen anew, in one set; %NULL when @dev has failed.
  * Incomplete when the cancel flag is set.

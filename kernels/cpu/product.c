@@ -1,14 +1,15 @@
 /* kernels/cpu/product.c: pixels times packed weights. SPDX-License-Identifier: LGPL-3.0-or-later
  *
- * The output is cut into tiles of some pixels times 64 channels. A thread sums a tile in f32 in its workspace, over chunks of the input
- * channels whose weights fit in the second-level cache, then finishes it (bias, residual, activation, rounding) while it is still there.
+ * The output is cut into tiles of some pixels times a block of 64 (24) channels. A thread sums a tile in f32 in its workspace, over chunks of the
+ * input channels whose weights fit in the second-level cache, then finishes it (bias, residual, activation, rounding) while it is still there.
  * Tiles and the order of their sums follow from the shape alone, so results do not depend on the number of threads. */
 
 #include "kernels/cpu/product.h"
 #include "kernels/cpu/vector.h"
 
-#define TILE_PIXELS ((int) 128)             /* 32 KB of sums */
-#define CHUNK_BYTES ((size_t) 384 << 10)    /* of weights; a second-level cache has 1 MB or more where AVX-512 is, and the input needs room */
+#define TILE_PIXELS    ((int) 128)          /* 32 KB of sums */
+#define CHUNK_BYTES    ((size_t) 384 << 10) /* of weights; a second-level cache has 1 MB or more where AVX-512 is, and the input needs room */
+#define CHUNK_CHANNELS 256                  /* with narrow blocks: a tile of the input is read for each, and half a MB of cache holds both */
 
 /* How a product is cut */
 typedef struct
@@ -29,7 +30,7 @@ plan_kernels (FbDevice *dev, const FbProduct *p, Plan *plan)
 {
   const FbPacked *w    = p->packed;
   int             size = fb_dtype_size (p->weight_dtype);
-  int             N[2] = { FB_PACK_N, fb_packed_n_columns (w, (plan->n_blocks - 1) * FB_PACK_N) };
+  int             N[2] = { w->block, fb_packed_n_columns (w, (plan->n_blocks - 1) * w->block) };
   int             K[2] = { plan->chunk_channels, w->K - (plan->n_chunks - 1) * plan->chunk_channels };
   int             M[2] = { plan->piece_pixels, p->n_pixels - (plan->pieces - 1) * plan->piece_pixels };
 
@@ -63,7 +64,7 @@ static gboolean
 plan_product (FbDevice *dev, const FbProduct *p, Plan *plan)
 {
   const FbPacked *w           = p->packed;
-  size_t          block_bytes = (size_t) w->n_taps * w->K * FB_PACK_N * fb_dtype_size (p->weight_dtype);
+  size_t          block_bytes = (size_t) w->n_taps * w->K * w->block * fb_dtype_size (p->weight_dtype);
   int             rows        = p->n_images * p->n_rows;
 
   memset (plan->kernels, 0, sizeof plan->kernels);
@@ -72,8 +73,10 @@ plan_product (FbDevice *dev, const FbProduct *p, Plan *plan)
   plan->pieces         = (p->n_pixels + plan->piece_pixels - 1) / plan->piece_pixels;
   plan->rows_per_tile  = MAX (1, TILE_PIXELS / plan->piece_pixels);
   plan->n_row_tiles    = (rows + plan->rows_per_tile - 1) / plan->rows_per_tile;
-  plan->n_blocks       = (w->N + FB_PACK_N - 1) / FB_PACK_N;
+  plan->n_blocks       = (w->N + w->block - 1) / w->block;
   plan->n_chunks       = (block_bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
+  if (w->block < FB_PACK_N)
+    plan->n_chunks = MAX (plan->n_chunks, (w->K + CHUNK_CHANNELS - 1) / CHUNK_CHANNELS);
   plan->chunk_channels = MIN (w->K, ((w->K + plan->n_chunks - 1) / plan->n_chunks + 15) / 16 * 16);
   plan->n_chunks       = (w->K + plan->chunk_channels - 1) / plan->chunk_channels;
   plan->offsets        = g_new (gint64, (size_t) 4 * w->n_taps);
@@ -86,11 +89,24 @@ FB_INLINE void
 finish_row_body (void *out, const void *residual, size_t first, size_t pixel_step, FbDtype dtype, const float *sums, int n_columns,
                  const float *bias, int n_pixels, int n, FbActivation act, gboolean residual_last)
 {
+  static const float zeros[FB_PACK_N];
+
   for (int pixel = 0; pixel < n_pixels; pixel++)
     {
       const float *sum = sums + (size_t) pixel * n_columns;
       size_t       at  = first + pixel * pixel_step;
       float        v[FB_PACK_N], r[FB_PACK_N];
+
+      if (dtype == FB_DTYPE_F32 && act == FB_ACT_NONE)             /* most of them: straight from the sums */
+        {
+          const float *added = residual != NULL ? (const float *) residual + at : zeros;
+          float       *to    = (float *) out + at;
+
+#pragma omp simd
+          for (int i = 0; i < n; i++)
+            to[i] = sum[i] + bias[i] + added[i];
+          continue;
+        }
 
 #pragma omp simd
       for (int i = 0; i < n; i++)
@@ -134,7 +150,7 @@ compute_tile (const FbProduct *p, const Plan *plan, int row_tile, int piece, int
   static const float no_bias[FB_PACK_N];
   const FbPacked    *w         = p->packed;
   int                size      = fb_dtype_size (p->weight_dtype);
-  int                n0        = block * FB_PACK_N;
+  int                n0        = block * w->block;
   int                n_columns = fb_packed_n_columns (w, n0);
   int                pixel0    = piece * plan->piece_pixels;
   int                n_pixels  = MIN (plan->piece_pixels, p->n_pixels - pixel0);
@@ -160,7 +176,7 @@ compute_tile (const FbProduct *p, const Plan *plan, int row_tile, int piece, int
       size_t first = image * p->out_image + row % p->n_rows * p->out_row + pixel0 * p->out_pixel + n0;
 
       finish_row (p->out, p->residual, first, p->out_pixel, p->out_dtype, sums + (size_t) (row - row0) * n_pixels * n_columns, n_columns,
-                  p->bias != NULL ? p->bias + image * p->bias_image + n0 : no_bias, n_pixels, MIN (FB_PACK_N, w->N - n0),
+                  p->bias != NULL ? p->bias + image * p->bias_image + n0 : no_bias, n_pixels, MIN (w->block, w->N - n0),
                   p->act, p->residual_last);
     }
 }

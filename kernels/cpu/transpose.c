@@ -1,6 +1,6 @@
 /* kernels/cpu/transpose.c: a packed weight with input and output channels exchanged. SPDX-License-Identifier: LGPL-3.0-or-later
  *
- * Blocks of 64 × 64 channels are contiguous in both layouts, 8 or 16 KB: read and written from the first-level cache. */
+ * Blocks of 64 × 64 (24 × 24) channels are contiguous in both layouts, at most 16 KB: read and written from the first-level cache. */
 
 #include "kernels/cpu/cpu-private.h"
 #include "kernels/cpu/pack.h"
@@ -83,7 +83,7 @@ transpose_tap (FbPacked *to, const FbPacked *from, FbDtype dtype, const FbTapSum
   int    n_channels = MIN (to_columns, from->K - c0 - k0);
   char   total[FB_PACK_N * FB_PACK_N * sizeof (float)];
 
-  for (int n0 = 0; n0 < to->K; n0 += FB_PACK_N)
+  for (int n0 = 0; n0 < to->K; n0 += from->block)
     {
       int         from_columns = fb_packed_n_columns (from, n0);
       const char *block[FB_MAX_TAPS_SUMMED] = { NULL };
@@ -97,7 +97,7 @@ transpose_tap (FbPacked *to, const FbPacked *from, FbDtype dtype, const FbTapSum
           sum_taps (total, block, sum->n, n_channels * from_columns, dtype);
           block[0] = total;
         }
-      transpose_block (at, block[0], dtype, MIN (FB_PACK_N, to->K - n0), to_columns, from_columns, n_channels);
+      transpose_block (at, block[0], dtype, MIN (from->block, to->K - n0), to_columns, from_columns, n_channels);
     }
 }
 
@@ -111,7 +111,8 @@ fb_packed_transpose (FbDevice *dev, const FbWeight *weight, const FbTapSum *taps
   to->n_taps    = n_taps;
   to->K         = fb_packed_n_channels (from->N, weight->dtype);
   to->N         = n_channels;
-  to->set_bytes = (size_t) n_taps * to->K * ((to->N + 15) / 16 * 16) * fb_dtype_size (weight->dtype);
+  to->block     = from->block;
+  to->set_bytes = (size_t) n_taps * to->K * fb_packed_all_columns (to) * fb_dtype_size (weight->dtype);
   to->n_bytes   = to->set_bytes;
   to->data      = fb_device_alloc (dev, to->n_bytes);
   if (to->data == NULL)
@@ -121,7 +122,7 @@ fb_packed_transpose (FbDevice *dev, const FbWeight *weight, const FbTapSum *taps
     }
 
 #pragma omp parallel for collapse(2) schedule(dynamic) num_threads(dev->n_threads)
-  for (int k0 = 0; k0 < to->N; k0 += FB_PACK_N)
+  for (int k0 = 0; k0 < to->N; k0 += to->block)
     for (int tap = 0; tap < n_taps; tap++)
       if (!fb_device_cancel_requested (dev))
         transpose_tap (to, from, weight->dtype, &taps[tap], c0, k0, tap);
@@ -132,9 +133,11 @@ fb_packed_transpose (FbDevice *dev, const FbWeight *weight, const FbTapSum *taps
 int
 fb_packed_slice (const FbWeight *weight, int n_taps, const FbTensor *dy)
 {
-  size_t channel_bytes = (size_t) n_taps * weight->shape[0] * fb_dtype_size (weight->dtype);
+  const FbPacked *packed        = weight->packed;
+  size_t          block         = packed->block;
+  size_t          channel_bytes = (size_t) n_taps * weight->shape[0] * fb_dtype_size (weight->dtype);
 
-  return CLAMP (MAX (SLICE_BYTES, dy->n_bytes) / channel_bytes / FB_PACK_N, 1, (size_t) (weight->shape[1] + FB_PACK_N - 1) / FB_PACK_N) * FB_PACK_N;
+  return CLAMP (MAX (SLICE_BYTES, dy->n_bytes) / channel_bytes / block, 1, (weight->shape[1] + block - 1) / block) * block;
 }
 
 void

@@ -26,7 +26,7 @@
  * Plan:
  * @n_tiles: of all images, row by row
  * @band_blocks: blocks of BLOCK_TILES tiles in shared memory at a time
- * @slice: blocks of FB_PACK_N output channels in shared memory at a time
+ * @slice: blocks of output channels, as @packed has them, in shared memory at a time
  * @weight_step, @input_step, @sum_step: floats from one component to the next
  * @kernels: [last block of channels?][fewer tiles?][last chunk?][adding?]
  */
@@ -42,7 +42,7 @@ typedef struct
   int                   n_blocks, slice;
   int                   n_chunks;
   size_t                weight_step, input_step, sum_step;
-  float                *weights;             /* [blocks of the slice][components][K][FB_PACK_N] */
+  float                *weights;             /* [blocks of the slice][components][K][columns] */
   float                *inputs;              /* [blocks of the band][components][BLOCK_TILES][K] */
   const FbGemm         *kernels[2][2][2][2];
 } Plan;
@@ -72,23 +72,32 @@ fb_winograd_pays (const FbWeight *weight, const FbConv2dParams *params, const Fb
       (u)[3][i] = (g2)[i];                                                                                                               \
     }
 
-/* One input channel's weights to @n_columns output channels: U = G g Gᵀ */
+/* @width ≤ 16 columns of one input channel */
+FB_INLINE void
+transform_taps (float *to, size_t to_step, const float *from, size_t from_step, int width)
+{
+  float rows[3][4][16], u[4][16];
+
+  for (int kx = 0; kx < 3; kx++)
+    G_ROW (rows[kx], from + kx * from_step, from + (3 + kx) * from_step, from + (6 + kx) * from_step, width)
+  for (int y = 0; y < 4; y++)
+    {
+      G_ROW (u, rows[0][y], rows[1][y], rows[2][y], width)
+      for (int c = 0; c < 4; c++)
+        memcpy (to + (y * 4 + c) * to_step, u[c], width * sizeof (float));
+    }
+}
+
+/* One input channel's weights to @n_columns output channels, a multiple of 8: U = G g Gᵀ */
 FB_INLINE void
 transform_weight_body (float *to, size_t to_step, const float *from, size_t from_step, int n_columns)
 {
-  for (int n = 0; n < n_columns; n += 16)                                    /* columns come in sixteens */
-    {
-      float rows[3][4][16], u[4][16];
+  int n = 0;
 
-      for (int kx = 0; kx < 3; kx++)
-        G_ROW (rows[kx], from + kx * from_step + n, from + (3 + kx) * from_step + n, from + (6 + kx) * from_step + n, 16)
-      for (int y = 0; y < 4; y++)
-        {
-          G_ROW (u, rows[0][y], rows[1][y], rows[2][y], 16)
-          for (int c = 0; c < 4; c++)
-            memcpy (to + (y * 4 + c) * to_step + n, u[c], sizeof u[c]);
-        }
-    }
+  for (; n + 16 <= n_columns; n += 16)
+    transform_taps (to + n, to_step, from + n, from_step, 16);
+  if (n < n_columns)
+    transform_taps (to + n, to_step, from + n, from_step, 8);
 }
 
 FB_VECTOR_VARIANTS (transform_weight, (float *to, size_t to_step, const float *from, size_t from_step, int n_columns),
@@ -143,32 +152,43 @@ FB_VECTOR_VARIANTS (transform_input, (float *to, size_t to_step, const float * c
 
 /* --- and back --------------------------------------------------------------------------------------------------------------- */
 
+/* @width ≤ 16 columns of one tile's sums @m to its pixels @y, @pixel_step apart */
+FB_INLINE void
+transform_tile (float *y, size_t row_step, size_t pixel_step, const float *m, size_t from_step, int width)
+{
+  float rows[2][4][16];
+
+  for (int x = 0; x < 4; x++)
+    for (int i = 0; i < width; i++)
+      {
+        float m0 = m[x * from_step + i], m1 = m[(4 + x) * from_step + i], m2 = m[(8 + x) * from_step + i], m3 = m[(12 + x) * from_step + i];
+
+        rows[0][x][i] = m0 + m1 + m2;
+        rows[1][x][i] = m1 - m2 - m3;
+      }
+  for (int row = 0; row < 2; row++)
+    for (int i = 0; i < width; i++)
+      {
+        y[row * row_step + i]              = rows[row][0][i] + rows[row][1][i] + rows[row][2][i];
+        y[row * row_step + pixel_step + i] = rows[row][1][i] - rows[row][2][i] - rows[row][3][i];
+      }
+}
+
 /* Sums of @n_tiles tiles to two rows of 2 · @n_tiles pixels, @row_step floats apart: Y = Aᵀ M A */
 FB_INLINE void
 transform_sums_body (float *to, size_t row_step, const float *from, size_t from_step, int n_tiles, int n_columns)
 {
   for (int tile = 0; tile < n_tiles; tile++)
-    for (int n = 0; n < n_columns; n += 16)
-      {
-        const float *m = from + (size_t) tile * n_columns + n;
-        float       *y = to + (size_t) 2 * tile * n_columns + n;
-        float        rows[2][4][16];
+    {
+      const float *m = from + (size_t) tile * n_columns;
+      float       *y = to + (size_t) 2 * tile * n_columns;
+      int          n = 0;
 
-        for (int x = 0; x < 4; x++)
-          for (int i = 0; i < 16; i++)
-            {
-              float m0 = m[x * from_step + i], m1 = m[(4 + x) * from_step + i], m2 = m[(8 + x) * from_step + i], m3 = m[(12 + x) * from_step + i];
-
-              rows[0][x][i] = m0 + m1 + m2;
-              rows[1][x][i] = m1 - m2 - m3;
-            }
-        for (int row = 0; row < 2; row++)
-          for (int i = 0; i < 16; i++)
-            {
-              y[row * row_step + i]             = rows[row][0][i] + rows[row][1][i] + rows[row][2][i];
-              y[row * row_step + n_columns + i] = rows[row][1][i] - rows[row][2][i] - rows[row][3][i];
-            }
-      }
+      for (; n + 16 <= n_columns; n += 16)
+        transform_tile (y + n, row_step, n_columns, m + n, from_step, 16);
+      if (n < n_columns)
+        transform_tile (y + n, row_step, n_columns, m + n, from_step, 8);
+    }
 }
 
 FB_VECTOR_VARIANTS (transform_sums, (float *to, size_t row_step, const float *from, size_t from_step, int n_tiles, int n_columns),
@@ -179,7 +199,7 @@ FB_VECTOR_VARIANTS (transform_sums, (float *to, size_t row_step, const float *fr
 static int
 n_block_columns (const Plan *plan, int block)
 {
-  return fb_packed_n_columns (plan->packed, block * FB_PACK_N);
+  return fb_packed_n_columns (plan->packed, block * plan->packed->block);
 }
 
 static int
@@ -208,19 +228,20 @@ plan_kernels (FbDevice *dev, Plan *plan)
 static gboolean
 plan_winograd (FbDevice *dev, Plan *plan)
 {
-  const int    K = plan->packed->K;
-  const size_t block_bytes[2] = { sizeof (float) * COMPONENTS * ((size_t) K * FB_PACK_N + PAD), sizeof (float) * COMPONENTS * ((size_t) K * BLOCK_TILES + PAD) };
+  const int    K = plan->packed->K, n_columns = plan->packed->block;
+  const size_t block_bytes[2] = { sizeof (float) * COMPONENTS * ((size_t) K * n_columns + PAD),
+                                  sizeof (float) * COMPONENTS * ((size_t) K * BLOCK_TILES + PAD) };
   size_t       weight_bytes;
 
   plan->tile_rows     = (plan->out->shape[1] + 1) / 2;
   plan->tile_columns  = (plan->out->shape[2] + 1) / 2;
   plan->n_tiles       = (int) plan->out->shape[0] * plan->tile_rows * plan->tile_columns;
   plan->n_tile_blocks = (plan->n_tiles + BLOCK_TILES - 1) / BLOCK_TILES;
-  plan->n_blocks      = (plan->packed->N + FB_PACK_N - 1) / FB_PACK_N;
+  plan->n_blocks      = (plan->packed->N + n_columns - 1) / n_columns;
   plan->n_chunks      = (K + CHUNK - 1) / CHUNK;
-  plan->weight_step   = (size_t) K * FB_PACK_N + PAD;
+  plan->weight_step   = (size_t) K * n_columns + PAD;
   plan->input_step    = (size_t) K * BLOCK_TILES + PAD;
-  plan->sum_step      = FB_PACK_N * BLOCK_TILES + PAD;
+  plan->sum_step      = n_columns * BLOCK_TILES + PAD;
   plan->slice         = (int) CLAMP (WEIGHT_BYTES / block_bytes[0], 1, (size_t) plan->n_blocks);
   plan->band_blocks   = (int) CLAMP (INPUT_BYTES / block_bytes[1], 1, (size_t) plan->n_tile_blocks);
 
@@ -242,7 +263,7 @@ bring_weight (const Plan *plan, int block, int i, int k)
 {
   const FbPacked *w         = plan->packed;
   const int       n_columns = n_block_columns (plan, block);
-  const float    *from      = (const float *) w->data + (size_t) block * FB_PACK_N * w->n_taps * w->K + (size_t) k * n_columns;
+  const float    *from      = (const float *) w->data + (size_t) block * w->block * w->n_taps * w->K + (size_t) k * n_columns;
 
   transform_weight (plan->weights + i * COMPONENTS * plan->weight_step + (size_t) k * n_columns, plan->weight_step,
                     from, (size_t) w->K * n_columns, n_columns);
@@ -290,7 +311,7 @@ finish_run (const Plan *plan, int tile, int n, int n0, int n_columns, const floa
       const size_t first = (((size_t) image * out->shape[1] + y + row) * out->shape[2] + u) * out->shape[3] + n0;
 
       fb_cpu_finish_row (out->data, plan->residual != NULL ? plan->residual->data : NULL, first, out->shape[3], FB_DTYPE_F32, rows + row * row_step,
-                         n_columns, bias, (int) MIN (2 * n, out->shape[2] - u), MIN (FB_PACK_N, plan->packed->N - n0), plan->act, FALSE);
+                         n_columns, bias, (int) MIN (2 * n, out->shape[2] - u), MIN (plan->packed->block, plan->packed->N - n0), plan->act, FALSE);
     }
 }
 
@@ -314,7 +335,7 @@ multiply_block (const Plan *plan, int tile_block, int i, int block, int j, float
   for (int t = 0, n; t < n_tiles; t += n)
     {
       n = MIN (n_tiles - t, plan->tile_columns - (tile0 + t) % plan->tile_columns);
-      finish_run (plan, tile0 + t, n, block * FB_PACK_N, n_columns, workspace + (size_t) t * n_columns, workspace + COMPONENTS * plan->sum_step);
+      finish_run (plan, tile0 + t, n, block * plan->packed->block, n_columns, workspace + (size_t) t * n_columns, workspace + COMPONENTS * plan->sum_step);
     }
 }
 

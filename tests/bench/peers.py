@@ -90,10 +90,13 @@ class Contender:
                 continue                         # a library's chatter
         raise RuntimeError(f"{self.name} stopped")
 
-    def step(self):
-        self.process.stdin.write("step\n")
+    def ask(self, word):
+        self.process.stdin.write(word + "\n")
         self.process.stdin.flush()
         return self.answer()
+
+    def step(self):
+        return self.ask("step")
 
     def close(self):
         self.process.stdin.close()

@@ -1,0 +1,136 @@
+/* tests/bench/bench-distill.c: a training iteration against PyTorch's, starter and SD 1.5; memory; two ranks. SPDX-License-Identifier: LGPL-3.0-or-later
+ *
+ * Our side of peers_distill.py, which writes the job and asks: a line "step" on standard input makes an iteration and is answered by its seconds,
+ * "calls" by the network calls of the last one (as fb_networks_n_calls() counts), "peak" by the most memory the process has had, in bytes. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/distill/trainer-private.h"
+#include "tests/bench/checkpoint.h"
+
+static gboolean make_model;
+static gboolean best_dtype;
+static char   **paths;
+
+static const GOptionEntry options[] =
+{
+  { "make-model",       0, 0, G_OPTION_ARG_NONE,           &make_model, "Print the random checkpoint's path, making it if need be", NULL },
+  { "best-dtype",       0, 0, G_OPTION_ARG_NONE,           &best_dtype, "Print what networks compute in here, f32 or bf16", NULL },
+  { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &paths,      NULL, "JOB.json" },
+  { NULL }
+};
+
+static void
+die_on (GError *error)
+{
+  if (error != NULL)
+    {
+      g_printerr ("bench-distill: %s\n", error->message);
+      exit (1);
+    }
+}
+
+static double
+now_seconds (void)
+{
+  return g_get_monotonic_time () * 1e-6;
+}
+
+static guint64
+peak_memory (void)
+{
+  g_autofree char *text = NULL;
+  const char      *line;
+
+  g_file_get_contents ("/proc/self/status", &text, NULL, NULL);
+  line = text != NULL ? strstr (text, "VmHWM:") : NULL;
+  g_assert_nonnull (line);
+
+  return g_ascii_strtoull (line + strlen ("VmHWM:"), NULL, 10) * 1024;
+}
+
+static double
+time_step (FbTrainer *trainer)
+{
+  FbDistillLosses losses;
+  GError         *error = NULL;
+  double          start = now_seconds ();
+
+  fb_trainer_step (trainer, &losses, NULL, &error);
+  die_on (error);
+
+  return now_seconds () - start;
+}
+
+static void
+answer (double number)
+{
+  printf ("%.6f\n", number);
+  fflush (stdout);
+}
+
+static void
+serve (const char *path)
+{
+  GError                  *error   = NULL;
+  g_autoptr(FbDistillJob)  job     = fb_distill_job_load (path, &error);
+  g_autoptr(FbDevice)      dev     = job != NULL ? fb_device_new ("cpu", job->threads, &error) : NULL;
+  g_autoptr(FbTrainer)     trainer = dev != NULL ? fb_trainer_new (job, job->teacher, dev, &error) : NULL;
+  double                   before  = 0.0;
+  char                     line[64];
+
+  die_on (error);
+  fb_trainer_prepare (trainer, NULL, NULL, NULL, &error);
+  die_on (error);
+  time_step (trainer);                                       /* the first one makes kernels and takes memory */
+  printf ("ready\n");
+  fflush (stdout);
+
+  while (fgets (line, sizeof line, stdin) != NULL)
+    {
+      if (g_str_has_prefix (line, "peak"))
+        answer (peak_memory ());
+      else if (g_str_has_prefix (line, "calls"))
+        answer (fb_networks_n_calls (trainer->networks) - before);
+      else
+        {
+          before = fb_networks_n_calls (trainer->networks);
+          answer (time_step (trainer));
+        }
+    }
+}
+
+int
+main (int argc, char *argv[])
+{
+  g_autoptr(GOptionContext) context = g_option_context_new ("– iterations of a training job");
+  GError                   *error   = NULL;
+
+  g_option_context_add_main_entries (context, options, NULL);
+  g_option_context_parse (context, &argc, &argv, &error);
+  die_on (error);
+
+  if (make_model)
+    {
+      g_autofree char *path = bench_checkpoint (&error);
+
+      die_on (error);
+      printf ("%s\n", path);
+    }
+  else if (best_dtype)
+    {
+      g_autoptr(FbDevice) dev = fb_device_new ("cpu", 0, &error);
+
+      die_on (error);
+      printf ("%s\n", fb_dtype_name (fb_device_best_dtype (dev)));
+    }
+  else if (paths != NULL && paths[0] != NULL && paths[1] == NULL)
+    serve (paths[0]);
+  else
+    {
+      g_printerr ("bench-distill: name one job file\n");
+      return 2;
+    }
+
+  return 0;
+}
