@@ -19,6 +19,7 @@ typedef struct
   const char *targets;
   double      adversarial;              /* factor on the weights that Stable Diffusion has */
   int         checkpoint_every, sample_every;
+  gboolean    is_short;                 /* takes fb_phases_short() */
 } Preset;
 
 #define ATTENTION "to_q to_k to_v to_out.0"
@@ -30,7 +31,7 @@ typedef struct
 static const Preset presets[] =
 {
   /*  name            steps  batch  K   guidance    variance         rate   clip avg   warm rank alpha targets    adv  checkpoint sample */
-  { "small",           1200, 8,  8, 3.0,  7.0, FB_MODE_VARIANCE / 16, 1e-3, 1.0, 0.99, 50,  32,  32, ALL_UNET,  1.0, 25, 100 },
+  { "small",            600, 8,  8, 3.0,  7.0, FB_MODE_VARIANCE / 16, 1e-3, 1.0, 0.99, 50,  32,  32, ALL_UNET,  1.0, 25, 100, TRUE },
   { "sd-1.5",         10000, 4, 32, 3.0, 13.0, FB_MODE_VARIANCE,      1e-5, 0.0, 0.0,  0,  128, 128, ATTENTION, 1.0, 50, 250 },
   { "sdxl",           10000, 2, 32, 3.0, 13.0, FB_MODE_VARIANCE,      1e-5, 0.0, 0.0,  0,   64,  64, ATTENTION, 1.0, 50, 250 },
   { "pixart-alpha",   20000, 2, 16, 2.0,  9.0, FB_MODE_VARIANCE,      1e-5, 0.0, 0.0,  0,   64,   8, ALL_DIT,   0.5, 50, 250 },
@@ -106,7 +107,7 @@ fb_distill_job_new_preset (const char *name, GError **error)
   job->output              = g_strdup ("lora.safetensors");
   job->naming              = g_strdup ("peft");
   job->n_phases            = 4;
-  fb_phases_paper (p->steps, job->phases);
+  (p->is_short ? fb_phases_short : fb_phases_paper) (p->steps, job->phases);
   for (int i = 0; i < job->n_phases; i++)
     job->phases[i].adversarial *= p->adversarial;
   return job;

@@ -40,6 +40,17 @@ fb_mixture_pick (const double *pmf, int n_steps, double uniform)
   return last;                              /* the sum may end a rounding short of 1 */
 }
 
+/* @parts: [4], in equal shares */
+static void
+spread (const FbPhase *parts, int total, FbPhase *phases)
+{
+  for (int i = 0; i < 4; i++)
+    {
+      phases[i] = parts[i];
+      phases[i].n_steps = (int) ((gint64) total * (i + 1) / 4 - (gint64) total * i / 4);
+    }
+}
+
 void
 fb_phases_paper (int total, FbPhase *phases)
 {
@@ -51,11 +62,21 @@ fb_phases_paper (int total, FbPhase *phases)
     { 0, { 0.4,  0.2,  0.2,  0.2  }, 1.0, 0.7, 0.3 },
   };
 
-  for (int i = 0; i < (int) G_N_ELEMENTS (paper); i++)
-    {
-      phases[i] = paper[i];
-      phases[i].n_steps = (int) ((gint64) total * (i + 1) / 4 - (gint64) total * i / 4);
-    }
+  spread (paper, total, phases);
+}
+
+void
+fb_phases_short (int total, FbPhase *phases)
+{
+  static const FbPhase parts[] =
+  {
+    { 0, { 0.4, 0.2, 0.2, 0.2 }, 1.0, 0.0, 0.0 },
+    { 0, { 0.4, 0.2, 0.2, 0.2 }, 1.0, 0.0, 0.0 },
+    { 0, { 0.4, 0.2, 0.2, 0.2 }, 1.0, 0.3, 0.1 },
+    { 0, { 0.4, 0.2, 0.2, 0.2 }, 1.0, 0.5, 0.2 },
+  };
+
+  spread (parts, total, phases);
 }
 
 const FbPhase *
