@@ -36,7 +36,11 @@ make_job (const char *folder, const char *teacher)
     "{ \"preset\": \"small\", \"teacher\": \"%s\", \"prompts\": [ \"a cat\", \"a dog\", \"a tree\", \"a house\" ], \"width\": 64, \"height\": 64,"
     " \"steps\": 200, \"batch_size\": 2, \"samples_per_call\": 2, \"seed\": 0, \"teacher_steps\": 4, \"mode_variance\": 0.01, \"guidance_min\": 2,"
     " \"guidance_max\": 5, \"learning_rate\": 0.001, \"discriminator_learning_rate\": 0.001, \"warm_up\": 10, \"clip\": 1, \"average\": 0,"
-    " \"lora_rank\": 4, \"lora_alpha\": 8, \"dtype\": \"f32\" }", teacher);
+    " \"lora_rank\": 4, \"lora_alpha\": 8, \"lora_targets\": [ \"to_q\", \"to_k\", \"to_v\", \"to_out.0\" ], \"dtype\": \"f32\", \"phases\": ["
+    " { \"steps\": 50, \"modes\": [ 0, 0, 0.5, 0.5 ] },"
+    " { \"steps\": 50, \"modes\": [ 0.1, 0.3, 0.3, 0.3 ], \"matching\": 0.3, \"adversarial\": 0.1 },"
+    " { \"steps\": 50, \"modes\": [ 0.25, 0.25, 0.25, 0.25 ], \"matching\": 0.5, \"adversarial\": 0.2 },"
+    " { \"steps\": 50, \"modes\": [ 0.4, 0.2, 0.2, 0.2 ], \"matching\": 0.7, \"adversarial\": 0.3 } ] }", teacher);
   FbDistillJob     *job;
 
   scratch_write (folder, "job.json", text, -1);
