@@ -76,7 +76,6 @@ find_loras (FbModelUse *self, GVariant *request, FbStore *store, GError **error)
     }
 
   self->loras = g_new0 (FbLoraUse, n + 1);
-  self->names = g_new0 (char *, n + 1);
   for (gsize i = 0; i < n; i++)
     {
       const char *name;
@@ -92,7 +91,6 @@ find_loras (FbModelUse *self, GVariant *request, FbStore *store, GError **error)
       if (self->loras[i].path == NULL)
         return FALSE;
       self->loras[i].strength = strength;
-      self->names[i]          = g_strdup (name);
       self->n_loras           = (int) i + 1;
     }
   return TRUE;
@@ -163,7 +161,6 @@ fb_model_use_free (FbModelUse *self)
   for (int i = 0; self->loras != NULL && self->loras[i].path != NULL; i++)
     g_free (self->loras[i].path);
   g_free (self->loras);
-  g_strfreev (self->names);
   g_free (self->sampler);
   g_free (self->path);
   g_free (self->vae);
@@ -187,12 +184,9 @@ fb_model_use_add_own_lora (FbModelUse *self, FbModel *model)
       return;
 
   self->loras = g_renew (FbLoraUse, self->loras, self->n_loras + 2);
-  self->names = g_renew (char *, self->names, self->n_loras + 2);
   self->loras[self->n_loras] = (FbLoraUse) { g_strdup (info->few_step_lora), 1.0 };
-  self->names[self->n_loras] = g_path_get_basename (info->few_step_lora);
   self->n_loras++;
   self->loras[self->n_loras] = (FbLoraUse) { NULL, 0.0 };
-  self->names[self->n_loras] = NULL;
 }
 
 void

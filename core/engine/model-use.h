@@ -9,7 +9,6 @@
  * FbModelUse: the keys "model", "vae", "taesd", "loras", "sampler" and "dtype" of a request, names turned into paths
  * @path: the checkpoint's
  * @vae, @taesd: (nullable): separate ones
- * @names: what the request called the LoRAs, @n_loras of them
  * @sampler: "" is what the model recommends
  * @any_dtype: the request left the choice to us
  */
@@ -17,7 +16,6 @@ typedef struct
 {
   char      *path, *vae, *taesd;
   FbLoraUse *loras;
-  char     **names;
   int        n_loras;
   char      *sampler;
   FbDtype    dtype;
