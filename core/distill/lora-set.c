@@ -61,6 +61,50 @@ fits (const char *path, const char *target)
          (n_path > n && path[n_path - n - 1] == '.' && g_str_has_suffix (path, target));
 }
 
+/* (transfer full): "mid_block.resnets.0.conv1" of its weight's name */
+static char *
+layer_path (const FbParam *param)
+{
+  return g_strndup (param->name, strlen (param->name) - strlen (WEIGHT));
+}
+
+/* Whether @param's layer gets a branch; @fitted: (nullable): [targets], set to TRUE for those that fit */
+static gboolean
+is_target (const FbParam *param, const FbLoraSettings *settings, gboolean *fitted)
+{
+  g_autofree char *path = NULL;
+  gboolean         fit  = FALSE;
+
+  if (param->lora == NULL)
+    return FALSE;
+
+  g_assert (g_str_has_suffix (param->name, WEIGHT));
+  path = layer_path (param);
+  for (int k = 0; settings->targets[k] != NULL; k++)
+    if (fits (path, settings->targets[k]))
+      {
+        fit = TRUE;
+        if (fitted != NULL)
+          fitted[k] = TRUE;
+      }
+  return fit;
+}
+
+guint64
+fb_lora_n_values (FbParams *params, const FbLoraSettings *settings)
+{
+  guint64 n = 0;
+
+  for (guint i = 0; i < fb_params_n (params); i++)
+    {
+      const FbParam *param = fb_params_get (params, i);
+
+      if (is_target (param, settings, NULL))
+        n += (guint64) settings->rank * (param->n_elements / param->shape[0] + (guint64) param->shape[0]);
+    }
+  return n;
+}
+
 /* One of a branch's two matrices or kernels, with zeros in it */
 static FbTrainable *
 add_matrix (FbLoraSet *self, const char *path, const char *suffix, int n_dims, const int *shape, FbWeight **weight, FbTensor **slot)
@@ -81,14 +125,15 @@ add_matrix (FbLoraSet *self, const char *path, const char *suffix, int n_dims, c
 }
 
 static void
-add_branch (FbLoraSet *self, const FbParam *param, const char *path, const FbLoraSettings *settings)
+add_branch (FbLoraSet *self, const FbParam *param, const FbLoraSettings *settings)
 {
-  const FbDraw  draw         = { .seed = settings->seed, .sample = self->trainables->len };
-  const int     down_shape[] = { settings->rank, param->shape[1], param->shape[2], param->shape[3] };
-  const int     up_shape[]   = { param->shape[0], settings->rank, 1, 1 };
-  Place        *place        = g_new0 (Place, 1);
-  FbLoraBranch *branch       = &place->branch;
-  FbTrainable  *down, *up;
+  const FbDraw     draw         = { .seed = settings->seed, .sample = self->trainables->len };
+  const int        down_shape[] = { settings->rank, param->shape[1], param->shape[2], param->shape[3] };
+  const int        up_shape[]   = { param->shape[0], settings->rank, 1, 1 };
+  g_autofree char *path         = layer_path (param);
+  Place           *place        = g_new0 (Place, 1);
+  FbLoraBranch    *branch       = &place->branch;
+  FbTrainable     *down, *up;
 
   down = add_matrix (self, path, ".lora_A.weight", param->n_dims, down_shape, &branch->down, &branch->ddown);
   up = add_matrix (self, path, ".lora_B.weight", param->n_dims, up_shape, &branch->up, &branch->dup);
@@ -117,19 +162,11 @@ fb_lora_set_new (FbParams *params, FbDevice *dev, FbDtype dtype, const FbLoraSet
 
   for (guint i = 0; i < fb_params_n (params); i++)
     {
-      const FbParam   *param = fb_params_get (params, i);
-      g_autofree char *path  = g_strndup (param->name, strlen (param->name) - strlen (WEIGHT));
-      gboolean         fit   = FALSE;
+      const FbParam *param = fb_params_get (params, i);
 
-      if (param->lora == NULL)
-        continue;
-
-      g_assert (*param->lora == NULL && g_str_has_suffix (param->name, WEIGHT));
-      for (guint k = 0; k < n; k++)
-        if (fits (path, settings->targets[k]))
-          fit = fitted[k] = TRUE;
-      if (fit)
-        add_branch (self, param, path, settings);
+      g_assert (param->lora == NULL || *param->lora == NULL);
+      if (is_target (param, settings, fitted))
+        add_branch (self, param, settings);
     }
 
   for (guint k = 0; k < n; k++)

@@ -21,6 +21,9 @@ typedef struct
 /* to_q, to_k, to_v, to_out.0: what the paper trains in Stable Diffusion; %NULL-terminated */
 extern const char * const fb_lora_default_targets[];
 
+/* The numbers that branches of these settings will have, by the shapes of the layers that get one; nothing need be loaded. */
+guint64 fb_lora_n_values (FbParams *params, const FbLoraSettings *settings);
+
 /**
  * FbLoraSet:
  *

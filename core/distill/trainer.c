@@ -81,30 +81,10 @@ has_adversarial (const FbDistillJob *job)
   return FALSE;
 }
 
-/* the numbers that train, by the shapes of the layers that get a branch; an estimate before anything is loaded */
-static guint64
-n_trained (FbTrainer *self)
+static FbLoraSettings
+lora_settings (const FbDistillJob *job)
 {
-  FbParams *params = fb_unet_params (fb_model_unet (self->model));
-  guint64   n      = 0;
-
-  for (guint i = 0; i < fb_params_n (params); i++)
-    {
-      const FbParam   *p    = fb_params_get (params, i);
-      g_autofree char *path = g_str_has_suffix (p->name, ".weight") ? g_strndup (p->name, strlen (p->name) - strlen (".weight")) : NULL;
-
-      for (int t = 0; path != NULL && p->lora != NULL && self->job->lora_targets[t] != NULL; t++)
-        {
-          g_autofree char *ending = g_strconcat (".", self->job->lora_targets[t], NULL);
-
-          if (g_str_has_suffix (path, ending) || g_str_equal (path, self->job->lora_targets[t]))
-            {
-              n += (guint64) self->job->lora_rank * (p->n_elements / p->shape[0] + (guint64) p->shape[0]);
-              break;
-            }
-        }
-    }
-  return n;
+  return (FbLoraSettings) { job->lora_rank, job->lora_alpha, (const char * const *) job->lora_targets, job->seed };
 }
 
 static gboolean
@@ -122,9 +102,11 @@ check_team (FbTrainer *self, GError **error)
 static guint64
 least_memory (FbTrainer *self)
 {
-  const FbExample *e = self->data->examples->pdata[0];
+  const FbExample      *e    = self->data->examples->pdata[0];
+  const FbLoraSettings  lora = lora_settings (self->job);
+  const guint64         n    = fb_lora_n_values (fb_unet_params (fb_model_unet (self->model)), &lora);
 
-  return fb_model_weight_bytes (self->model, FB_MODEL_UNET) + n_trained (self) * 6 * sizeof (float) +
+  return fb_model_weight_bytes (self->model, FB_MODEL_UNET) + n * 6 * sizeof (float) +
          fb_model_activation_bytes (self->model, FB_MODEL_UNET, 2 * self->job->samples_per_call, e->height, e->width);
 }
 
@@ -292,7 +274,7 @@ static gboolean
 load_networks (FbTrainer *self, GCancellable *cancellable, GError **error)
 {
   const FbDistillJob   *job    = self->job;
-  const FbLoraSettings  lora   = { job->lora_rank, job->lora_alpha, (const char * const *) job->lora_targets, job->seed };
+  const FbLoraSettings  lora   = lora_settings (job);
   const guint64         least  = least_memory (self);
   const guint64         limit  = memory_limit (self);
   const gsize           kept   = limit == 0 ? G_MAXSIZE : (gsize) ((limit - MIN (limit, least)) / 2);   /* half for what is not foreseen */
