@@ -245,32 +245,14 @@ on_use (FbDistillView *self)
 }
 
 static void
-on_confirmed (GtkDialog *dialog, int response, FbDistillView *self)
-{
-  GVariant *asked = g_object_get_data (G_OBJECT (dialog), "job");
-
-  if (response == GTK_RESPONSE_ACCEPT)
-    {
-      g_autofree char *what = g_strdup_printf (_("Removing “%s”"), fb_model_string (asked, "name"));
-
-      fb_panel_do (self->panel, "distill-remove", g_variant_new_parsed ("{'job': <%s>}", fb_model_string (asked, "job")), what, NULL, NULL);
-    }
-  gtk_widget_destroy (GTK_WIDGET (dialog));
-}
-
-static void
 on_remove (FbDistillView *self)
 {
-  GtkWidget *dialog = gtk_message_dialog_new (GTK_WINDOW (self->panel), GTK_DIALOG_MODAL | GTK_DIALOG_DESTROY_WITH_PARENT, GTK_MESSAGE_QUESTION,
-                                              GTK_BUTTONS_NONE, _("Remove the job “%s”?"), fb_model_string (self->job, "name"));
+  const char      *name     = fb_model_string (self->job, "name");
+  g_autofree char *question = g_strdup_printf (_("Remove the job “%s”?"), name);
+  g_autofree char *what     = g_strdup_printf (_("Removing “%s”"), name);
 
-  gtk_message_dialog_format_secondary_text (GTK_MESSAGE_DIALOG (dialog),
-                                            _("Its curves, samples and what it would go on from are deleted; a LoRA that it has written stays."));
-  gtk_dialog_add_buttons (GTK_DIALOG (dialog), _("_Keep"), GTK_RESPONSE_CANCEL, _("_Delete"), GTK_RESPONSE_ACCEPT, NULL);
-  gtk_dialog_set_default_response (GTK_DIALOG (dialog), GTK_RESPONSE_CANCEL);
-  g_object_set_data_full (G_OBJECT (dialog), "job", g_variant_ref (self->job), (GDestroyNotify) g_variant_unref);
-  g_signal_connect_object (dialog, "response", G_CALLBACK (on_confirmed), self, 0);
-  gtk_widget_show (dialog);
+  fb_panel_confirm (self->panel, question, _("Its curves, samples and what it would go on from are deleted; a LoRA that it has written stays."),
+                    _("_Delete"), "distill-remove", g_variant_new_parsed ("{'job': <%s>}", fb_model_string (self->job, "job")), what);
 }
 
 /* --- the object ----------------------------------------------------------------------------------------------------------------- */

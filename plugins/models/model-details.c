@@ -253,39 +253,19 @@ fill_tasks (FbModelDetails *self, GVariant *capabilities)
 }
 
 static void
-on_confirmed (GtkDialog *dialog, int response, FbModelDetails *self)
-{
-  GVariant *asked = g_object_get_data (G_OBJECT (dialog), "model");
-
-  if (response == GTK_RESPONSE_ACCEPT)
-    {
-      g_autofree char *what = g_strdup_printf (_("Removing “%s”"), fb_model_title (asked));
-
-      fb_panel_do (self->panel, "remove",
-                   g_variant_new_parsed ("{'model': <%s>, 'kind': <%s>}", fb_model_string (asked, "path"), fb_model_string (asked, "kind")),
-                   what, NULL, NULL);
-    }
-  gtk_widget_destroy (GTK_WIDGET (dialog));
-}
-
-static void
 on_remove (FbModelDetails *self)
 {
-  gboolean         own    = fb_model_flag (self->model, "own");
-  g_autofree char *size   = fb_model_size (self->model);
-  const char      *title  = fb_model_title (self->model);
-  GtkWidget       *dialog = gtk_message_dialog_new (GTK_WINDOW (self->panel), GTK_DIALOG_MODAL | GTK_DIALOG_DESTROY_WITH_PARENT, GTK_MESSAGE_QUESTION,
-                                                    GTK_BUTTONS_NONE, own ? _("Delete “%s” from the disk?") : _("Take “%s” out of the list?"), title);
+  const gboolean   own      = fb_model_flag (self->model, "own");
+  const char      *title    = fb_model_title (self->model);
+  g_autofree char *size     = fb_model_size (self->model);
+  g_autofree char *question = g_strdup_printf (own ? _("Delete “%s” from the disk?") : _("Take “%s” out of the list?"), title);
+  g_autofree char *deleted  = g_strdup_printf (_("Its files in Flashbrush's folder (%s) are deleted for good."), size);
+  g_autofree char *what     = g_strdup_printf (_("Removing “%s”"), title);
 
-  if (own)
-    gtk_message_dialog_format_secondary_text (GTK_MESSAGE_DIALOG (dialog), _("Its files in Flashbrush's folder (%s) are deleted for good."), size);
-  else
-    gtk_message_dialog_format_secondary_text (GTK_MESSAGE_DIALOG (dialog), _("Its files stay where they are; Flashbrush only forgets them."));
-  gtk_dialog_add_buttons (GTK_DIALOG (dialog), _("_Keep"), GTK_RESPONSE_CANCEL, own ? _("_Delete") : _("_Forget"), GTK_RESPONSE_ACCEPT, NULL);
-  gtk_dialog_set_default_response (GTK_DIALOG (dialog), GTK_RESPONSE_CANCEL);
-  g_object_set_data_full (G_OBJECT (dialog), "model", g_variant_ref (self->model), (GDestroyNotify) g_variant_unref);
-  g_signal_connect_object (dialog, "response", G_CALLBACK (on_confirmed), self, 0);
-  gtk_widget_show (dialog);
+  fb_panel_confirm (self->panel, question, own ? deleted : _("Its files stay where they are; Flashbrush only forgets them."),
+                    own ? _("_Delete") : _("_Forget"), "remove",
+                    g_variant_new_parsed ("{'model': <%s>, 'kind': <%s>}", fb_model_string (self->model, "path"), fb_model_string (self->model, "kind")),
+                    what);
 }
 
 static void

@@ -249,6 +249,33 @@ fb_panel_do (FbPanel *self, const char *kind, GVariant *request, const char *wha
 }
 
 static void
+on_confirmed (GtkDialog *dialog, int response, FbPanel *self)
+{
+  Errand *asked = g_object_get_data (G_OBJECT (dialog), "errand");
+
+  if (response == GTK_RESPONSE_ACCEPT)
+    fb_panel_do (self, asked->kind, asked->request, asked->what, NULL, NULL);
+  gtk_widget_destroy (GTK_WIDGET (dialog));
+}
+
+void
+fb_panel_confirm (FbPanel *self, const char *question, const char *consequence, const char *accept,
+                  const char *kind, GVariant *request, const char *what)
+{
+  GtkWidget *dialog = gtk_message_dialog_new (GTK_WINDOW (self), GTK_DIALOG_MODAL | GTK_DIALOG_DESTROY_WITH_PARENT, GTK_MESSAGE_QUESTION,
+                                              GTK_BUTTONS_NONE, "%s", question);
+  Errand    *asked  = g_new (Errand, 1);
+
+  *asked = (Errand) { g_strdup (kind), g_variant_ref_sink (request), g_strdup (what) };
+  gtk_message_dialog_format_secondary_text (GTK_MESSAGE_DIALOG (dialog), "%s", consequence);
+  gtk_dialog_add_buttons (GTK_DIALOG (dialog), _("_Keep"), GTK_RESPONSE_CANCEL, accept, GTK_RESPONSE_ACCEPT, NULL);
+  gtk_dialog_set_default_response (GTK_DIALOG (dialog), GTK_RESPONSE_CANCEL);
+  g_object_set_data_full (G_OBJECT (dialog), "errand", asked, (GDestroyNotify) errand_free);
+  g_signal_connect_object (dialog, "response", G_CALLBACK (on_confirmed), self, 0);
+  gtk_widget_show (dialog);
+}
+
+static void
 cancel (FbPanel *self)
 {
   if (self->job != NULL)

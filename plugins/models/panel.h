@@ -33,6 +33,14 @@ typedef void (* FbPanelDone) (GVariant *result, gpointer user_data);
  */
 void             fb_panel_do           (FbPanel *self, const char *kind, GVariant *request, const char *what, FbPanelDone done, gpointer user_data);
 
+/**
+ * fb_panel_confirm:
+ * @question, @consequence: said in a dialog, whose buttons are “Keep”, the default, and @accept
+ * @kind, @request, @what: as fb_panel_do(), which is called when the answer is @accept
+ */
+void             fb_panel_confirm      (FbPanel *self, const char *question, const char *consequence, const char *accept,
+                                        const char *kind, GVariant *request, const char *what);
+
 void             fb_panel_say          (FbPanel *self, GtkMessageType type, const char *text);
 
 /* The line beside the progress */
