@@ -15,7 +15,7 @@ static void
 report (FbDistillProgressFunc progress, gpointer user_data, guint done, guint total)
 {
   const FbDistillProgress p = { .stage = FB_DISTILL_PREPARE, .done = (int) done, .total = (int) total,
-                                .seconds_per_step = -1.0, .seconds_left = -1.0 };
+                                .seconds_per_step = -1.0, .seconds_left = -1.0, .seconds_total = -1.0 };
 
   if (progress != NULL)
     progress (&p, user_data);

@@ -12,6 +12,7 @@
 /**
  * FbTrainer:
  * @lock: −1 in all but the team's first process
+ * @memory: bytes the process had before the job
  * @teacher_hash: of the model's UNet, for the LoRA's metadata
  * @text_hash, @vae_hash: for the cache's keys
  * @latent_keys: (element-type utf8): of each example's latents in the cache
@@ -26,6 +27,7 @@ struct FbTrainer
   const FbTeam      *team;
   char              *folder;
   int                lock;
+  guint64            memory;
   FbDevice          *dev;
   FbModel           *model;
   const FbModelInfo *info;
