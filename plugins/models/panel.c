@@ -9,6 +9,7 @@
 #include "plugins/models/models-page.h"
 #include "ui/handover.h"
 #include "ui/message-bar.h"
+#include "ui/one-window.h"
 
 /* a job that was asked for */
 typedef struct
@@ -434,17 +435,29 @@ fb_panel_init (FbPanel *self)
   g_signal_connect (self, "focus-in-event", G_CALLBACK (on_focus), NULL);
 }
 
-void
-fb_panel_run (void)
+gboolean
+fb_panel_run (GError **error)
 {
   g_autoptr(GMainLoop)  loop = g_main_loop_new (NULL, FALSE);
   g_autoptr(FbPanel)    self = NULL;
+  gboolean              show;
+  GError               *late = NULL;
 
   gimp_ui_init ("flashbrush");
   gimp_plug_in_set_pdb_error_handler (gimp_get_plug_in (), GIMP_PDB_ERROR_HANDLER_PLUGIN);
   self = g_object_ref_sink (g_object_new (FB_TYPE_PANEL, "type", GTK_WINDOW_TOPLEVEL, NULL));
-  g_signal_connect_swapped (self, "destroy", G_CALLBACK (g_main_loop_quit), loop);
-  fb_panel_refresh (self);
-  gtk_window_present (GTK_WINDOW (self));
-  g_main_loop_run (loop);
+  show = fb_one_window_claim (GTK_WINDOW (self), "org.flashbrush.Models", gimp_user_time (), &late);
+  if (show)
+    {
+      g_signal_connect_swapped (self, "destroy", G_CALLBACK (g_main_loop_quit), loop);
+      fb_panel_refresh (self);
+      gtk_window_present (GTK_WINDOW (self));
+      g_main_loop_run (loop);
+    }
+  else
+    gtk_widget_destroy (GTK_WIDGET (self));
+  if (late != NULL)
+    g_propagate_error (error, late);
+
+  return late == NULL;
 }

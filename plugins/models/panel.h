@@ -10,8 +10,8 @@
 #define FB_TYPE_PANEL (fb_panel_get_type ())
 G_DECLARE_FINAL_TYPE (FbPanel, fb_panel, FB, PANEL, GtkWindow)
 
-/* (blocking): opens the window, and returns when it is closed */
-void             fb_panel_run          (void);
+/* (blocking): opens the window, and returns when it is closed; or brings the one that is open to the front. Errors: those of fb_one_window_claim(). */
+gboolean         fb_panel_run          (GError **error);
 
 /* (transfer none) */
 FbEngineClient * fb_panel_get_client   (FbPanel *self);
