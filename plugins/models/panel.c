@@ -11,6 +11,8 @@
 #include "ui/message-bar.h"
 #include "ui/one-window.h"
 
+#define PULSE_MS 100
+
 /* a job that was asked for */
 typedef struct
 {
@@ -35,6 +37,7 @@ struct _FbPanel
   FbMessageBar    *bar;
   GtkLabel        *memory;
   GtkProgressBar  *progress;
+  guint            pulse;            /* source, or 0: moves the bar while it is not known how far a job is */
   GtkWidget       *cancel;
 };
 
@@ -182,6 +185,21 @@ errand_free (Errand *errand)
 
 static void begin_errand (FbPanel *self);
 
+static gboolean
+on_pulse (gpointer self)
+{
+  gtk_progress_bar_pulse (FB_PANEL (self)->progress);
+
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+set_fraction (FbPanel *self, double fraction)
+{
+  g_clear_handle_id (&self->pulse, g_source_remove);
+  gtk_progress_bar_set_fraction (self->progress, fraction);
+}
+
 static void
 on_progress (FbJob *job, const FbJobProgress *progress, FbPanel *self)
 {
@@ -190,7 +208,8 @@ on_progress (FbJob *job, const FbJobProgress *progress, FbPanel *self)
   g_autofree char *text   = g_strdup_printf (_("%s: %s"), errand->what, fb_job_stage_label (progress->stage));
 
   fb_panel_set_status (self, text);
-  gtk_progress_bar_set_fraction (self->progress, progress->fraction);
+  if (progress->fraction > 0.0)
+    set_fraction (self, progress->fraction);
 }
 
 static void
@@ -211,7 +230,7 @@ on_finished (FbJob *job, FbPanel *self)
   else
     outcome = g_strdup_printf (_("%s: done"), errand->what);
 
-  gtk_progress_bar_set_fraction (self->progress, error != NULL ? 0.0 : 1.0);
+  set_fraction (self, error != NULL ? 0.0 : 1.0);
   fb_panel_set_status (self, outcome);
   g_signal_handlers_disconnect_by_data (job, self);
   g_clear_object (&self->job);
@@ -231,7 +250,8 @@ begin_errand (FbPanel *self)
   if (errand == NULL || self->job != NULL)
     return;
   self->job = fb_job_new (self->client, errand->kind, errand->request);
-  gtk_progress_bar_set_fraction (self->progress, 0.0);
+  set_fraction (self, 0.0);
+  self->pulse = g_timeout_add (PULSE_MS, on_pulse, self);
   fb_panel_set_status (self, errand->what);
   g_signal_connect (self->job, "progress", G_CALLBACK (on_progress), self);
   g_signal_connect (self->job, "finished", G_CALLBACK (on_finished), self);
@@ -389,6 +409,7 @@ dispose (GObject *object)
   FbPanel *self = FB_PANEL (object);
 
   self->is_closed = TRUE;
+  g_clear_handle_id (&self->pulse, g_source_remove);
   if (self->job != NULL)
     {
       g_signal_handlers_disconnect_by_data (self->job, self);
