@@ -1,7 +1,6 @@
 /* core/distill/trainer-sheet.c: pictures of the student beside the teacher's. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include <string.h>
 
-#include "core/distill/philox.h"
 #include "core/distill/rollout.h"
 #include "core/distill/trainer-private.h"
 #include "core/samplers/sampler.h"
@@ -99,6 +98,18 @@ swap_average (FbTrainer *self)
     fb_trainables_push (fb_networks_student_trainables (self->networks));
 }
 
+/* what a teacher that inpaints paints into: the first picture that is called so, for prompts of the job's own any */
+static const FbExample *
+picture_for (FbTrainer *self, const char *prompt, guint row)
+{
+  GPtrArray *examples = self->data->examples;
+
+  for (guint i = 0; i < examples->len; i++)
+    if (g_str_equal (((FbExample *) examples->pdata[i])->captions[0], prompt))
+      return examples->pdata[i];
+  return examples->pdata[row % examples->len];
+}
+
 static gboolean
 fill_sheet (FbTrainer *self, FbImage *sheet, GPtrArray *prompts, const int *steps, int n_steps, int w, int h,
             GCancellable *cancellable, GError **error)
@@ -106,15 +117,18 @@ fill_sheet (FbTrainer *self, FbImage *sheet, GPtrArray *prompts, const int *step
   const int         scale   = self->info->scale_factor;
   const size_t      n       = (size_t) h * w * self->info->latent_channels;
   g_autofree float *context = g_new (float, fb_trainer_context_size (self));
+  g_autofree float *extra   = fb_trainer_inpaints (self) ? g_new (float, fb_trainer_extra_size (self, n)) : NULL;
   g_autofree float *latents = g_new (float, n);
   g_autofree float *pixels  = g_new (float, (size_t) h * w * scale * scale * 3);
 
   for (guint row = 0; row < prompts->len; row++)
     {
-      const FbNetworkCall shape = { 1, h, w, NULL, NULL, context };
-      const FbDraw        seed  = { self->job->seed, 0, row };
+      const FbNetworkCall shape   = { 1, h, w, NULL, NULL, context, extra };
+      const FbDraw        seed    = { self->job->seed, 0, row };
+      const FbExample    *picture = picture_for (self, prompts->pdata[row], row);
 
-      if (!fb_trainer_read_caption (self, prompts->pdata[row], context, error))
+      if (!fb_trainer_read_caption (self, prompts->pdata[row], context, error) ||
+          (extra != NULL && !fb_trainer_mask_picture (self, picture, &seed, 0.0, w * scale, h * scale, extra, cancellable, error)))
         return FALSE;
       for (int column = 0; column <= n_steps; column++)
         {

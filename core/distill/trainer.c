@@ -51,11 +51,18 @@ check_teacher (FbTrainer *self, GError **error)
   const FbDistillJob *job      = self->job;
   const int           multiple = self->info->scale_factor;
 
-  if (self->info->unet_channels != self->info->latent_channels)
+  if (fb_trainer_inpaints (self) && self->info->unet_channels != 2 * self->info->latent_channels + 1)
     {
       g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_UNSUPPORTED,
-                   _("“%s”: “teacher” is a model of the family %s, which cannot be distilled yet. Choose a model that makes pictures from text alone."),
-                   job->path, self->info->family);
+                   _("“%s”: “teacher” is a model of the family %s, which cannot be distilled yet. Choose a model that makes pictures from text, "
+                     "or one for inpainting."), job->path, self->info->family);
+      return FALSE;
+    }
+  if (fb_trainer_inpaints (self) && (job->prompts != NULL || job->prompt_file != NULL))
+    {
+      g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_UNSUPPORTED,
+                   _("“%s”: “teacher” is a model for inpainting, which learns from pictures to paint into. Give “pictures” or “captions” instead of prompts."),
+                   job->path);
       return FALSE;
     }
   if (job->width % multiple != 0 || job->height % multiple != 0)
@@ -120,6 +127,7 @@ least_memory (FbTrainer *self)
   const guint64        n    = fb_lora_n_values (fb_unet_params (fb_model_unet (self->model)), &lora);
 
   return fb_model_weight_bytes (self->model, FB_MODEL_UNET) + n * 6 * sizeof (float) +
+         (fb_trainer_inpaints (self) ? fb_model_weight_bytes (self->model, FB_MODEL_VAE_ENCODER) : 0) +
          fb_model_activation_bytes (self->model, FB_MODEL_UNET, 2 * self->job->samples_per_call, picture_height (self), picture_width (self));
 }
 
