@@ -146,6 +146,7 @@ fb_distill_view_show (FbDistillView *self, GVariant *job)
   gtk_widget_set_sensitive (self->pause, !fb_distill_is_in (job, "done"));
   gtk_widget_set_sensitive (self->stop, active || fb_distill_is_in (job, "paused"));
   gtk_widget_set_sensitive (self->remove, !active);
+  gtk_button_set_label (GTK_BUTTON (self->use), fb_model_use_label (fb_panel_task_of (self->panel, fb_model_string (job, "teacher"))));
   gtk_widget_set_sensitive (self->use, *fb_model_string (job, "output") != '\0');
   watch (self);
 }
@@ -187,7 +188,7 @@ on_use (FbDistillView *self)
   g_variant_dict_insert (&dict, "sampler", "s", "flash");
   g_variant_dict_insert (&dict, "n-steps", "i", 4);
   g_variant_dict_insert (&dict, "guidance-scale", "d", 1.0);
-  fb_panel_open_generate (self->panel, g_variant_dict_end (&dict));
+  fb_panel_use (self->panel, fb_panel_task_of (self->panel, fb_model_string (self->job, "teacher")), g_variant_dict_end (&dict));
 }
 
 static void
@@ -260,8 +261,8 @@ buttons_new (FbDistillView *self)
 
   self->pause = button_new (self, box, _("_Pause"), _("Keep its state on the disk, and go on later"), G_CALLBACK (on_pause));
   self->stop  = button_new (self, box, _("S_top"), _("End it, and write the LoRA with what it has learned so far"), G_CALLBACK (on_stop));
-  self->use   = button_new (self, box, _("_Use in Generate…"), _("Open Generate… with the teacher and the LoRA; this window comes back when that one is closed"),
-                            G_CALLBACK (on_use));
+  self->use   = button_new (self, box, fb_model_use_label ("generate"),
+                            _("Open the dialog with the teacher and the LoRA; this window comes back when that one is closed"), G_CALLBACK (on_use));
   self->remove = button_new (self, box, _("_Remove…"), _("Take it off the list; asks first"), G_CALLBACK (on_remove));
 
   return box;

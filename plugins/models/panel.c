@@ -6,6 +6,7 @@
 #include <libgimp/gimpui.h>
 
 #include "plugins/models/distill-page.h"
+#include "plugins/models/model-text.h"
 #include "plugins/models/models-page.h"
 #include "ui/handover.h"
 #include "ui/message-bar.h"
@@ -303,11 +304,27 @@ cancel (FbPanel *self)
     fb_job_cancel (self->job);
 }
 
-/* --- Generate… -------------------------------------------------------------------------------------------------------------- */
+/* --- use ---------------------------------------------------------------------------------------------------------------------- */
+
+const char *
+fb_panel_task_of (FbPanel *self, const char *model)
+{
+  for (gsize i = 0; self->models != NULL && i < g_variant_n_children (self->models); i++)
+    {
+      g_autoptr(GVariant)     row   = g_variant_get_child_value (self->models, i);
+      g_autofree const char **tasks = NULL;
+
+      if ((g_str_equal (fb_model_string (row, "name"), model) || g_str_equal (fb_model_string (row, "path"), model)) &&
+          g_variant_lookup (row, "tasks", "^a&s", &tasks) && g_strv_contains (tasks, "inpaint") && !g_strv_contains (tasks, "generate"))
+        return "inpaint";
+    }
+
+  return "generate";
+}
 
 /* Calls of procedures block, and this one lasts as long as its dialog is open: a window that does not answer would be worse than none. */
-void
-fb_panel_open_generate (FbPanel *self, GVariant *settings)
+static void
+open_generate (FbPanel *self)
 {
   GimpProcedure       *procedure = gimp_pdb_lookup_procedure (gimp_get_pdb (), "plug-in-flashbrush-generate");
   GimpProcedureConfig *config    = procedure != NULL ? gimp_procedure_create_config (procedure) : NULL;
@@ -315,11 +332,9 @@ fb_panel_open_generate (FbPanel *self, GVariant *settings)
 
   if (config == NULL)
     {
-      g_variant_unref (g_variant_ref_sink (settings));
       fb_panel_say (self, GTK_MESSAGE_ERROR, _("The plug-in for “Generate…” is not installed. Install Flashbrush again."));
       return;
     }
-  fb_handover_put ("generate", settings);
   gtk_widget_hide (GTK_WIDGET (self));
   while (gtk_events_pending ())
     gtk_main_iteration ();
@@ -329,6 +344,16 @@ fb_panel_open_generate (FbPanel *self, GVariant *settings)
   g_object_unref (config);
   gtk_window_present (GTK_WINDOW (self));
   fb_panel_refresh (self);
+}
+
+void
+fb_panel_use (FbPanel *self, const char *task, GVariant *settings)
+{
+  fb_handover_put (task, settings);
+  if (g_str_equal (task, "generate"))
+    open_generate (self);
+  else
+    fb_panel_say (self, GTK_MESSAGE_INFO, _("It paints into pictures: open one and choose Filters ▸ Flashbrush ▸ Inpaint…, which begins with it."));
 }
 
 /* --- the window ---------------------------------------------------------------------------------------------------------------- */
@@ -451,7 +476,7 @@ fb_panel_init (FbPanel *self)
 
   gtk_window_set_title (GTK_WINDOW (self), _("Models and Distillation"));
   gtk_window_set_role (GTK_WINDOW (self), "flashbrush-models");
-  gtk_window_set_default_size (GTK_WINDOW (self), 940, 620);
+  gtk_window_set_default_size (GTK_WINDOW (self), 960, 620);
   add_keys (self);
   g_signal_connect (self, "focus-in-event", G_CALLBACK (on_focus), NULL);
 }
