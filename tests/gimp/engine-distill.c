@@ -155,18 +155,26 @@ needs (GVariant *request)
   return g_variant_ref_sink (g_variant_new_parsed ("{'size': <%i>, 'steps': <%i>}", size, steps));
 }
 
+static gboolean
+check_size (GVariant *resolved, GError **error)
+{
+  int size = 0;
+
+  g_variant_lookup (resolved, "size", "i", &size);
+  if (size < TOO_LARGE)
+    return TRUE;
+  g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_NO_MEMORY, "“New job” needs at least 77 GB of memory and 8 GB may be used. A smaller size would help.");
+
+  return FALSE;
+}
+
 gboolean
 fb_test_distill_estimate (FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GCancellable *cancellable, GError **error)
 {
   g_autoptr(GVariant) resolved = needs (request);
-  int                 size     = 0;
 
-  g_variant_lookup (resolved, "size", "i", &size);
-  if (size >= TOO_LARGE)
-    {
-      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_NO_MEMORY, "“New job” needs at least 77 GB of memory and 8 GB may be used. A smaller size would help.");
-      return FALSE;
-    }
+  if (!check_size (resolved, error))
+    return FALSE;
   *estimate = (FbJobEstimate) { 300 * 1000 * 1000, -1.0, (guint64) 8000 * 1000 * 1000, g_steal_pointer (&resolved) };
 
   return TRUE;
@@ -175,10 +183,13 @@ fb_test_distill_estimate (FbWorkshop *workshop, GVariant *request, FbJobEstimate
 GVariant *
 fb_test_distill_start (FbTask *task, GError **error)
 {
-  const char *name = string_of (task, "name");
-  Job        *job;
+  g_autoptr(GVariant)  resolved = needs (fb_task_request (task));
+  const char          *name     = string_of (task, "name");
+  Job                 *job;
 
   look ();
+  if (!check_size (resolved, error))
+    return NULL;
   if (!g_file_test (string_of (task, "pictures"), G_FILE_TEST_IS_DIR))
     {
       g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, "The folder of pictures “%s” does not exist.", string_of (task, "pictures"));
