@@ -24,6 +24,7 @@ large_lora ()
 large_lora "$scratch/downloads/zebra.safetensors"
 # libgimp itself finds the pipe closed at times when a plug-in ends
 is_quiet () { ! grep -E '^\(flashbrush.*:.*(CRITICAL|WARNING)' "$scratch/log" | grep -v 'gimp_flush(): error: Broken pipe'; }
+sees_message () { for _ in $(seq 20); do xdotool search --onlyvisible --name '^GIMP Message$' >/dev/null 2>&1 && return; sleep 0.5; done; false; }
 n_windows () { xdotool search --onlyvisible --name '^Models and Distillation$' | wc -l; }
 # a second process comes, and goes
 is_one_in_front () { sleep 4; [ "$(n_windows)" = 1 ] && [ "$(xdotool getactivewindow getwindowname)" = 'Models and Distillation' ]; }
@@ -99,6 +100,11 @@ check goes-down-the-list-with-the-keyboard driver says "$scratch/downloads/ink.s
 check opens-generate-with-it driver press 'Use in Generate…'
 check takes-the-lora-along driver enabled 'Strength of ink'
 shot models-7-generate
+check is-asked-for-meanwhile driver menu 'Models and Distillation...'
+check tells-that-it-is-busy sees_message
+shot models-7-busy
+focus '^GIMP Message$'
+xdotool key Escape
 focus '^Generate$'
 xdotool key Escape
 check comes-back driver enabled 'Add File…'
