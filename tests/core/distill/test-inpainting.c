@@ -9,6 +9,7 @@
 
 #include "core/distill/random-mask.h"
 #include "core/distill/trainer-private.h"
+#include "core/formats/safetensors.h"
 #include "core/image/png.h"
 #include "tests/core/scratch.h"
 
@@ -248,6 +249,89 @@ test_a_hole_shows_nothing_of_the_picture (Fixture *f, gconstpointer unused)
     g_assert_cmpfloat (a[5 * i], ==, mask[i / 8 * 8 * SIDE + i % 8 * 8]);
 }
 
+static float *
+read_expected (FbSafetensors *file, int i, const char *what, gsize n)
+{
+  g_autofree char    *name   = g_strdup_printf ("%d.%s", i, what);
+  const FbTensorInfo *info   = fb_safetensors_lookup (file, name);
+  float              *values = g_new (float, n);
+
+  g_assert_nonnull (info);
+  g_assert_cmpuint (fb_tensor_info_n_elements (info), ==, n);
+  g_assert_true (fb_safetensors_read_f32 (file, info, 0, n, values, NULL, NULL));
+  return values;
+}
+
+/* golden/distill/masks.py */
+enum { HEIGHT = 48, WIDTH = 64, H = HEIGHT / 8, W = WIDTH / 8, N_MASKS = 12 };
+
+static void
+check_mask (FbSafetensors *file, int i, const FbDraw *draw)
+{
+  g_autofree float *rows    = read_expected (file, i, "rows", HEIGHT);
+  g_autofree float *columns = read_expected (file, i, "columns", WIDTH);
+  float             mask[HEIGHT * WIDTH];
+
+  fb_random_mask (draw, FB_RANDOM_MASK_FULL, HEIGHT, WIDTH, mask);
+  for (int k = 0; k < HEIGHT * WIDTH; k++)
+    {
+      rows[k / WIDTH]    -= mask[k];
+      columns[k % WIDTH] -= mask[k];
+    }
+  for (int y = 0; y < HEIGHT; y++)
+    g_assert_cmpfloat (rows[y], ==, 0.0);
+  for (int x = 0; x < WIDTH; x++)
+    g_assert_cmpfloat (columns[x], ==, 0.0);
+}
+
+static void
+check_extra (FbSafetensors *file, int i, const float *extra)
+{
+  g_autofree float *mask    = read_expected (file, i, "mask", H * W);
+  g_autofree float *latents = read_expected (file, i, "latents", H * W * 4);
+  double            error   = 0.0, largest = 0.0;
+
+  for (int k = 0; k < H * W; k++)
+    {
+      g_assert_cmpfloat (extra[5 * k], ==, mask[k]);
+      for (int c = 0; c < 4; c++)
+        {
+          error   = MAX (error, fabs ((double) extra[5 * k + 1 + c] - latents[4 * k + c]));
+          largest = MAX (largest, fabs ((double) latents[4 * k + c]));
+        }
+    }
+  g_test_message ("latents %d: off by %.2g of %.2g", i, error, largest);
+  g_assert_cmpfloat (error, <, 1e-4 * largest);
+}
+
+static void
+test_what_the_network_sees_is_what_diffusers_shows_it (Fixture *f, gconstpointer unused)
+{
+  g_autofree char          *golden  = g_test_build_filename (G_TEST_DIST, "golden", "distill", "masks.safetensors", NULL);
+  g_autofree char          *path    = g_build_filename (f->folder, "pictures", "0.png", NULL);
+  g_autoptr(FbSafetensors)  file    = fb_safetensors_open (golden, NULL);
+  g_autoptr(FbImage)        image   = fb_image_new (WIDTH, HEIGHT, 3);
+  g_autoptr(FbDistillJob)   job     = NULL;
+  g_autoptr(FbTrainer)      trainer = NULL;
+
+  for (int k = 0; k < HEIGHT * WIDTH * 3; k++)
+    image->pixels[k] = (float) ((7 * k) % 256) / 255.0f;
+  g_assert_true (fb_image_save_png (image, path, NULL));
+  job     = make_job (f, "job.json", "\"pictures\": \"pictures\"");
+  trainer = ready (f, job);
+  for (guint32 i = 0; i < N_MASKS; i++)
+    {
+      const FbDraw      draw = { 7, i, 1 };
+      float             extra[H * W * 5];
+      g_autoptr(GError) error = NULL;
+
+      check_mask (file, (int) i, &draw);
+      fb_trainer_mask_picture (trainer, trainer->data->examples->pdata[0], &draw, FB_RANDOM_MASK_FULL, WIDTH, HEIGHT, extra, NULL, &error);
+      g_assert_no_error (error);
+      check_extra (file, (int) i, extra);
+    }
+}
+
 /* The way back to the latents: those are four of the network's nine channels. */
 static void
 test_the_adversarial_gradient_is_that_of_the_latents (Fixture *f, gconstpointer unused)
@@ -324,6 +408,7 @@ main (int argc, char **argv)
     { "a-resumed-job-is-the-same-to-the-bit", test_a_resumed_job_is_the_same_to_the_bit },
     { "a-step-does-not-depend-on-how-it-is-divided", test_a_step_does_not_depend_on_how_it_is_divided },
     { "a-hole-shows-nothing-of-the-picture", test_a_hole_shows_nothing_of_the_picture },
+    { "what-the-network-sees-is-what-diffusers-shows-it", test_what_the_network_sees_is_what_diffusers_shows_it },
     { "the-adversarial-gradient-is-that-of-the-latents", test_the_adversarial_gradient_is_that_of_the_latents },
     { "a-sheet-shows-teacher-and-student", test_a_sheet_shows_teacher_and_student },
     { "prompts-alone-are-refused", test_prompts_alone_are_refused },
