@@ -392,11 +392,8 @@ foot_new (FbPanel *self)
 static void
 add_page (GtkNotebook *notebook, GtkWidget *page, const char *label)
 {
-  GtkWidget *tab = gtk_label_new_with_mnemonic (label);
-
   gtk_container_set_border_width (GTK_CONTAINER (page), 12);
-  gtk_notebook_append_page (notebook, page, tab);
-  gtk_label_set_mnemonic_widget (GTK_LABEL (tab), GTK_WIDGET (notebook));
+  gtk_notebook_append_page (notebook, page, gtk_label_new_with_mnemonic (label));      /* whose key brings the page; in lists, Ctrl+Page Down does not */
 }
 
 static gboolean
@@ -470,8 +467,8 @@ fb_panel_init (FbPanel *self)
   gtk_box_pack_start (GTK_BOX (box), notebook, TRUE, TRUE, 0);
   gtk_box_pack_start (GTK_BOX (box), foot_new (self), FALSE, FALSE, 0);
   gtk_container_add (GTK_CONTAINER (self), box);
-  add_page (GTK_NOTEBOOK (notebook), fb_models_page_new (self), _("Models"));
-  add_page (GTK_NOTEBOOK (notebook), fb_distill_page_new (self), _("Distillation"));
+  add_page (GTK_NOTEBOOK (notebook), fb_models_page_new (self), _("_Models"));
+  add_page (GTK_NOTEBOOK (notebook), fb_distill_page_new (self), _("Distill_ation"));
   gtk_widget_show_all (box);
 
   gtk_window_set_title (GTK_WINDOW (self), _("Models and Distillation"));

@@ -118,6 +118,9 @@ check leaves-the-file test -e "$scratch/downloads/ink.safetensors"
 gone () { sleep 1; driver silent 'ink wash'; }
 check shows-it-no-more gone
 focus '^Models and Distillation$'
+xdotool key alt+a
+check tells-what-a-distillation-needs driver says 'Needs at least'
+shot models-9-distillation
 xdotool key Escape
 check closes-with-esc driver gone
 echo "1..$n"
