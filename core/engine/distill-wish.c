@@ -69,21 +69,44 @@ foresee (const FbDistillJob *job, const char *teacher, FbDistillNeeds *needs, GE
   return dev != NULL && fb_trainer_foresee (job, teacher, dev, needs, error);
 }
 
+/* how many pictures there are, and how many that nothing says what they show */
+static gboolean
+count_pictures (FbDistillJob *job, const char *folder, GVariantDict *dict, GError **error)
+{
+  g_autoptr(FbDataset) data = NULL;
+  int                  bare = 0;
+
+  job->pictures = g_canonicalize_filename (folder, NULL);
+  data          = fb_dataset_new (job, 64, 64, 64, error);
+  if (data == NULL)
+    return FALSE;
+  for (guint i = 0; i < data->examples->len; i++)
+    bare += *((FbExample *) data->examples->pdata[i])->captions[0] == '\0';
+  g_variant_dict_insert (dict, "n-pictures",        "i", (int) data->examples->len);
+  g_variant_dict_insert (dict, "n-without-caption", "i", bare);
+  return TRUE;
+}
+
 gboolean
 fb_distill_wish_foresee (const FbDistillWish *wish, FbJobEstimate *estimate, GError **error)
 {
   g_autofree char         *path  = NULL, *preset = NULL;
   g_autoptr(FbDistillJob)  job   = plan (wish, &path, &preset, error);
   FbDistillNeeds           needs = { 0 };
+  g_auto(GVariantDict)     dict  = G_VARIANT_DICT_INIT (NULL);
 
   if (job == NULL)
     return FALSE;
   job->path = g_strdup (wish->name != NULL && *wish->name != '\0' ? wish->name : _("New job"));       /* for messages; there is no file yet */
-  if (!foresee (job, path, &needs, error))
+  if (!foresee (job, path, &needs, error) ||
+      (wish->pictures != NULL && *wish->pictures != '\0' && !count_pictures (job, wish->pictures, &dict, error)))
     return FALSE;
-  *estimate = (FbJobEstimate) { .peak_bytes = needs.least_bytes, .available_bytes = needs.limit_bytes, .seconds = -1.0 };
-  estimate->resolved = g_variant_ref_sink (g_variant_new_parsed ("{'teacher': <%s>, 'preset': <%s>, 'size': <%i>, 'steps': <%i>}",
-                                                                 job->teacher, preset, needs.width, job->steps));
+  g_variant_dict_insert (&dict, "teacher", "s", job->teacher);
+  g_variant_dict_insert (&dict, "preset",  "s", preset);
+  g_variant_dict_insert (&dict, "size",    "i", needs.width);
+  g_variant_dict_insert (&dict, "steps",   "i", job->steps);
+  *estimate = (FbJobEstimate) { .peak_bytes = needs.least_bytes, .available_bytes = needs.limit_bytes, .seconds = -1.0,
+                                .resolved = g_variant_ref_sink (g_variant_dict_end (&dict)) };
   return TRUE;
 }
 

@@ -25,9 +25,10 @@ char *         fb_distill_wish_folder  (void);
  * fb_distill_wish_foresee:
  *
  * What the job would take, as fb_trainer_foresee() knows it; its time is not known before its first step is done. Pictures and name may still be open.
- * @estimate: (out): its "resolved" has "teacher" s, "preset" s, "size" i and "steps" i
+ * @estimate: (out): its "resolved" has "teacher" s, "preset" s, "size" i, "steps" i, and where pictures are named, "n-pictures" i and
+ *   "n-without-caption" i
  *
- * Errors: those of fb_trainer_foresee(), fb_distill_job_new_preset() and the store.
+ * Errors: those of fb_trainer_foresee(), fb_distill_job_new_preset(), fb_dataset_new() and the store.
  */
 gboolean       fb_distill_wish_foresee (const FbDistillWish *wish, FbJobEstimate *estimate, GError **error);
 

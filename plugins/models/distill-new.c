@@ -155,17 +155,41 @@ request_of (FbDistillNew *self)
   return g_variant_dict_end (&dict);
 }
 
+/* (transfer full): "132 pictures, 3 of them without a caption. ", "" while no folder is chosen */
+static char *
+pictures_text (GVariant *resolved)
+{
+  g_autofree char *all = NULL;
+  int              n = 0, bare = 0;
+
+  if (!g_variant_lookup (resolved, "n-pictures", "i", &n))
+    return g_strdup ("");
+  g_variant_lookup (resolved, "n-without-caption", "i", &bare);
+  all = g_strdup_printf (ngettext ("%d picture", "%d pictures", (gulong) n), n);
+  if (bare == 0)
+    /* Translators: "132 pictures", then a space before the next sentence */
+    return g_strdup_printf (_("%s. "), all);
+
+  /* Translators: "132 pictures", how many have no caption, then a space before the next sentence */
+  return g_strdup_printf (_("%s, %d of them without a caption. "), all, bare);
+}
+
 /* (transfer full) */
 static char *
 needs_text (const FbJobEstimate *estimate)
 {
-  g_autofree char *least = g_format_size (estimate->peak_bytes);
-  g_autofree char *limit = g_format_size (estimate->available_bytes);
+  g_autofree char *pictures = pictures_text (estimate->resolved);
+  g_autofree char *least    = g_format_size (estimate->peak_bytes);
+  g_autofree char *limit    = g_format_size (estimate->available_bytes);
+  g_autofree char *memory   = NULL;
 
   if (estimate->available_bytes == 0)                      /* the system does not say */
-    return g_strdup_printf (_("Needs at least %s of memory. How long it takes is measured with the first iteration."), least);
+    memory = g_strdup_printf (_("Needs at least %s of memory. How long it takes is measured with the first iteration."), least);
+  else
+    memory = g_strdup_printf (_("Needs at least %s of the %s of memory that are free. How long it takes is measured with the first iteration."),
+                              least, limit);
 
-  return g_strdup_printf (_("Needs at least %s of the %s of memory that are free. How long it takes is measured with the first iteration."), least, limit);
+  return g_strconcat (pictures, memory, NULL);
 }
 
 /* the number that is taken where a field says "Automatic" */
@@ -358,6 +382,7 @@ fb_distill_new_init (FbDistillNew *self)
 
   g_signal_connect_swapped (self->pictures, "changed", G_CALLBACK (on_pictures), self);
   g_signal_connect_swapped (self->name, "changed", G_CALLBACK (on_name), self);
+  g_signal_connect_swapped (self->pictures, "changed", G_CALLBACK (ask_needs_soon), self);
   g_signal_connect_swapped (self->teacher, "notify::model", G_CALLBACK (ask_needs_soon), self);
   g_signal_connect_swapped (self->preset, "changed", G_CALLBACK (ask_needs_soon), self);
   g_signal_connect_swapped (self->size, "value-changed", G_CALLBACK (ask_needs_soon), self);

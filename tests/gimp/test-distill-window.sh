@@ -23,6 +23,7 @@ check every-control-has-a-name driver unnamed
 check waits-for-pictures-and-a-name driver disabled 'Start'
 check says-what-it-waits-for driver says 'Choose a folder of pictures.'
 check tells-the-memory-before-the-start driver says 'Needs at least 300.0'
+check tells-the-pictures driver says '12 pictures, 3 of them without a caption.'
 shot distill-1-form
 check takes-a-size driver set 'Size' 2048
 check refuses-what-no-memory-would-do-for driver says '“New job” needs at least 77'

@@ -246,17 +246,19 @@ foresee (Fixture *f, const char *request, FbJobEstimate *estimate, GError **erro
 static void
 memory_is_told_before_the_start (Fixture *f, gconstpointer data)
 {
-  g_autoptr(GError)   error = NULL, hopeless = NULL;
-  g_autoptr(GVariant) small = NULL, large = NULL;
-  FbJobEstimate       estimate = { 0 }, more = { 0 };
-  int                 size = 0, steps = 0;
-  const char         *preset = "";
+  g_autofree char     *path  = write_job (f, "unused", 4), *request = NULL;             /* for its pictures */
+  g_autoptr(GError)    error = NULL, absent = NULL, hopeless = NULL;
+  g_autoptr(GVariant)  small = NULL, large = NULL, pictures = NULL;
+  FbJobEstimate        estimate = { 0 }, more = { 0 }, counted = { 0 };
+  int                  size = 0, steps = 0, n = 0, bare = 0;
+  const char          *preset = "";
 
   g_assert_true (foresee (f, "{'teacher': <'starter'>}", &estimate, &error));            /* pictures and name may be open */
   g_assert_no_error (error);
   small = estimate.resolved;
   g_assert_cmpuint (estimate.peak_bytes, >, 20 * 1000 * 1000);
   g_assert_cmpuint (estimate.available_bytes, >, estimate.peak_bytes);
+  g_test_message ("at least %.1f MB", 1e-6 * estimate.peak_bytes);
   g_assert_cmpfloat (estimate.seconds, <, 0.0);
   g_variant_lookup (small, "size", "i", &size);
   g_variant_lookup (small, "steps", "i", &steps);
@@ -268,6 +270,16 @@ memory_is_told_before_the_start (Fixture *f, gconstpointer data)
   g_assert_true (foresee (f, "{'teacher': <'starter'>, 'size': <256>}", &more, NULL));
   large = more.resolved;
   g_assert_cmpuint (more.peak_bytes, >, estimate.peak_bytes);
+  request = g_strdup_printf ("{'teacher': <'starter'>, 'pictures': <'%s/pictures'>}", f->folder);
+  foresee (f, request, &counted, &error);
+  g_assert_no_error (error);
+  pictures = counted.resolved;
+  g_variant_lookup (pictures, "n-pictures", "i", &n);
+  g_variant_lookup (pictures, "n-without-caption", "i", &bare);
+  g_assert_cmpint (n, ==, 2);
+  g_assert_cmpint (bare, ==, 2);
+  g_assert_false (foresee (f, "{'teacher': <'starter'>, 'pictures': <'/no/such'>}", &more, &absent));
+  g_assert_nonnull (strstr (absent->message, "/no/such"));
   g_assert_false (foresee (f, "{'teacher': <'starter'>, 'size': <65536>, 'name': <'ember'>}", &more, &hopeless));
   g_test_message ("%s", hopeless->message);
   g_assert_nonnull (strstr (hopeless->message, "“ember” needs at least"));
