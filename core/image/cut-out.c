@@ -9,12 +9,15 @@
 #define PLAIN        0.7       /* share of the border that must be like that */
 #define RIM          3         /* pixels from the background in which the thing's own colour is looked for */
 #define OFF_THE_LINE 0.12f     /* a pixel this far from all mixtures is a colour of the thing */
+#define SPECKS       2000      /* what covers less than this part of the picture is noise */
+
+enum { UNKNOWN, OUTSIDE, THING };
 
 typedef struct
 {
   const FbImage *picture;
   float          colour[3];    /* of the background */
-  guint8        *outside;      /* [height, width] */
+  guint8        *place;        /* [height, width]: UNKNOWN … */
 } CutOut;
 
 static const float *
@@ -88,42 +91,72 @@ find_colour (CutOut *self)
   return plain >= PLAIN * n;
 }
 
+/* Marks (@x, @y) with @mark and queues it if it has @from and, for the background, the colour too. */
 static void
-visit (CutOut *self, GArray *queue, int x, int y)
+visit (CutOut *self, GArray *queue, int x, int y, guint8 from, guint8 mark)
 {
   const gsize at = (gsize) y * self->picture->width + x;
 
-  if (x < 0 || y < 0 || x >= self->picture->width || y >= self->picture->height || self->outside[at] || difference (self, x, y) >= NEAR)
+  if (x < 0 || y < 0 || x >= self->picture->width || y >= self->picture->height || self->place[at] != from ||
+      (mark == OUTSIDE && difference (self, x, y) >= NEAR))
     return;
-  self->outside[at] = TRUE;
+  self->place[at] = mark;
   g_array_append_val (queue, at);
 }
 
-/* Floods the background from the border; returns its pixels */
-static gsize
+/* Goes on from what is queued. */
+static void
+flood (CutOut *self, GArray *queue, guint8 from, guint8 mark)
+{
+  for (guint i = 0; i < queue->len; i++)
+    {
+      const gsize at = g_array_index (queue, gsize, i);
+      const int   x  = (int) (at % self->picture->width), y = (int) (at / self->picture->width);
+
+      visit (self, queue, x - 1, y, from, mark);
+      visit (self, queue, x + 1, y, from, mark);
+      visit (self, queue, x, y - 1, from, mark);
+      visit (self, queue, x, y + 1, from, mark);
+    }
+}
+
+static void
 find_outside (CutOut *self)
 {
-  const int         width = self->picture->width;
   g_autoptr(GArray) queue = g_array_new (FALSE, FALSE, sizeof (gsize));
 
-  for (int i = 0; i < 2 * (width + self->picture->height); i++)
+  for (int i = 0; i < 2 * (self->picture->width + self->picture->height); i++)
     {
       int x, y;
 
       border_point (self->picture, i, &x, &y);
-      visit (self, queue, x, y);
+      visit (self, queue, x, y, UNKNOWN, OUTSIDE);
     }
-  for (guint i = 0; i < queue->len; i++)
-    {
-      const gsize at = g_array_index (queue, gsize, i);
-      const int   x  = (int) (at % width), y = (int) (at / width);
+  flood (self, queue, UNKNOWN, OUTSIDE);
+}
 
-      visit (self, queue, x - 1, y);
-      visit (self, queue, x + 1, y);
-      visit (self, queue, x, y - 1);
-      visit (self, queue, x, y + 1);
+/* What is left are things, but for specks of noise, which go to the background. Whether a thing was found */
+static gboolean
+find_things (CutOut *self)
+{
+  const gsize       n     = (gsize) self->picture->width * self->picture->height;
+  g_autoptr(GArray) queue = g_array_new (FALSE, FALSE, sizeof (gsize));
+  gboolean          found = FALSE;
+
+  for (gsize at = 0; at < n; at++)
+    {
+      if (self->place[at] != UNKNOWN)
+        continue;
+      g_array_set_size (queue, 0);
+      visit (self, queue, (int) (at % self->picture->width), (int) (at / self->picture->width), UNKNOWN, THING);
+      flood (self, queue, UNKNOWN, THING);
+      if (queue->len > n / SPECKS)
+        found = TRUE;
+      else
+        for (guint i = 0; i < queue->len; i++)
+          self->place[g_array_index (queue, gsize, i)] = OUTSIDE;
     }
-  return queue->len;
+  return found;
 }
 
 /* --- the rim ------------------------------------------------------------------------------------------------------------ */
@@ -131,7 +164,7 @@ find_outside (CutOut *self)
 static gboolean
 is_outside (const CutOut *self, int x, int y)
 {
-  return self->outside[(gsize) y * self->picture->width + x];
+  return self->place[(gsize) y * self->picture->width + x] == OUTSIDE;
 }
 
 /* Whether a pixel at most @reach away is on the other side; @best: (out) (nullable): the colour there that is farthest from the background */
@@ -195,14 +228,17 @@ fill_pixel (const CutOut *self, int x, int y, float *out)
 FbImage *
 fb_image_cut_out (const FbImage *picture)
 {
-  const gsize         n       = (gsize) picture->width * picture->height;
-  g_autofree guint8  *outside = g_try_malloc0 (n);
-  CutOut              self    = { picture, { 0.0f }, outside };
-  g_autoptr(FbImage)  out     = NULL;
+  const gsize         n     = (gsize) picture->width * picture->height;
+  g_autofree guint8  *place = g_try_malloc0 (n);
+  CutOut              self  = { picture, { 0.0f }, place };
+  g_autoptr(FbImage)  out   = NULL;
 
   g_return_val_if_fail (picture->n_channels == 3, NULL);
 
-  if (outside == NULL || !find_colour (&self) || find_outside (&self) == n)
+  if (place == NULL || !find_colour (&self))
+    return NULL;
+  find_outside (&self);
+  if (!find_things (&self))
     return NULL;
   out = fb_image_new (picture->width, picture->height, 4);
   for (int y = 0; out != NULL && y < picture->height; y++)

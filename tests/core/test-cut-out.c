@@ -107,6 +107,20 @@ pictures_without_a_plain_border_are_refused (void)
 }
 
 static void
+specks_go_with_the_background (void)
+{
+  g_autoptr(FbImage) picture = disc (32.0, 32.0, 20.0, 0.0);
+  g_autoptr(FbImage) cut     = NULL;
+
+  for (int c = 0; c < 3; c++)
+    picture->pixels[c] = picture->pixels[3 * (SIDE * 5 + 60) + c] = 0.3f;
+  cut = fb_image_cut_out (picture);
+  g_assert_nonnull (cut);
+  g_assert_cmpfloat (cut->pixels[3], ==, 0.0f);
+  g_assert_cmpfloat (cut->pixels[4 * (SIDE * 5 + 60) + 3], ==, 0.0f);
+}
+
+static void
 the_smallest_pictures_are_no_trouble (void)
 {
   for (int width = 1; width < 4; width++)
@@ -131,6 +145,7 @@ main (int argc, char **argv)
   g_test_add_func ("/core/image/cut-out/a-hole-inside-stays", a_hole_inside_stays);
   g_test_add_func ("/core/image/cut-out/light-colours-beside-the-rim-stay-opaque", light_colours_beside_the_rim_stay_opaque);
   g_test_add_func ("/core/image/cut-out/pictures-without-a-plain-border-are-refused", pictures_without_a_plain_border_are_refused);
+  g_test_add_func ("/core/image/cut-out/specks-go-with-the-background", specks_go_with_the_background);
   g_test_add_func ("/core/image/cut-out/the-smallest-pictures-are-no-trouble", the_smallest_pictures_are_no_trouble);
   return g_test_run ();
 }
