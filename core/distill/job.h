@@ -33,7 +33,8 @@
  * @teacher_steps: K, 1 … 1000
  * @guidance_min, @guidance_max: range of the teacher's guidance scale; 1 … 100
  * @mode_variance: width of the mixture of timesteps, in squares of teacher steps
- * @distance: "l2", between latents
+ * @distance: "l2", between latents, or "lpips", between the pictures that the teacher's autoencoder makes of them
+ * @lpips_weights: (nullable): for "lpips", which is not computed without: a safetensors file as core/models/lpips.h describes
  * @phases: (array length=n_phases): how timesteps and losses shift; absent = the paper's four, each a quarter of @steps
  *
  * The optimizers:
@@ -71,7 +72,7 @@ typedef struct
   int      teacher_steps;
   double   guidance_min, guidance_max;
   double   mode_variance;
-  char    *distance;
+  char    *distance, *lpips_weights;
   FbPhase  phases[FB_MAX_PHASES];
   int      n_phases;
   double   learning_rate, discriminator_learning_rate;
