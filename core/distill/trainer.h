@@ -127,6 +127,49 @@ gboolean    fb_trainer_export  (FbTrainer *self, GError **error);
 FbImage *   fb_trainer_sheet   (FbTrainer *self, int n_prompts, const int *steps, int n_steps, GCancellable *cancellable, GError **error);
 
 /**
+ * FbDrawing: how pictures are drawn once training is done, or between two steps of it
+ * @student: with the LoRA as it comes out; otherwise the teacher draws
+ * @sampler, @n_steps: over trailing timesteps
+ * @guidance_scale: the teacher's, 0 for the model's own; students are not guided
+ * @seed: of the noise; picture i of one seed begins with the same noise whoever draws it
+ */
+typedef struct
+{
+  gboolean    student;
+  const char *sampler;
+  int         n_steps;
+  double      guidance_scale;
+  guint64     seed;
+} FbDrawing;
+
+/**
+ * fb_trainer_draw:
+ * @first: number of the first picture, for its noise
+ * @captions: (array length=n): of the job's data
+ * @pixels: (out): [n, height, width, 3] of fb_trainer_drawing_size(), in −1 … 1
+ *
+ * @n pictures that go through the networks together; between fb_trainer_draw_begin() and fb_trainer_draw_end(), where nothing trains.
+ * Errors: DATA for a caption that is not in the cache, those of samplers and networks.
+ */
+void        fb_trainer_draw_begin   (FbTrainer *self);
+void        fb_trainer_draw_end     (FbTrainer *self);
+void        fb_trainer_drawing_size (const FbTrainer *self, int *width, int *height);
+gboolean    fb_trainer_draw         (FbTrainer *self, const FbDrawing *drawing, guint first, int n, const char * const *captions,
+                                     float *pixels, GCancellable *cancellable, GError **error);
+
+/**
+ * fb_trainer_draw_set: pictures for measuring how good a student is
+ * @folder: made where there is none; gets 00000.png … and captions.tsv, as a job's captions
+ * @n: pictures; captions come from the data in an order that depends on the seed
+ * @func: (nullable): called with the number of pictures done
+ *
+ * Errors: those of fb_trainer_draw() and of writing files.
+ */
+gboolean    fb_trainer_draw_set     (FbTrainer *self, const FbDrawing *drawing, const char *folder, int n,
+                                     void (* func) (int done, gpointer user_data), gpointer user_data, GCancellable *cancellable,
+                                     GError **error);
+
+/**
  * fb_trainer_run: all steps from where the job stands, with checkpoints, samples and log; then the LoRA
  *
  * When cancelled or failed, the state after the last whole step is saved first where the disk allows.

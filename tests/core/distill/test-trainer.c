@@ -702,6 +702,39 @@ test_a_sheet_shows_teacher_and_student (Fixture *f, gconstpointer fields)
   steps (trainer, 1);                                    /* training goes on after it */
 }
 
+static double
+greatest_difference (const float *a, const float *b, size_t n)
+{
+  double greatest = 0.0;
+
+  for (size_t i = 0; i < n; i++)
+    greatest = MAX (greatest, fabs ((double) a[i] - b[i]));
+  return greatest;
+}
+
+static void
+test_a_picture_is_the_same_alone_and_among_others (Fixture *f, gconstpointer fields)
+{
+  const FbDrawing       drawing   = { FALSE, "flash", 2, 2.0, 7 };
+  const size_t          n         = 64 * 64 * 3;
+  g_autoptr(FbTrainer)  trainer   = ready (f, f->job);
+  const char           *caption   = ((FbExample *) trainer->data->examples->pdata[0])->captions[0];
+  const char * const    same[]    = { caption, caption, caption };
+  g_autofree float     *together  = g_new (float, 3 * n);
+  g_autofree float     *alone     = g_new (float, n);
+  g_autoptr(GError)     error     = NULL;
+
+  fb_trainer_draw_begin (trainer);
+  fb_trainer_draw (trainer, &drawing, 0, 3, same, together, NULL, &error);
+  g_assert_no_error (error);
+  fb_trainer_draw (trainer, &drawing, 2, 1, same, alone, NULL, &error);
+  g_assert_no_error (error);
+  fb_trainer_draw_end (trainer);
+
+  g_assert_cmpfloat (greatest_difference (alone, together + 2 * n, n), <, 1e-3);
+  g_assert_cmpfloat (greatest_difference (together, together + 2 * n, n), >, 0.01);      /* each has noise of its own */
+}
+
 static int
 run_job (const char *path)
 {
@@ -745,6 +778,7 @@ main (int argc, char **argv)
     { "a-step-with-lpips-does-not-either", LPIPS ", \"batch_size\": 3", test_a_step_does_not_depend_on_how_it_is_divided },
     { "what-does-not-fit-the-teacher-is-refused", PROMPTS, test_what_does_not_fit_the_teacher_is_refused },
     { "a-sheet-shows-teacher-and-student", PROMPTS, test_a_sheet_shows_teacher_and_student },
+    { "a-picture-is-the-same-alone-and-among-others", PROMPTS, test_a_picture_is_the_same_alone_and_among_others },
   };
   g_autofree char *cache = NULL;
   int              status;
