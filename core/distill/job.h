@@ -95,7 +95,7 @@ typedef struct
  * fb_distill_job_load, fb_distill_job_parse:
  * @path: of the file; parse only names it
  *
- * Errors: FIELD, with file, field, reason and what would do; UNSUPPORTED; those of fb_json_load_object().
+ * Errors: FIELD, with file, field, reason and what would do; those of fb_json_load_object().
  */
 FbDistillJob * fb_distill_job_load  (const char *path, GError **error);
 FbDistillJob * fb_distill_job_parse (JsonObject *json, const char *path, GError **error);
@@ -118,7 +118,7 @@ void           fb_distill_job_set_steps (FbDistillJob *job, int steps);
 /* (transfer none): the preset that suits a family of models and its size in pixels */
 const char *   fb_distill_preset_for (const char *family, int size);
 
-/* Checks what depends on several fields. Errors: FIELD, UNSUPPORTED. */
+/* Checks what depends on several fields. Errors: FIELD. */
 gboolean       fb_distill_job_check (const FbDistillJob *job, GError **error);
 
 /* (transfer full): the whole job, every field said */

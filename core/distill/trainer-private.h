@@ -17,7 +17,8 @@
  * @text_hash, @vae_hash: for the cache's keys
  * @latent_keys: (element-type utf8): of each example's latents in the cache
  * @no_prompt: [77, context_width]: the negative prompt
- * @perceptual: (nullable): where the job's distance is LPIPS; @lpips_hash is of its weights, @perceptual_seconds what it has taken so far
+ * @perceptual: (nullable): where the job's distance is LPIPS; @perceptual_hash is of its weights and the autoencoder's, @perceptual_seconds what
+ *   it has taken so far
  * @judge: (nullable): the discriminator's optimizer; %NULL where no phase has an adversarial loss
  * @order, @epoch: the order of the examples in that epoch
  * @step: updates made
@@ -39,7 +40,7 @@ struct FbTrainer
   float             *no_prompt;
   FbNetworks        *networks;
   FbPerceptual      *perceptual;
-  char              *lpips_hash;
+  char              *perceptual_hash;
   double             perceptual_seconds;
   FbOptimizer       *student, *judge;
   guint             *order;

@@ -9,7 +9,6 @@
 #include "core/distill/job-private.h"
 #include "core/distill/trainer-private.h"
 #include "core/formats/checkpoint.h"
-#include "core/models/lpips.h"
 #include "core/models/unet.h"
 #include "core/store/hash.h"
 #include "core/tasks/pace.h"
@@ -206,13 +205,17 @@ static gboolean
 open_perceptual (FbTrainer *self, GError **error)
 {
   g_autofree char *path = NULL;
+  g_autofree char *hash = NULL;
 
   if (!g_str_equal (self->job->distance, "lpips"))
     return TRUE;
   path = fb_distill_job_resolve (self->job, self->job->lpips_weights);
   self->perceptual = fb_perceptual_new (self->model, path, self->dev, error);
-  self->lpips_hash = self->perceptual != NULL ? fb_hash_file (path, NULL, error) : NULL;
-  return self->lpips_hash != NULL && check_sides (self, error);
+  hash = self->perceptual != NULL ? fb_hash_file (path, NULL, error) : NULL;
+  if (hash == NULL)
+    return FALSE;
+  self->perceptual_hash = g_strdup_printf ("%s %s", hash, self->vae_hash);
+  return check_sides (self, error);
 }
 
 FbTrainer *
@@ -262,7 +265,7 @@ fb_trainer_free (FbTrainer *self)
   g_free (self->teacher_hash);
   g_free (self->text_hash);
   g_free (self->vae_hash);
-  g_free (self->lpips_hash);
+  g_free (self->perceptual_hash);
   g_free (self->folder);
   fb_device_unref (self->dev);
   if (self->lock >= 0)

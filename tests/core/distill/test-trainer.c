@@ -665,6 +665,7 @@ static const struct { const char *fields; int code; const char *words; } bad[] =
 {
   { PROMPTS ", \"width\": 60, \"height\": 64", FB_DISTILL_ERROR_FIELD, "“width” must be a multiple of 8" },
   { PROMPTS ", \"lora_targets\": [ \"to_q\", \"to_z\" ]", FB_DISTILL_ERROR_FIELD, "to_z" },
+  { LPIPS ", \"width\": 8, \"height\": 8", FB_DISTILL_ERROR_FIELD, "it needs 16 per side" },
   { PROMPTS ", \"memory\": 1", FB_DISTILL_ERROR_HOPELESS, "memory" },
   { "\"pictures\": \".\"", FB_DISTILL_ERROR_DATA, "nothing to learn" },
 };
@@ -776,7 +777,7 @@ main (int argc, char **argv)
     { "only-broken-pictures-are-an-error", "\"pictures\": \"pics\"", test_only_broken_pictures_are_an_error },
     { "a-step-does-not-depend-on-how-it-is-divided", PROMPTS ", \"batch_size\": 3", test_a_step_does_not_depend_on_how_it_is_divided },
     { "a-step-with-lpips-does-not-either", LPIPS ", \"batch_size\": 3", test_a_step_does_not_depend_on_how_it_is_divided },
-    { "what-does-not-fit-the-teacher-is-refused", PROMPTS, test_what_does_not_fit_the_teacher_is_refused },
+    { "what-does-not-fit-the-teacher-is-refused", LPIPS, test_what_does_not_fit_the_teacher_is_refused },
     { "a-sheet-shows-teacher-and-student", PROMPTS, test_a_sheet_shows_teacher_and_student },
     { "a-picture-is-the-same-alone-and-among-others", PROMPTS, test_a_picture_is_the_same_alone_and_among_others },
   };
