@@ -26,6 +26,8 @@ typedef struct
   GCancellable          *cancellable;
   FILE                  *log;                /* NULL in all but the team's first process */
   double                 seconds, work;      /* of the steps of this run */
+  double                 apart;              /* seconds that are not of that work: the perceptual distance, the same in each phase */
+  int                    n_steps;
   FbDistillLosses        losses;
 } Run;
 
@@ -86,7 +88,9 @@ work_left (FbTrainer *self)
 static double
 seconds_left (const Run *run)
 {
-  return run->work > 0.0 ? work_left (run->trainer) * run->seconds / run->work : -1.0;
+  const FbTrainer *self = run->trainer;
+
+  return run->work > 0.0 ? work_left (run->trainer) * run->seconds / run->work + (self->job->steps - self->step) * run->apart / run->n_steps : -1.0;
 }
 
 static void
@@ -209,10 +213,13 @@ take_step (Run *run, gboolean first, GError **error)
   FbTrainer   *self  = run->trainer;
   const double start = now ();
   const double calls = fb_networks_n_calls (self->networks);
+  const double apart = self->perceptual_seconds;
 
   if (!fb_trainer_step (self, &run->losses, run->cancellable, error))
     return FALSE;
-  run->seconds += now () - start;
+  run->apart   += self->perceptual_seconds - apart;
+  run->seconds += now () - start - (self->perceptual_seconds - apart);
+  run->n_steps++;
   run->work    += fb_networks_n_calls (self->networks) - calls;
   if (run->log != NULL)
     write_log (run, now () - start);
