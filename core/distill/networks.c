@@ -1,10 +1,10 @@
 /* core/distill/networks.c: teacher, student and discriminator over one copy of the weights. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/distill/networks.h"
 
-#include <glib/gi18n-lib.h>
 #include <string.h>
 
 #include "core/distill/discriminator.h"
+#include "core/distill/guard.h"
 #include "core/distill/losses.h"
 #include "core/models/unet.h"
 #include "core/nn/tape.h"
@@ -88,59 +88,17 @@ fb_networks_n_calls (const FbNetworks *self)
   return self->n_calls;
 }
 
-/* --- one computation that can be cancelled ------------------------------------------------------------------------------ */
-
-typedef struct
-{
-  GCancellable *cancellable;
-  gulong        handler;
-  gint          cancelled;
-} Guard;
-
-static void
-on_cancelled (GCancellable *cancellable, gpointer flag)
-{
-  g_atomic_int_set ((gint *) flag, 1);
-}
-
+/* What follows each computation under a guard */
 static gboolean
-guard_begin (Guard *guard, FbNetworks *self, GCancellable *cancellable, GError **error)
+end (FbGuard *guard, FbNetworks *self, GError **error)
 {
-  *guard = (Guard) { .cancellable = cancellable };
-  if (g_cancellable_set_error_if_cancelled (cancellable, error))
-    return FALSE;
-  if (cancellable != NULL)
-    guard->handler = g_cancellable_connect (cancellable, G_CALLBACK (on_cancelled), &guard->cancelled, NULL);
-  fb_device_set_cancel_flag (self->dev, &guard->cancelled);
-  return TRUE;
-}
-
-static gboolean
-guard_end (Guard *guard, FbNetworks *self, GError **error)
-{
-  GError *failure = NULL;
-
   fb_nn_set_tape (self->ctx, NULL);
   fb_nn_set_tape (self->judge, NULL);
   fb_nn_set_lora_enabled (self->ctx, FALSE);
   fb_nn_reset (self->ctx);
   fb_nn_reset (self->judge);
-  fb_device_check (self->dev, &failure);
-  fb_device_set_cancel_flag (self->dev, NULL);
-  if (guard->cancellable != NULL)
-    g_cancellable_disconnect (guard->cancellable, guard->handler);
-
-  if (g_error_matches (failure, FB_DEVICE_ERROR, FB_DEVICE_ERROR_CANCELLED))
-    {
-      g_error_free (failure);
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, _("The job was cancelled."));
-      return FALSE;
-    }
-  if (failure != NULL)
-    {
-      g_propagate_error (error, failure);
-      return FALSE;
-    }
+  if (!fb_guard_end (guard, error))
+    return FALSE;
   if (self->between != NULL)
     self->between (self->between_data);
   return TRUE;
@@ -260,10 +218,10 @@ fb_networks_student_begin (FbNetworks *self, const FbNetworkCall *call, float *o
 {
   FbUnetConditions conditions;
   FbTensor        *latents;
-  Guard            guard;
+  FbGuard          guard;
 
   g_assert (self->tape == NULL);
-  if (!guard_begin (&guard, self, cancellable, error))
+  if (!fb_guard_begin (&guard, self->dev, cancellable, error))
     return FALSE;
 
   conditions = upload_conditions (self, call);
@@ -275,7 +233,7 @@ fb_networks_student_begin (FbNetworks *self, const FbNetworkCall *call, float *o
   fb_tensor_download (self->output, output, FB_DTYPE_F32);
   self->n_calls += call->n;
 
-  if (guard_end (&guard, self, error))
+  if (end (&guard, self, error))
     return TRUE;
   fb_networks_student_drop (self);
   return FALSE;
@@ -284,17 +242,17 @@ fb_networks_student_begin (FbNetworks *self, const FbNetworkCall *call, float *o
 gboolean
 fb_networks_student_backward (FbNetworks *self, const float *doutput, GCancellable *cancellable, GError **error)
 {
-  Guard     guard;
+  FbGuard   guard;
   gboolean  ok;
 
   g_assert (self->tape != NULL);
-  ok = guard_begin (&guard, self, cancellable, error);
+  ok = fb_guard_begin (&guard, self->dev, cancellable, error);
   if (ok)
     {
       self->n_calls += 2 * self->output->shape[0];
       fb_nn_set_lora_enabled (self->ctx, TRUE);                /* blocks that were not kept are computed again */
       fb_tape_backward (self->tape, self->output, fb_nn_upload (self->ctx, self->output->dtype, doutput, 4, self->output->shape));
-      ok = guard_end (&guard, self, error);
+      ok = end (&guard, self, error);
     }
   fb_networks_student_drop (self);
   return ok;
@@ -361,9 +319,9 @@ fb_networks_adversarial (FbNetworks *self, const FbNetworkCall *call, const floa
   g_autoptr(FbTape) tape  = NULL;
   FbUnetConditions  conditions;
   FbTensor         *input, *fake_features, *real_features;
-  Guard             guard;
+  FbGuard           guard;
 
-  if (!guard_begin (&guard, self, cancellable, error))
+  if (!fb_guard_begin (&guard, self->dev, cancellable, error))
     return FALSE;
 
   conditions    = upload_conditions (self, call);
@@ -384,5 +342,5 @@ fb_networks_adversarial (FbNetworks *self, const FbNetworkCall *call, const floa
   if (dlatents != NULL)
     fool (self, tape, input, fake_features, student_weight, &sums->student, dlatents);
   self->n_calls += call->n * (dlatents != NULL ? 2 : 1);
-  return guard_end (&guard, self, error);
+  return end (&guard, self, error);
 }

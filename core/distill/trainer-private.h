@@ -5,6 +5,7 @@
 #include "core/distill/dataset.h"
 #include "core/distill/networks.h"
 #include "core/distill/optimizer.h"
+#include "core/distill/perceptual.h"
 #include "core/distill/philox.h"
 #include "core/distill/trainer.h"
 #include "core/models/model.h"
@@ -18,6 +19,8 @@
  * @text_hash, @vae_hash: for the cache's keys
  * @latent_keys: (element-type utf8): of each example's latents in the cache
  * @no_prompt: [77, context_width]: the negative prompt
+ * @perceptual: (nullable): where the job's distance is LPIPS; @perceptual_hash is of its weights and the autoencoder's, @perceptual_seconds what
+ *   it has taken so far
  * @judge: (nullable): the discriminator's optimizer; %NULL where no phase has an adversarial loss
  * @order, @epoch: the order of the examples in that epoch
  * @step: updates made
@@ -39,6 +42,9 @@ struct FbTrainer
   GPtrArray         *latent_keys;
   float             *no_prompt;
   FbNetworks        *networks;
+  FbPerceptual      *perceptual;
+  char              *perceptual_hash;
+  double             perceptual_seconds;
   FbOptimizer       *student, *judge;
   guint             *order;
   int                epoch;

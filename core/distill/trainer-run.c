@@ -26,6 +26,8 @@ typedef struct
   GCancellable          *cancellable;
   FILE                  *log;                /* NULL in all but the team's first process */
   double                 seconds, work;      /* of the steps of this run */
+  double                 apart;              /* seconds that are not of that work: the perceptual distance, the same in each phase */
+  int                    n_steps;
   FbDistillLosses        losses;
 } Run;
 
@@ -84,7 +86,9 @@ work_after (FbTrainer *self, int done)
 static double
 seconds_after (const Run *run, int done)
 {
-  return run->work > 0.0 ? work_after (run->trainer, done) * run->seconds / run->work : -1.0;
+  const int n_steps = run->trainer->job->steps - done;
+
+  return run->work > 0.0 ? work_after (run->trainer, done) * run->seconds / run->work + n_steps * run->apart / run->n_steps : -1.0;
 }
 
 static void
@@ -208,10 +212,13 @@ take_step (Run *run, gboolean first, GError **error)
   FbTrainer   *self  = run->trainer;
   const double start = now ();
   const double calls = fb_networks_n_calls (self->networks);
+  const double apart = self->perceptual_seconds;
 
   if (!fb_trainer_step (self, &run->losses, run->cancellable, error))
     return FALSE;
-  run->seconds += now () - start;
+  run->apart   += self->perceptual_seconds - apart;
+  run->seconds += now () - start - (self->perceptual_seconds - apart);
+  run->n_steps++;
   run->work    += fb_networks_n_calls (self->networks) - calls;
   if (run->log != NULL)
     write_log (run, now () - start);

@@ -154,11 +154,37 @@ predict (Group *g, GError **error)
   return TRUE;
 }
 
-static void
-distillation (Group *g, double weight, FbDistillLosses *losses)
+/* Between pictures: only where the job gives what that takes */
+static gboolean
+perceptual (Group *g, double weight, FbDistillLosses *losses, GError **error)
 {
+  FbTrainer    *self  = g->trainer;
+  const gint64  start = g_get_monotonic_time ();
+
+  for (int i = 0; i < g->n; i++)
+    {
+      const size_t at = i * g->size;
+      double       distance;
+
+      if (!fb_perceptual_distance (self->perceptual, g->prediction + at, g->target + at, g->height, g->width, weight,
+                                   weight > 0.0 ? g->gradient + at : NULL, &distance, g->cancellable, error))
+        return FALSE;
+      losses->distillation += distance;
+    }
+  self->perceptual_seconds += (g_get_monotonic_time () - start) * 1e-6;
+  if (self->between != NULL)
+    self->between (self->between_data);
+  return TRUE;
+}
+
+static gboolean
+distillation (Group *g, double weight, FbDistillLosses *losses, GError **error)
+{
+  if (g->trainer->perceptual != NULL)
+    return perceptual (g, weight, losses, error);
   for (int i = 0; i < g->n; i++)
     losses->distillation += fb_loss_distillation (g->prediction + i * g->size, g->target + i * g->size, g->size, weight, g->gradient + i * g->size);
+  return TRUE;
 }
 
 /* @levels, @noisy: (out): the student's pictures with noise at timesteps of each sample's own */
@@ -264,8 +290,8 @@ run_group (Group *g, const int *members, FbDistillLosses *losses, GError **error
       !predict (g, error))
     return FALSE;
 
-  distillation (g, share * g->phase->distillation, losses);
-  ok = (g->phase->matching == 0.0 || matching (g, share * g->phase->matching, losses, error)) &&
+  ok = distillation (g, share * g->phase->distillation, losses, error) &&
+       (g->phase->matching == 0.0 || matching (g, share * g->phase->matching, losses, error)) &&
        (self->judge == NULL || adversarial (g, share * g->phase->adversarial, share, losses, error)) &&
        go_back (g, error);
   if (!ok)

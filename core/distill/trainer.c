@@ -119,16 +119,24 @@ picture_height (FbTrainer *self)
   return self->job->height > 0 ? self->job->height : self->info->height;
 }
 
-/* A lower bound: the network, what trains with its copies, and one call without anything kept */
+/* A lower bound: the networks, what trains with its copies, and the larger of one call of each without anything kept */
 static guint64
 least_memory (FbTrainer *self)
 {
-  const FbLoraSettings lora = lora_settings (self->job);
-  const guint64        n    = fb_lora_n_values (fb_unet_params (fb_model_unet (self->model)), &lora);
+  const int             width       = picture_width (self), height = picture_height (self), scale = self->info->scale_factor;
+  const FbLoraSettings  lora        = lora_settings (self->job);
+  const guint64         n           = fb_lora_n_values (fb_unet_params (fb_model_unet (self->model)), &lora);
+  guint64               weights     = fb_model_weight_bytes (self->model, FB_MODEL_UNET) + n * 6 * sizeof (float);
+  guint64               activations = fb_model_activation_bytes (self->model, FB_MODEL_UNET, 2 * self->job->samples_per_call, height, width);
 
-  return fb_model_weight_bytes (self->model, FB_MODEL_UNET) + n * 6 * sizeof (float) +
-         (fb_trainer_inpaints (self) ? fb_model_weight_bytes (self->model, FB_MODEL_VAE_ENCODER) : 0) +
-         fb_model_activation_bytes (self->model, FB_MODEL_UNET, 2 * self->job->samples_per_call, picture_height (self), picture_width (self));
+  if (fb_trainer_inpaints (self))
+    weights += fb_model_weight_bytes (self->model, FB_MODEL_VAE_ENCODER);
+  if (self->perceptual != NULL)
+    {
+      weights    += fb_perceptual_weight_bytes (self->perceptual);
+      activations = MAX (activations, fb_perceptual_activation_bytes (self->perceptual, height / scale, width / scale));
+    }
+  return weights + activations;
 }
 
 /* a process's share of what the machine has and the job may take of it; 0 if neither is known */
@@ -198,6 +206,47 @@ list_data (FbTrainer *self, GError **error)
   return self->data != NULL;
 }
 
+static gboolean
+check_sides (FbTrainer *self, GError **error)
+{
+  for (guint i = 0; self->perceptual != NULL && i < self->data->examples->len; i++)
+    {
+      const FbExample *e = self->data->examples->pdata[i];
+
+      if (MIN (e->width, e->height) < FB_LPIPS_MIN_SIDE)
+        {
+          g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_FIELD,
+                       _("“%s”: “distance” cannot be “lpips” for pictures of %d × %d pixels: it needs %d per side. Choose larger ones, or “l2”."),
+                       self->job->path, e->width, e->height, FB_LPIPS_MIN_SIDE);
+          return FALSE;
+        }
+    }
+  return TRUE;
+}
+
+static gboolean
+open_perceptual (FbTrainer *self, GError **error)
+{
+  g_autofree char *path = NULL;
+
+  if (!g_str_equal (self->job->distance, "lpips"))
+    return TRUE;
+  path = fb_distill_job_resolve (self->job, self->job->lpips_weights);
+  self->perceptual = fb_perceptual_new (self->model, path, self->dev, error);
+  return self->perceptual != NULL;
+}
+
+static gboolean
+hash_perceptual (FbTrainer *self, GError **error)
+{
+  g_autofree char *path = self->perceptual != NULL ? fb_distill_job_resolve (self->job, self->job->lpips_weights) : NULL;
+  g_autofree char *hash = path != NULL ? fb_hash_file (path, NULL, error) : NULL;
+
+  if (hash != NULL)
+    self->perceptual_hash = g_strdup_printf ("%s %s", hash, self->vae_hash);
+  return self->perceptual == NULL || hash != NULL;
+}
+
 static FbTrainer *
 trainer_new (const FbDistillJob *job, FbDevice *dev, const FbTeam *team)
 {
@@ -218,7 +267,7 @@ fb_trainer_foresee (const FbDistillJob *job, const char *teacher_path, FbDevice 
 {
   g_autoptr(FbTrainer) self = trainer_new (job, dev, fb_team_alone ());
 
-  return open_teacher (self, teacher_path, error) && check_memory (self, needs, error);
+  return open_teacher (self, teacher_path, error) && open_perceptual (self, error) && check_memory (self, needs, error);
 }
 
 FbTrainer *
@@ -238,9 +287,12 @@ fb_trainer_new_in_team (const FbDistillJob *job, const char *teacher_path, FbDev
   ok = check_team (self, error) &&
        (!fb_trainer_is_first (self) || take_folder (self, error)) &&
        open_teacher (self, teacher_path, error) &&
-       check_memory (self, &needs, error) &&
        hash_teacher (self, teacher_path, error) &&
-       list_data (self, error);
+       list_data (self, error) &&
+       open_perceptual (self, error) &&
+       hash_perceptual (self, error) &&
+       check_sides (self, error) &&
+       check_memory (self, &needs, error);
   return fb_team_agree (team, ok, error) ? g_steal_pointer (&self) : NULL;
 }
 
@@ -252,6 +304,7 @@ fb_trainer_free (FbTrainer *self)
   g_clear_pointer (&self->student, fb_optimizer_free);
   g_clear_pointer (&self->judge, fb_optimizer_free);
   g_clear_pointer (&self->networks, fb_networks_free);
+  g_clear_pointer (&self->perceptual, fb_perceptual_free);
   g_clear_pointer (&self->model, fb_model_free);
   g_clear_pointer (&self->data, fb_dataset_free);
   g_clear_pointer (&self->cache, fb_cache_free);
@@ -261,6 +314,7 @@ fb_trainer_free (FbTrainer *self)
   g_free (self->teacher_hash);
   g_free (self->text_hash);
   g_free (self->vae_hash);
+  g_free (self->perceptual_hash);
   g_free (self->folder);
   fb_device_unref (self->dev);
   if (self->lock >= 0)
@@ -317,7 +371,8 @@ load_networks (FbTrainer *self, GCancellable *cancellable, GError **error)
   const FbLoraSettings  lora   = lora_settings (job);
   const guint64         least  = least_memory (self);
   const guint64         limit  = memory_limit (self);
-  const gsize           kept   = limit == 0 ? G_MAXSIZE : (gsize) ((limit - MIN (limit, least)) / 2);   /* half for what is not foreseen */
+  const gsize           spare  = limit == 0 ? G_MAXSIZE : (gsize) ((limit - MIN (limit, least)) / 2);   /* half for what is not foreseen */
+  const gsize           kept   = self->perceptual != NULL ? spare / 2 : spare;                          /* its tape stands beside the student's */
   g_autoptr(GError)     bad    = NULL;
 
   self->networks = fb_networks_new (self->model, &lora, has_adversarial (job) ? discriminator_side (self) : 0, kept, job->seed, cancellable, &bad);
@@ -329,6 +384,8 @@ load_networks (FbTrainer *self, GCancellable *cancellable, GError **error)
       return FALSE;
     }
   fb_networks_set_between (self->networks, self->between, self->between_data);
+  if (self->perceptual != NULL && !fb_perceptual_load (self->perceptual, kept, cancellable, error))
+    return FALSE;
   self->student = new_optimizer (self, fb_networks_student_trainables (self->networks), job->average);
   if (fb_networks_discriminator_trainables (self->networks) != NULL)
     self->judge = new_optimizer (self, fb_networks_discriminator_trainables (self->networks), 0.0);

@@ -70,6 +70,7 @@ def main():
     p.add_argument("sets", nargs="*")
     p.add_argument("--judge", default=JUDGE)
     p.add_argument("--make-reference", default="")
+    p.add_argument("--first", type=int, help="look at so many pictures of each set only")
     args = p.parse_args()
     judge = common.load_model(Classifier, args.judge, torch.device("cpu"))
     reference = os.path.join(args.judge, "..", "reference.safetensors")
@@ -81,7 +82,7 @@ def main():
     known = known["mean"].double(), known["covariance"].double()
     number = {t: i for i, t in enumerate(judge.config["things"])}
     for folder in args.sets:
-        paths, texts = read_set(folder)
+        paths, texts = (part[:args.first] for part in read_set(folder))
         features, five = look(judge, paths)
         wanted = torch.tensor([number.get(thing(t), -1) for t in texts])[:, None]
         top = [100 * float((five[:, :k] == wanted).any(1).float().mean()) for k in (1, 5)]

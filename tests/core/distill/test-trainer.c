@@ -14,6 +14,7 @@
 #include "tests/core/scratch.h"
 
 #define PROMPTS "\"prompts\": [ \"a cat\", \"a dog\", \"a tree\" ]"
+#define LPIPS   PROMPTS ", \"distance\": \"lpips\", \"lpips_weights\": \"lpips.safetensors\""
 
 static const char *program;
 
@@ -56,12 +57,27 @@ load_job (const char *folder, const char *name)
 }
 
 static void
+copy_weights (const char *folder)
+{
+  g_autofree char  *path  = g_test_build_filename (G_TEST_DIST, "golden", "lpips", "weights.safetensors", NULL);
+  g_autofree char  *data  = NULL;
+  g_autoptr(GError) error = NULL;
+  gsize             n;
+
+  g_file_get_contents (path, &data, &n, &error);
+  g_assert_no_error (error);
+  scratch_write (folder, "lpips.safetensors", data, (gssize) n);
+}
+
+static void
 set_up (Fixture *f, gconstpointer fields)
 {
   f->folder  = scratch_new ();
   f->teacher = teacher_folder ();
   f->dev     = fb_device_new ("cpu", 1, NULL);
   write_job (f->folder, "job.json", fields);
+  if (strstr (fields, "lpips.safetensors") != NULL)
+    copy_weights (f->folder);
   f->job = load_job (f->folder, "job.json");
 }
 
@@ -447,6 +463,62 @@ test_another_jobs_checkpoint_is_refused (Fixture *f, gconstpointer fields)
 }
 
 static void
+test_other_lpips_weights_do_not_go_on (Fixture *f, gconstpointer fields)
+{
+  g_autoptr(GError)    error  = NULL;
+  g_autoptr(FbTrainer) second = NULL;
+  g_autofree char     *data   = NULL;
+  gsize                n;
+
+  {
+    g_autoptr(FbTrainer) trainer = ready (f, f->job);
+
+    steps (trainer, 1);
+    g_assert_true (fb_trainer_save (trainer, NULL));
+  }
+  data = contents (f->folder, "lpips.safetensors", &n);
+  data[n - 1] ^= 1;                                      /* another number */
+  scratch_write (f->folder, "lpips.safetensors", data, (gssize) n);
+  second = fb_trainer_new (f->job, f->teacher, f->dev, NULL);
+  g_assert_false (fb_trainer_prepare (second, NULL, NULL, NULL, &error));
+  g_assert_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_CHECKPOINT);
+  g_assert_nonnull (strstr (error->message, "LPIPS"));
+}
+
+static void
+test_a_distance_by_lpips_is_between_pictures (Fixture *f, gconstpointer fields)
+{
+  FbDistillLosses losses[2];
+
+  for (int i = 0; i < 2; i++)
+    {
+      g_autoptr(FbTrainer) trainer = ready (f, f->job);
+
+      g_assert_true ((trainer->perceptual != NULL) == (i == 0));
+      g_assert_true (fb_trainer_step (trainer, &losses[i], NULL, NULL));
+      g_assert_cmpfloat (trainer->perceptual_seconds > 0.0, ==, i == 0);
+      g_free (f->job->distance);
+      f->job->distance = g_strdup ("l2");
+    }
+  g_assert_cmpfloat (losses[0].distillation, >, 0.0);
+  g_assert_cmpfloat (losses[0].gradient, >, 0.0);
+  g_assert_cmpfloat (losses[0].distillation, !=, losses[1].distillation);
+}
+
+static void
+test_a_missing_file_of_weights_is_named (Fixture *f, gconstpointer fields)
+{
+  g_autofree char  *path  = g_build_filename (f->folder, "lpips.safetensors", NULL);
+  g_autoptr(GError) error = NULL;
+
+  g_assert_cmpint (remove (path), ==, 0);
+  g_assert_null (fb_trainer_new (f->job, f->teacher, f->dev, &error));
+  g_test_message ("%s", error->message);
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+  g_assert_nonnull (strstr (error->message, "lpips.safetensors"));
+}
+
+static void
 test_a_damaged_checkpoint_is_named (Fixture *f, gconstpointer fields)
 {
   g_autoptr(FbTrainer) trainer = NULL;
@@ -595,6 +667,7 @@ static const struct { const char *fields; int code; const char *words; } bad[] =
 {
   { PROMPTS ", \"width\": 60, \"height\": 64", FB_DISTILL_ERROR_FIELD, "“width” must be a multiple of 8" },
   { PROMPTS ", \"lora_targets\": [ \"to_q\", \"to_z\" ]", FB_DISTILL_ERROR_FIELD, "to_z" },
+  { LPIPS ", \"width\": 8, \"height\": 8", FB_DISTILL_ERROR_FIELD, "it needs 16 per side" },
   { PROMPTS ", \"memory\": 1", FB_DISTILL_ERROR_HOPELESS, "memory" },
   { "\"pictures\": \".\"", FB_DISTILL_ERROR_DATA, "nothing to learn" },
 };
@@ -708,9 +781,14 @@ main (int argc, char **argv)
     { "the-lora-has-diffusers-names", PROMPTS ", \"lora_targets\": [ \"to_q\", \"to_k\", \"to_v\", \"to_out.0\" ]", test_the_lora_has_diffusers_names },
     { "the-lora-is-the-student", PROMPTS ", \"average\": 0", test_the_lora_is_the_student },
     { "a-resumed-one-is-the-same-to-the-bit", PROMPTS, test_a_resumed_job_is_the_same_to_the_bit },
+    { "a-resumed-one-with-lpips-is-the-same-to-the-bit", LPIPS, test_a_resumed_job_is_the_same_to_the_bit },
     { "a-cancelled-step-leaves-no-trace", PROMPTS, test_a_cancelled_step_leaves_no_trace },
     { "a-paused-run-goes-on-and-keeps-its-log", PROMPTS, test_a_paused_run_goes_on_and_keeps_its_log },
     { "a-killed-one-goes-on-from-its-checkpoint", PROMPTS ", \"steps\": 40", test_a_killed_job_goes_on_from_its_checkpoint },
+    { "one-with-lpips-ends-in-a-lora-that-loads", LPIPS, test_a_job_ends_in_a_lora_that_loads },
+    { "a-distance-by-lpips-is-between-pictures", LPIPS, test_a_distance_by_lpips_is_between_pictures },
+    { "other-lpips-weights-do-not-go-on", LPIPS, test_other_lpips_weights_do_not_go_on },
+    { "a-missing-file-of-weights-is-named", LPIPS, test_a_missing_file_of_weights_is_named },
     { "runs-once", PROMPTS, test_a_job_runs_once },
     { "anothers-checkpoint-is-refused", PROMPTS, test_another_jobs_checkpoint_is_refused },
     { "a-damaged-checkpoint-is-named", PROMPTS, test_a_damaged_checkpoint_is_named },
@@ -720,8 +798,10 @@ main (int argc, char **argv)
     { "a-broken-picture-is-left-out", "\"pictures\": \"pics\"", test_a_broken_picture_is_left_out },
     { "only-broken-pictures-are-an-error", "\"pictures\": \"pics\"", test_only_broken_pictures_are_an_error },
     { "a-step-does-not-depend-on-how-it-is-divided", PROMPTS ", \"batch_size\": 3", test_a_step_does_not_depend_on_how_it_is_divided },
-    { "what-does-not-fit-the-teacher-is-refused", PROMPTS, test_what_does_not_fit_the_teacher_is_refused },
+    { "a-step-with-lpips-does-not-either", LPIPS ", \"batch_size\": 3", test_a_step_does_not_depend_on_how_it_is_divided },
+    { "what-does-not-fit-the-teacher-is-refused", LPIPS, test_what_does_not_fit_the_teacher_is_refused },
     { "what-a-job-needs-is-known-before-it", PROMPTS, test_what_a_job_needs_is_known_before_it },
+    { "what-a-job-with-lpips-needs-is-known-before-it", LPIPS, test_what_a_job_needs_is_known_before_it },
     { "a-sheet-shows-teacher-and-student", PROMPTS, test_a_sheet_shows_teacher_and_student },
     { "a-picture-is-the-same-alone-and-among-others", PROMPTS, test_a_picture_is_the_same_alone_and_among_others },
   };
