@@ -117,10 +117,20 @@ check is-not-listed-any-more driver says 'Removing “Ink”: done'
 check leaves-the-file test -e "$scratch/downloads/ink.safetensors"
 gone () { sleep 1; driver silent 'ink wash'; }
 check shows-it-no-more gone
+golden=$FLASHBRUSH_MODELS_PATH/../../tests/golden
+mkdir "$scratch/downloads/painter"
+for part in model_index.json scheduler text_encoder tokenizer vae; do ln -s "$golden/pipeline/model/$part" "$scratch/downloads/painter/$part"; done
+ln -s "$golden/inpaint/unet-9" "$scratch/downloads/painter/unet"
+check asks-for-a-model-by-its-index driver press 'Add File…'
+choose_file '^Choose a Model or LoRA$' "$scratch/downloads/painter/model_index.json"
+check hands-it-to-inpaint driver press 'Use in Inpaint…'
+check says-how-to-paint-with-it driver says 'It paints into pictures: open one'
+shot models-9-inpaint
+
 focus '^Models and Distillation$'
 xdotool key alt+a
 check tells-what-a-distillation-needs driver says 'Needs at least'
-shot models-9-distillation
+shot models-10-distillation
 xdotool key Escape
 check closes-with-esc driver gone
 echo "1..$n"
