@@ -388,7 +388,7 @@ fb_distill_job_folder (const FbDistillJob *job)
 char *
 fb_distill_job_resolve (const FbDistillJob *job, const char *path)
 {
-  g_autofree char *parent = g_path_get_dirname (job->path);
+  g_autofree char *parent = g_path_is_absolute (path) ? NULL : g_path_get_dirname (job->path);      /* a job without a file yet has none */
 
   return g_canonicalize_filename (path, parent);
 }

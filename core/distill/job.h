@@ -13,7 +13,7 @@
  * refused. Paths may be relative to the job's folder. What a job makes lies in a folder beside it, JOB/ for JOB.json (fb_distill_job_folder()).
  *
  * @path: absolute, of the file
- * @teacher: name or path of the model to distil
+ * @teacher: name or path of the model to distil; one for inpainting learns from pictures, with a mask drawn for each sample
  *
  * Data; one of the four:
  * @pictures: a folder of PNG and JPEG files, searched with its sub-folders; PICTURE.txt holds the captions of PICTURE.png, one a line

@@ -1,5 +1,4 @@
 /* core/distill/trainer-draw.c: pictures by student and teacher. SPDX-License-Identifier: LGPL-3.0-or-later */
-#include "core/distill/philox.h"
 #include "core/distill/rollout.h"
 #include "core/distill/trainer-private.h"
 #include "core/samplers/sampler.h"
@@ -112,6 +111,18 @@ denoise (FbTrainer *self, const FbDrawing *drawing, guint first, const FbNetwork
   return TRUE;
 }
 
+/* what a teacher that inpaints paints into: the first picture that is called so; for prompts that are the job's own, any */
+static const FbExample *
+picture_for (FbTrainer *self, const char *caption, guint number)
+{
+  GPtrArray *examples = self->data->examples;
+
+  for (guint i = 0; i < examples->len; i++)
+    if (g_str_equal (((FbExample *) examples->pdata[i])->captions[0], caption))
+      return examples->pdata[i];
+  return examples->pdata[number % examples->len];
+}
+
 gboolean
 fb_trainer_draw (FbTrainer *self, const FbDrawing *drawing, guint first, int n, const char * const *captions, float *pixels,
                  GCancellable *cancellable, GError **error)
@@ -120,17 +131,28 @@ fb_trainer_draw (FbTrainer *self, const FbDrawing *drawing, guint first, int n, 
   const int         scale        = self->info->scale_factor;
   int               width, height;
   size_t            size;
+  size_t            extra_size;
   g_autofree float *contexts     = g_new (float, n * context_size);
   g_autofree float *latents      = NULL;
+  g_autofree float *extra        = NULL;
 
   fb_trainer_drawing_size (self, &width, &height);
-  size    = (size_t) (height / scale) * (width / scale) * self->info->latent_channels;
-  latents = g_new (float, n * size);
+  size       = (size_t) (height / scale) * (width / scale) * self->info->latent_channels;
+  extra_size = fb_trainer_extra_size (self, size);
+  latents    = g_new (float, n * size);
+  extra      = extra_size > 0 ? g_new (float, n * extra_size) : NULL;
   for (int i = 0; i < n; i++)
-    if (!fb_trainer_read_caption (self, captions[i], contexts + i * context_size, error))
-      return FALSE;
+    {
+      const FbDraw draw = { drawing->seed, 0, first + i };
 
-  if (!denoise (self, drawing, first, &(FbNetworkCall) { n, height / scale, width / scale, NULL, NULL, contexts }, latents, cancellable, error))
+      if (!fb_trainer_read_caption (self, captions[i], contexts + i * context_size, error) ||
+          (extra != NULL && !fb_trainer_mask_picture (self, picture_for (self, captions[i], first + i), &draw, 0.0, width, height,
+                                                      extra + i * extra_size, cancellable, error)))
+        return FALSE;
+    }
+
+  if (!denoise (self, drawing, first, &(FbNetworkCall) { n, height / scale, width / scale, NULL, NULL, contexts, extra }, latents, cancellable,
+                error))
     return FALSE;
   for (int i = 0; i < n; i++)
     if (!fb_model_decode (self->model, latents + i * size, height / scale, width / scale, 0, pixels + (size_t) i * height * width * 3,

@@ -56,7 +56,8 @@ typedef struct
  * @done, @total: pictures and captions while preparing; else steps
  * @phase: 0 …
  * @seconds_per_step, @seconds_left: by what has been measured in this run, negative before
- * @peak_bytes: the most memory the process has had; 0 before the first step
+ * @seconds_total: the same, for all steps of the job
+ * @peak_bytes: the most memory the job has taken, without what the process had before it; 0 before the first step
  * @sample: (nullable): path of the sample picture, or of the LoRA when done
  */
 typedef struct
@@ -66,12 +67,32 @@ typedef struct
   int             phase;
   FbDistillLosses losses;
   double          learning_rate;
-  double          seconds_per_step, seconds_left;
+  double          seconds_per_step, seconds_left, seconds_total;
   guint64         peak_bytes;
   const char     *path;
 } FbDistillProgress;
 
 typedef void (* FbDistillProgressFunc) (const FbDistillProgress *progress, gpointer user_data);
+
+/**
+ * FbDistillNeeds:
+ * @least_bytes: memory that a job cannot do without: weights, what trains, one call of the network. How much it takes is measured in its first step.
+ * @limit_bytes: memory that it may take, here and now; 0 where the system does not say
+ * @width, @height: pixels of the pictures
+ */
+typedef struct
+{
+  guint64 least_bytes, limit_bytes;
+  int     width, height;
+} FbDistillNeeds;
+
+/**
+ * fb_trainer_foresee:
+ *
+ * What is known of a job before it starts, from its settings and the teacher's headers alone. @job needs neither data nor a folder.
+ * Errors: as fb_trainer_new(), but for LOCKED and DATA.
+ */
+gboolean    fb_trainer_foresee (const FbDistillJob *job, const char *teacher_path, FbDevice *dev, FbDistillNeeds *needs, GError **error);
 
 /**
  * fb_trainer_new:
@@ -148,6 +169,7 @@ typedef struct
  * @captions: (array length=n): of the job's data
  * @pixels: (out): [n, height, width, 3] of fb_trainer_drawing_size(), in −1 … 1
  *
+ * With a teacher that inpaints, into the pictures of the data that have these captions, each with a mask of its seed and number.
  * @n pictures that go through the networks together; between fb_trainer_draw_begin() and fb_trainer_draw_end(), where nothing trains.
  * Errors: DATA for a caption that is not in the cache, those of samplers and networks.
  */

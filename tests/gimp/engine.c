@@ -377,14 +377,14 @@ static const FbJobKind kinds[] =
 {
   { "generate",        estimate, run },
   { "inpaint",         estimate_inpaint, run_inpaint },
-  { "distill-presets", NULL,     fb_test_distill_presets, TRUE },
-  { "distill-start",   NULL,     fb_test_distill_start,   TRUE },
-  { "distill-list",    NULL,     fb_test_distill_list,    TRUE },
-  { "distill-pause",   NULL,     fb_test_distill_pause,   TRUE },
-  { "distill-resume",  NULL,     fb_test_distill_resume,  TRUE },
-  { "distill-stop",    NULL,     fb_test_distill_stop,    TRUE },
-  { "distill-remove",  NULL,     fb_test_distill_remove,  TRUE },
-  { "distill-watch",   NULL,     fb_test_distill_watch,   TRUE },
+  { "distill-presets", NULL,                     fb_test_distill_presets, TRUE },
+  { "distill-start",   fb_test_distill_estimate, fb_test_distill_start,   TRUE },
+  { "distill-list",    NULL,                     fb_test_distill_list,    TRUE },
+  { "distill-pause",   NULL,                     fb_test_distill_pause,   TRUE },
+  { "distill-resume",  NULL,                     fb_test_distill_resume,  TRUE },
+  { "distill-stop",    NULL,                     fb_test_distill_stop,    TRUE },
+  { "distill-remove",  NULL,                     fb_test_distill_remove,  TRUE },
+  { "distill-watch",   NULL,                     fb_test_distill_watch,   TRUE },
   { NULL }
 };
 

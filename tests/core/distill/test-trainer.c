@@ -160,7 +160,7 @@ typedef struct
   int           cancel_at;             /* step after which to cancel; 0 = never */
   GCancellable *cancellable;
   char         *path;
-  double        seconds_left;
+  double        seconds_left, seconds_total;
   guint64       peak;
 } Watcher;
 
@@ -174,8 +174,9 @@ watch (const FbDistillProgress *p, gpointer user_data)
     w->path = g_strdup (p->path);
   if (p->stage == FB_DISTILL_MEASURE)
     {
-      w->seconds_left = p->seconds_left;
-      w->peak         = p->peak_bytes;
+      w->seconds_left  = p->seconds_left;
+      w->seconds_total = p->seconds_total;
+      w->peak          = p->peak_bytes;
     }
   if ((p->stage == FB_DISTILL_TRAIN || p->stage == FB_DISTILL_MEASURE) && p->done == w->cancel_at)
     g_cancellable_cancel (w->cancellable);
@@ -232,6 +233,7 @@ test_a_job_ends_in_a_lora_that_loads (Fixture *f, gconstpointer fields)
   g_assert_cmpint (watcher.seen[FB_DISTILL_SAMPLE], ==, f->job->sample_every > 0 ? 2 : 0);
   g_assert_cmpint (watcher.seen[FB_DISTILL_DONE], ==, 1);
   g_assert_cmpfloat (watcher.seconds_left, >, 0.0);
+  g_assert_cmpfloat (watcher.seconds_total, >, watcher.seconds_left);
   g_assert_cmpuint (watcher.peak, >, 1 << 20);
   g_free (watcher.path);
 }
@@ -692,6 +694,26 @@ test_what_does_not_fit_the_teacher_is_refused (Fixture *f, gconstpointer fields)
 }
 
 static void
+test_what_a_job_needs_is_known_before_it (Fixture *f, gconstpointer fields)
+{
+  g_autofree char   *folder = g_build_filename (f->folder, "job", NULL);
+  g_autoptr(GError)  error  = NULL;
+  FbDistillNeeds     small = { 0 }, large = { 0 };
+
+  g_assert_true (fb_trainer_foresee (f->job, f->teacher, f->dev, &small, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (small.width, ==, 64);
+  g_assert_cmpuint (small.least_bytes, >, 0);
+  f->job->samples_per_call = 16;
+  g_assert_true (fb_trainer_foresee (f->job, f->teacher, f->dev, &large, &error));
+  g_assert_cmpuint (large.least_bytes, >, small.least_bytes);
+  f->job->memory = 1;
+  g_assert_false (fb_trainer_foresee (f->job, f->teacher, f->dev, &large, &error));
+  g_assert_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_HOPELESS);
+  g_assert_false (g_file_test (folder, G_FILE_TEST_EXISTS));              /* it leaves no trace */
+}
+
+static void
 test_a_sheet_shows_teacher_and_student (Fixture *f, gconstpointer fields)
 {
   static const int     columns[] = { 1, 2, 4, 8 };
@@ -778,6 +800,8 @@ main (int argc, char **argv)
     { "a-step-does-not-depend-on-how-it-is-divided", PROMPTS ", \"batch_size\": 3", test_a_step_does_not_depend_on_how_it_is_divided },
     { "a-step-with-lpips-does-not-either", LPIPS ", \"batch_size\": 3", test_a_step_does_not_depend_on_how_it_is_divided },
     { "what-does-not-fit-the-teacher-is-refused", LPIPS, test_what_does_not_fit_the_teacher_is_refused },
+    { "what-a-job-needs-is-known-before-it", PROMPTS, test_what_a_job_needs_is_known_before_it },
+    { "what-a-job-with-lpips-needs-is-known-before-it", LPIPS, test_what_a_job_needs_is_known_before_it },
     { "a-sheet-shows-teacher-and-student", PROMPTS, test_a_sheet_shows_teacher_and_student },
     { "a-picture-is-the-same-alone-and-among-others", PROMPTS, test_a_picture_is_the_same_alone_and_among_others },
   };
