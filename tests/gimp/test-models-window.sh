@@ -36,7 +36,7 @@ for _ in 1 2 3; do driver menu 'Models and Distillation...' 2>/dev/null && break
 check opens-from-the-menu-without-an-image driver open
 check lists-what-came-along driver says 'Starter (emoji, 128×128)'
 check tells-the-family driver says 'Stable Diffusion 1.x'
-check tells-what-suits-it driver says '12 steps, guidance 5'
+check tells-what-suits-it driver says '6 steps, guidance 5'
 check tells-the-licence driver says 'MIT and Apache-2.0'
 check shows-the-memory driver says 'Models in memory: 0 bytes'
 check every-control-has-a-name driver unnamed

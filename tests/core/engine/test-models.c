@@ -137,7 +137,7 @@ the_list_tells_what_suits_a_model (Fixture *f, gconstpointer data)
   assert_says (model, "sampler", "dpmpp-2m");
   assert_says (model, "hash", NULL);
   g_assert_true (g_variant_lookup (model, "n-steps", "i", &n_steps));
-  g_assert_cmpint (n_steps, ==, 12);
+  g_assert_cmpint (n_steps, ==, 6);
   g_assert_true (g_variant_lookup (model, "embedded", "b", &embedded) && embedded);
   g_assert_true (g_variant_lookup (model, "few-steps", "b", &few_steps) && !few_steps);
   g_assert_cmpuint (g_variant_n_children (tasks), >=, 1);
