@@ -60,6 +60,14 @@ fb_ramps_init (FbRamps *ramps, double diagonal, double unit, double strength, co
   ramps->blend_inner = ramps->outer - blend / 2 * 2;
 }
 
+void
+fb_ramps_limit (FbRamps *ramps, int most)
+{
+  ramps->outer       = MIN (ramps->outer, most);
+  ramps->inner       = MIN (ramps->inner, ramps->outer);
+  ramps->blend_inner = MIN (ramps->blend_inner, ramps->outer);
+}
+
 gboolean
 fb_rect_intersect (FbRect a, FbRect b, FbRect *both)
 {
@@ -101,13 +109,25 @@ pad_both (FbRect r, int pad_x, int pad_y, int least, int unit, const FbInpaintPl
   return r;
 }
 
+static int
+native_of (const FbInpaintPlace *place)
+{
+  return place->native > 0 ? place->native : 512;
+}
+
+static double
+strength_of (const FbInpaintPlace *place)
+{
+  return place->strength >= 0.0 ? place->strength : fb_inpaint_strength (place->use);
+}
+
 gboolean
 fb_inpaint_context (const FbInpaintPlace *place, FbRect *context)
 {
   const FbRect canvas   = { 0, 0, place->canvas_width, place->canvas_height };
   int          longest  = MAX (canvas.width, canvas.height);
-  int          native   = place->native > 0 ? place->native : 512;
-  double       strength = place->strength >= 0.0 ? place->strength : fb_inpaint_strength (place->use);
+  int          native   = native_of (place);
+  double       strength = strength_of (place);
   double       whole    = fb_inpaint_whole (place->use, strength);
   double       unit     = fb_inpaint_unit (longest, 8 * native, native);
   FbRect       r;
@@ -149,6 +169,25 @@ fb_inpaint_context (const FbInpaintPlace *place, FbRect *context)
 
   *context = r;
   return TRUE;
+}
+
+FbRect
+fb_inpaint_shown (const FbInpaintPlace *place, double grow, FbRect context)
+{
+  const FbRampWishes wishes = { place->feather, grow, -1.0 };
+  const int          native = native_of (place);
+  FbRect             r;
+  FbRamps            ramps;
+
+  if (place->use == FB_INPAINT_BACKGROUND || place->use == FB_INPAINT_EXPAND || !fb_rect_intersect (place->mask, context, &r))
+    return context;
+
+  fb_ramps_init (&ramps, hypot (r.width, r.height), fb_inpaint_unit (MAX (context.width, context.height), 2 * native, native), strength_of (place),
+                 &wishes);
+  r = (FbRect) { r.x - ramps.outer, r.y - ramps.outer, r.width + 2 * ramps.outer, r.height + 2 * ramps.outer };
+  fb_rect_intersect (r, context, &r);
+
+  return r;
 }
 
 /* --- back into the picture ----------------------------------------------------------------------------------------------- */

@@ -14,7 +14,7 @@
 /**
  * Run: a running job
  * @request: resolved; its generate has the size of the piece in work
- * @denoise, @composite: [h, w] of the whole context
+ * @denoise, @composite: [h, w] of what is shown
  * @result: [h, w] RGBA, what is to be handed over
  * @small: (nullable): the context as the network has it, where that is all of it in one piece
  * @preview: (nullable): the result, smaller, with pieces as far as they are
@@ -61,7 +61,7 @@ no_memory (GError **error, const FbImage *image)
 static void
 plan_second_pass (Run *run, int native)
 {
-  const int width = run->denoise->width, height = run->denoise->height;
+  const int width = run->pieces->view.width, height = run->pieces->view.height;
   const int most  = run->request->passes == FB_PASSES_TWO ? FB_MAX_TILES : 1;
 
   run->tiles = g_new0 (FbTiles, run->pieces->n);
@@ -74,12 +74,25 @@ plan_second_pass (Run *run, int native)
     }
 }
 
+/* how many pixels around @bounds the context goes on, but what is shown doesn't; many where both end */
+static int
+room_around (const FbView *view, const FbRect *bounds)
+{
+  const FbRect *s    = &view->shown;
+  const int     many = view->width + view->height;
+  const int     left = s->x > 0 ? bounds->x : many, right  = s->x + s->width < view->width ? s->width - bounds->x - bounds->width : many;
+  const int     top  = s->y > 0 ? bounds->y : many, bottom = s->y + s->height < view->height ? s->height - bounds->y - bounds->height : many;
+
+  return MIN (MIN (left, right), MIN (top, bottom));
+}
+
 /* @run's request is resolved, with pictures. */
 static gboolean
 run_prepare (Run *run, int native, GError **error)
 {
   const FbInpaint    *r      = run->request;
   const FbRampWishes  wishes = { r->feather, r->grow, r->blend };
+  const FbView        view   = fb_inpaint_view (r);
   g_autoptr(FbImage)  mask   = fb_inpaint_mask (r);
   FbRamps             ramps;
   FbRect              bounds;
@@ -89,13 +102,14 @@ run_prepare (Run *run, int native, GError **error)
   if (mask == NULL || !fb_mask_bounds (mask, &bounds))
     return no_memory (error, r->image);                         /* an empty mask has been refused */
 
-  longest  = MAX (mask->width, mask->height);
-  diagonal = fb_mask_diagonal (mask, &bounds, native, &longest);
+  longest  = MAX (view.width, view.height);
+  diagonal = fb_mask_diagonal (mask, &view, &bounds, native, &longest);
   fb_ramps_init (&ramps, diagonal, fb_inpaint_unit (longest, 2 * native, native), r->generate->strength, &wishes);
+  fb_ramps_limit (&ramps, room_around (&view, &bounds));
   fb_mask_grow (mask, &ramps, &run->denoise, &run->composite);
   if (run->denoise == NULL || run->composite == NULL)
     return no_memory (error, r->image);
-  run->pieces = fb_pieces_new (run->denoise, native, r->resolution);
+  run->pieces = fb_pieces_new (run->denoise, &view, native, r->resolution);
   plan_second_pass (run, native);
 
   return TRUE;
@@ -177,7 +191,7 @@ estimate_resolved (FbInpaint *r, FbModel *model, const FbPieces *pieces, const F
   use_piece_size (r, largest);
   fb_diffusion_memory (r->generate, model, TRUE, estimate);
   if (r->image != NULL)                                         /* masks, result, what is cut and scaled: measured, 60 bytes a pixel; a tile's part */
-    estimate->peak_bytes += 72 * (guint64) r->image->width * r->image->height;
+    estimate->peak_bytes += 44 * (guint64) r->mask->width * r->mask->height + 28 * (guint64) r->image->width * r->image->height;
   estimate->seconds = fb_pace_known () ? fb_diffusion_load_seconds (r->generate, model, TRUE) +
                                          r->generate->count * pieces_seconds (r, model, pieces, tiles, 0) : -1.0;
 }
@@ -203,6 +217,14 @@ fb_inpaint_estimate (const FbInpaint *request, FbModel *model, FbEstimate *estim
 
 /* --- putting back -------------------------------------------------------------------------------------------------------- */
 
+/* (transfer full) (nullable): what @r is of @image's context at @width × @height */
+static FbImage *
+own_colours (FbImage *image, int width, int height, FbRect r)
+{
+  return image->width == width && image->height == height ? fb_image_cut (image, r.x, r.y, r.width, r.height)
+                                                          : fb_image_resize_part (image, width, height, r.x, r.y, r.width, r.height);
+}
+
 /* the result as it is before anything has been drawn: the context's own colours, the composite mask as alpha */
 static FbImage *
 undrawn (const FbImage *image, const FbImage *composite)
@@ -221,23 +243,37 @@ undrawn (const FbImage *image, const FbImage *composite)
   return out;
 }
 
-/* (transfer full) (nullable): @run's context as a preview before anything has been drawn, as large as its first piece would need it */
+static FbImage *
+undrawn_result (const Run *run)
+{
+  const FbView      *view = &run->pieces->view;
+  g_autoptr(FbImage) own  = own_colours (run->request->image, view->width, view->height, view->shown);
+
+  return own != NULL ? undrawn (own, run->composite) : NULL;
+}
+
+/* (transfer full) (nullable): what is shown as a preview before anything has been drawn, as large as the first piece would need it */
 static FbImage *
 undrawn_preview (const Run *run)
 {
   const FbPiece     *piece  = &run->pieces->pieces[0];
+  const FbView      *view   = &run->pieces->view;
+  const FbRect      *s      = &view->shown;
   double             scale  = MIN (1.0, (double) piece->inner.width / piece->crop.width);
-  int                longer = MAX (run->denoise->width, run->denoise->height);
+  FbRect             r;
   g_autoptr(FbImage) small  = NULL;
   g_autoptr(FbImage) mask   = NULL;
   int                width, height;
 
-  scale = MIN (scale, (double) MAX_PREVIEW / longer);
-  width  = MAX (1, (int) rint (run->denoise->width * scale));
-  height = MAX (1, (int) rint (run->denoise->height * scale));
-  small  = run->small != NULL && run->small->width == width && run->small->height == height
-           ? fb_image_ref (run->small) : fb_image_resize (run->request->image, width, height);
-  mask  = small != NULL ? fb_image_resize (run->composite, small->width, small->height) : NULL;
+  scale  = MIN (scale, (double) MAX_PREVIEW / MAX (s->width, s->height));
+  width  = MAX (1, (int) rint (view->width * scale));
+  height = MAX (1, (int) rint (view->height * scale));
+  r      = (FbRect) { MIN ((int) rint (s->x * scale), width - 1), MIN ((int) rint (s->y * scale), height - 1) };
+  r.width  = CLAMP ((int) rint (s->width * scale), 1, width - r.x);
+  r.height = CLAMP ((int) rint (s->height * scale), 1, height - r.y);
+  small  = own_colours (run->small != NULL && run->small->width == width && run->small->height == height ? run->small : run->request->image,
+                        width, height, r);
+  mask   = small != NULL ? fb_image_resize (run->composite, small->width, small->height) : NULL;
   if (mask == NULL)
     return NULL;
   for (int i = 0; i < mask->width * mask->height; i++)
@@ -296,11 +332,21 @@ known_colours (const FbImage *image, float *known)
   return out;
 }
 
+/* (transfer full): what there is at first of @piece, as the network sees it */
+static FbImage *
+take_image (const Run *run, const FbPiece *piece)
+{
+  FbImage       *image  = run->request->image;
+  const FbPiece  scaled = fb_piece_scaled (piece, &run->pieces->view, image->width, image->height);
+
+  return fb_piece_take (&scaled, image);
+}
+
 /* (transfer full): the denoise mask as the network sees it */
 static FbImage *
 take_mask (const Run *run, const FbPiece *piece)
 {
-  FbImage *mask = fb_piece_take (piece, run->denoise);
+  FbImage *mask = fb_piece_take_mask (piece, run->denoise, run->pieces->view.shown);
 
   for (int i = 0; mask != NULL && i < mask->width * mask->height; i++)
     mask->pixels[i] = mask->pixels[i] > 0.99f ? 1.0f : CLAMP (mask->pixels[i], 0.0f, 1.0f);     /* scaling overshoots, and stays below 1 */
@@ -337,7 +383,7 @@ draw_piece (Run *run, const FbPiece *piece, FbTorchRandom *random, GError **erro
 {
   const FbInpaint   *r       = run->request;
   const gboolean     goes_on = r->use == FB_INPAINT_REMOVE || r->use == FB_INPAINT_EXPAND;
-  g_autoptr(FbImage) given  = fb_piece_take (piece, r->image);
+  g_autoptr(FbImage) given  = take_image (run, piece);
   g_autoptr(FbImage) mask   = take_mask (run, piece);
   g_autofree float  *known  = g_new (float, (size_t) piece->width * piece->height);
   g_autoptr(FbImage) image  = given != NULL ? known_colours (given, known) : NULL;
@@ -369,20 +415,32 @@ draw_piece (Run *run, const FbPiece *piece, FbTorchRandom *random, GError **erro
 
 /* --- the second pass ----------------------------------------------------------------------------------------------------- */
 
+/* RGB of @width × @height pixels of @from, RGB or RGBA, from (@x, @y) on, to @to's from (@to_x, @to_y) on */
+static void
+copy_colours (const FbImage *from, int x, int y, int width, int height, FbImage *to, int to_x, int to_y)
+{
+  for (int row = 0; row < height; row++)
+    for (int i = 0; i < width; i++)
+      memcpy (to->pixels + ((size_t) (to_y + row) * to->width + to_x + i) * 3,
+              from->pixels + ((size_t) (y + row) * from->width + x + i) * from->n_channels, 3 * sizeof (float));
+}
+
 /* (transfer full): the network's picture of @tile of what has been drawn so far */
 static FbImage *
 take_drawn (const Run *run, const FbPiece *tile)
 {
-  const FbRect       *c     = &tile->crop;
+  const FbView       *view  = &run->pieces->view;
+  const FbRect       *c     = &tile->crop, *s = &view->shown;
   FbPiece             whole = *tile;
+  g_autoptr(FbImage)  own   = own_colours (run->request->image, view->width, view->height, *c);
   g_autoptr(FbImage)  part  = fb_image_new (c->width, c->height, 3);
+  FbRect              r;
 
-  if (part == NULL)
+  if (own == NULL || part == NULL)
     return NULL;
-  for (int y = 0; y < c->height; y++)
-    for (int x = 0; x < c->width; x++)
-      memcpy (part->pixels + ((size_t) y * c->width + x) * 3, run->result->pixels + ((size_t) (c->y + y) * run->result->width + c->x + x) * 4,
-              3 * sizeof (float));
+  copy_colours (own, 0, 0, c->width, c->height, part, 0, 0);
+  if (fb_rect_intersect (*c, *s, &r))
+    copy_colours (run->result, r.x - s->x, r.y - s->y, r.width, r.height, part, r.x - c->x, r.y - c->y);
   whole.crop.x = whole.crop.y = 0;
 
   return fb_piece_take (&whole, part);
@@ -525,7 +583,7 @@ fb_inpaint_run (const FbInpaint *request, FbModel *model, FbProgressFunc progres
       double after = (g->count - 1 - run.job.picture) * pieces_seconds (run.request, model, run.pieces, run.tiles, 0);
 
       g_clear_pointer (&run.result, fb_image_unref);
-      run.result = undrawn (run.request->image, run.composite);
+      run.result = undrawn_result (&run);
       if (run.result == NULL)
         return no_memory (error, run.request->image);
       if (!keeps && !draw_pieces (&run, seed, after, error))

@@ -184,11 +184,11 @@ job_for (InpaintDialog *self, GVariant *request, FbTarget *target, int pixels_ma
     return NULL;
   mask = inpaint_enlarge_mask (fb_canvas_get_mask (self->canvas), target);
   fb_estimator_get_model_size (dialog->estimator, &width, &height);
-  if (!inpaint_check_mask (mask, use, error) || !inpaint_place_target (target, request, resolved, context, mask, width, error))
+  if (!inpaint_check_mask (mask, use, error) || !inpaint_place_target (target, request, resolved, context, mask, width, NULL, error))
     return NULL;
-  fb_canvas_set_context (self->canvas, &(GdkRectangle) { target->x, target->y, target->width, target->height });
+  fb_canvas_set_context (self->canvas, &(GdkRectangle) { target->seen.x, target->seen.y, target->seen.width, target->seen.height });
 
-  return inpaint_job_new (dialog->client, request, target, mask, pixels_max, error);
+  return inpaint_job_new (dialog->client, request, target, mask, width, pixels_max, error);
 }
 
 /* (transfer full): the mask that @target's job has */
