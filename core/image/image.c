@@ -200,25 +200,36 @@ resize_down (const Filter *f, int y, const float *in, size_t n, float *row)
       const float  weight = f->weights[(size_t) y * f->n_taps + j];
       const float *tap    = in + (size_t) (f->first[y] + j) * n;
 
+      if (weight == 0.0f)                                         /* beyond what there is */
+        continue;
 #pragma omp simd
       for (size_t i = 0; i < n; i++)
         row[i] += weight * tap[i];
     }
 }
 
-/* [width, 1] -> [n_out, 1] */
+/* [width, 1] -> [n_out, 1]; some sums at once, because each waits for its own last term */
 static void
 resize_mask_row (const Filter *f, const float *row, float *out, int n_out)
 {
-  for (int x = 0; x < n_out; x++)
-    {
-      const float *taps    = row + f->first[x];
-      const float *weights = f->weights + (size_t) x * f->n_taps;
-      float        sum     = 0.0f;
+  enum { AT_ONCE = 4 };
 
+  for (int x = 0; x < n_out; x += AT_ONCE)
+    {
+      const float *taps[AT_ONCE], *weights[AT_ONCE];
+      float        sums[AT_ONCE] = { 0.0f };
+
+      for (int k = 0; k < AT_ONCE; k++)
+        {
+          const int i = MIN (x + k, n_out - 1);
+
+          taps[k]    = row + f->first[i];
+          weights[k] = f->weights + (size_t) i * f->n_taps;
+        }
       for (int j = 0; j < f->n_taps; j++)
-        sum += weights[j] * taps[j];
-      out[x] = sum;
+        for (int k = 0; k < AT_ONCE; k++)
+          sums[k] += weights[k][j] * taps[k][j];
+      memcpy (out + x, sums, MIN (AT_ONCE, n_out - x) * sizeof (float));
     }
 }
 
@@ -239,7 +250,10 @@ resize_row (const Filter *f, const float *row, float *out, int n_out, int C)
           memcpy (&tap, taps + (size_t) j * C, sizeof tap);
           sum += weights[j] * tap;
         }
-      memcpy (out + (size_t) x * C, &sum, C * sizeof (float));
+      if (C == 4 || x + 1 < n_out)                                /* the next pixel takes its place back from the fourth number */
+        memcpy (out + (size_t) x * C, &sum, sizeof sum);
+      else
+        memcpy (out + (size_t) x * C, &sum, 3 * sizeof (float));
     }
 }
 

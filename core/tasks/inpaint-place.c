@@ -260,8 +260,13 @@ blend_row (const float *over, float *pixel, int n, int C)
 {
   for (int i = 0; i < n; )
     {
-      const int end = end_of_ramp (over, i, n);
+      int end;
 
+      while (i < n && over[4 * i + 3] <= 0.0f)
+        i++;
+      if (i == n)
+        return;
+      end = end_of_ramp (over, i, n);
       if (end > i)
         blend_some (over + 4 * i, pixel + C * i, end - i, C);
       else if (over[4 * i + 3] >= 1.0f)

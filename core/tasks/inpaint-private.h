@@ -116,6 +116,7 @@ typedef struct
 /**
  * FbPieces:
  * @owners: [cells_y, cells_x] for cells of FB_PIECE_CELL pixels: index of the piece that draws there, −1 for none
+ * @draws_all: whether the one piece there is draws everywhere, also where the mask lets nothing through
  */
 typedef struct
 {
@@ -124,6 +125,7 @@ typedef struct
   FbView   view;
   int      cells_x, cells_y;
   gint8   *owners;
+  gboolean draws_all;
 } FbPieces;
 
 #define FB_PIECE_CELL 16
@@ -178,7 +180,7 @@ FbRect     fb_pieces_bounds (const FbPieces *pieces, int index);
  * @part: (nullable): what of it to draw; %NULL for all
  * @onto: RGBA of the shape of what is shown, at any size, with the composite mask as alpha
  *
- * Draws only where the piece draws and the mask lets something through. FALSE when memory runs out.
+ * Draws only where the piece draws and the mask lets something through, or everywhere with @draws_all. FALSE when memory runs out.
  */
 gboolean   fb_pieces_put    (const FbPieces *pieces, int index, const FbPiece *piece, FbImage *picture, const FbPart *part, FbImage *onto);
 

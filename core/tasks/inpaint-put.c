@@ -38,8 +38,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Cells, cells_clear)
 static inline gboolean
 draws (const FbPieces *pieces, int index, const FbImage *onto, const Cells *cells, int x, int y)
 {
-  return onto->pixels[((size_t) y * onto->width + x) * 4 + 3] > 0.0f &&
-         pieces->owners[cells->rows[y] + cells->columns[x]] == index;
+  return pieces->draws_all || (onto->pixels[((size_t) y * onto->width + x) * 4 + 3] > 0.0f &&
+                               pieces->owners[cells->rows[y] + cells->columns[x]] == index);
 }
 
 /* Bounds of what there is to draw of @area of @onto; FALSE for nothing */
@@ -101,6 +101,8 @@ fb_pieces_put (const FbPieces *pieces, int index, const FbPiece *piece, FbImage 
 
   cells_init (&cells, pieces, onto);
   most = scaled (most, fx, fy, w, h);                           /* scaling a mask widens it by 3 pixels */
+  if (pieces->draws_all)
+    most = all;
   if (!fb_rect_intersect (shown, most, &most) || !fb_rect_intersect (all, most, &most))
     return TRUE;
   most.x -= all.x;

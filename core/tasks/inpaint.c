@@ -110,6 +110,7 @@ run_prepare (Run *run, int native, GError **error)
   if (run->denoise == NULL || run->composite == NULL)
     return no_memory (error, r->image);
   run->pieces = fb_pieces_new (run->denoise, &view, native, r->resolution);
+  run->pieces->draws_all = run->pieces->n == 1 && r->image->width < view.width && r->generate->strength > 0.0;
   plan_second_pass (run, native);
 
   return TRUE;
@@ -243,11 +244,31 @@ undrawn (const FbImage *image, const FbImage *composite)
   return out;
 }
 
+/* nothing but the composite mask as alpha */
+static FbImage *
+bare_result (const FbImage *composite)
+{
+  FbImage     *out = fb_image_new (composite->width, composite->height, 4);
+  const size_t n   = (size_t) composite->width * composite->height;
+
+#pragma omp parallel for schedule(static)
+  for (size_t i = 0; i < (out != NULL ? n : 0); i++)
+    {
+      memset (out->pixels + 4 * i, 0, 3 * sizeof (float));
+      out->pixels[4 * i + 3] = composite->pixels[i];
+    }
+  return out;
+}
+
 static FbImage *
 undrawn_result (const Run *run)
 {
-  const FbView      *view = &run->pieces->view;
-  g_autoptr(FbImage) own  = own_colours (run->request->image, view->width, view->height, view->shown);
+  const FbView       *view = &run->pieces->view;
+  g_autoptr(FbImage)  own  = NULL;
+
+  if (run->pieces->draws_all)
+    return bare_result (run->composite);
+  own = own_colours (run->request->image, view->width, view->height, view->shown);
 
   return own != NULL ? undrawn (own, run->composite) : NULL;
 }

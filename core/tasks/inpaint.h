@@ -90,7 +90,7 @@ gboolean    fb_inpaint_estimate (const FbInpaint *request, FbModel *model, FbEst
 /**
  * fb_inpaint_run:
  * @picture: called with each finished picture: [h, w] RGBA, as large as @mask. Its colours are the result, its straight alpha is the composite
- *   mask: where that is 0, nothing has changed
+ *   mask: where that is 0, nothing is to change, and the colours are @image's own, or what the network made of it if @image has not all its detail
  *
  * As fb_generate_run(). Previews are RGBA too, of the mask's shape at a lower resolution, with the composite mask as alpha.
  */
