@@ -161,7 +161,7 @@ fb_inpaint_context (const FbInpaintPlace *place, FbRect *context)
       int uneven = abs (r.width - r.height) / 2;
       int less;
 
-      around = (int) (whole * MAX (longest / 16, (r.width + r.height) / 2 / 2));
+      around = (int) (whole * MIN (native / 512.0, 1.0) * MAX (longest / 16, (r.width + r.height) / 2 / 2));     /* a small model has few pixels to spare */
       less   = MAX (around / 2, around - uneven);               /* towards a square */
       r = pad_both (r, r.width > r.height ? less : around, r.height > r.width ? less : around,
                     (int) (native * (0.5 + 0.5 * whole)), 8, place);
