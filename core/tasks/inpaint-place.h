@@ -64,7 +64,8 @@ typedef struct
  * Returns: %FALSE, @context left alone, where no pixel of the mask lies on the canvas
  *
  * Source: the sizes of section 4.2 and 4.4 of the survey of peers: a margin of 6 % of the mask's diagonal and its soft edge, half the
- * mask's mean side around that at strength 1, nothing around that below 0.8, and in between in between.
+ * mask's mean side around that at strength 1, nothing around that below 0.8, and in between in between. For models of less than 512 pixels there is
+ * less around, and for one of 128 nothing.
  */
 gboolean fb_inpaint_context  (const FbInpaintPlace *place, FbRect *context);
 

@@ -13,7 +13,7 @@
 
 #define N_TIMES 3
 #define N_STEPS 4
-#define DRAFT_STEPS 2        /* as plugins/inpaint/dialog.c has it */
+#define DRAFT_STEPS 2        /* as plugins/inpaint/dialog-draft.c has it */
 
 static char     *model_path;
 static int       n_threads;

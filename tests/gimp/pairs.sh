@@ -13,9 +13,9 @@ ln -s "$FB_GIMP_PLUGINS/file-png" "$GIMP3_DIRECTORY/plug-ins/file-png"
 # canvas SIZE BACKGROUND [PICTURE SIZE X Y]...: the picture to begin with
 canvas ()
 {
-  size=$1; convert -size "$1" "$2" "$scratch/picture.png"; shift 2
+  size=$1; convert -size "$1" "$2" PNG24:"$scratch/picture.png"; shift 2
   while [ $# -gt 0 ]; do
-    convert "$scratch/picture.png" '(' "$FB_PICTURES/$1.webp" -resize "$2" ')' -geometry "+$3+$4" -composite "$scratch/picture.png"
+    convert "$scratch/picture.png" '(' "$FB_PICTURES/$1.webp" -resize "$2" ')' -geometry "+$3+$4" -composite PNG24:"$scratch/picture.png"
     shift 4
   done
 }
@@ -52,9 +52,13 @@ pair ()
   driver type 'Prompt' "$3"
   driver type 'Seed' "$4"
   driver set 'Brush size' "$5"
+  driver set 'Steps' 4
+  driver set 'Guidance' 1
+  driver press 'More settings'
+  driver focus 'Sampler' && xdotool key Home Down              # Flash, with which the starter takes its LoRA for few steps
   shift 5
   [ $# -eq 0 ] || strokes "$@"
-  [ "$margins" -eq 0 ] || { driver press 'More settings'; driver set 'Expand right' "$margins"; }
+  [ "$margins" -eq 0 ] || driver set 'Expand right' "$margins"
   driver press 'Generate' && driver says 'Done' || return 1
   shot "pairs-$name"
   driver press 'Insert' && driver says 'Inserted as' || return 1
@@ -76,7 +80,7 @@ white='xc:white' sky='gradient:#bfe3ff-#ffffff' dusk='gradient:#ffb88a-#fff3d6' 
 canvas 256x256 "$white"     1f34e 100 16 16  1f34b 100 140 16  1f344 100 16 140  26bd 100 140 140
 pair 1-heart    0 'yellow heart, 3d'  3  70   40 40 90 40 90 90 40 90 40 65 90 65
 canvas 256x128 "$mint"      1f344 110 9 9  1f34b 110 137 9
-pair 2-face     0 'grinning face, 3d' 5  70   170 44 212 44 212 84 170 84 170 64 212 64
+pair 2-on-mint   0 'purple heart, 3d'  3  70   170 44 212 44 212 84 170 84 170 64 212 64
 canvas 192x192 "$white"     1f431 170 11 11
 pair 3-forehead 0 'purple heart, 3d'  3  50   96 66 97 67
 canvas 160x160 "$white"     1f436 140 10 10
