@@ -291,32 +291,46 @@ some_floats (size_t n)
   return values;
 }
 
-/* what the network's calls of such a job take by themselves: prompt, encoding, steps, decoding, all at @size × @size; @step (out): one step */
+/* the picture that the network makes in such a job */
+static FbPiece
+piece_of (const Canvas *canvas, int native)
+{
+  FbInpaintPlace place = { .canvas_width = canvas->width, .canvas_height = canvas->height, .mask = mask_of (canvas), .strength = 1.0, .feather = 0.1,
+                           .native = native };
+  FbPiece        piece = { .width = 0 };
+
+  g_assert_true (fb_inpaint_context (&place, &piece.crop));
+  fb_piece_fit (&piece, native, 0);
+
+  return piece;
+}
+
+/* what the network's calls of such a job take by themselves: prompt, encoding, steps, decoding, all at @width × @height; @step (out): one step */
 static double
-time_network (FbModel *model, int size, double *step)
+time_network (FbModel *model, int width, int height, double *step)
 {
   const FbModelInfo *info    = fb_model_info (model);
-  const int          side    = size / info->scale_factor;
-  g_autofree float  *pixels  = some_floats ((size_t) size * size * 3);
-  g_autofree float  *latents = some_floats ((size_t) side * side * info->latent_channels);
-  g_autofree float  *out     = g_new (float, (size_t) side * side * info->latent_channels);
+  const int          w       = width / info->scale_factor, h = height / info->scale_factor;
+  g_autofree float  *pixels  = some_floats ((size_t) width * height * 3);
+  g_autofree float  *latents = some_floats ((size_t) w * h * info->latent_channels);
+  g_autofree float  *out     = g_new (float, (size_t) w * h * info->latent_channels);
   g_autofree float  *context = some_floats (FB_MODEL_CHUNK * info->context_width);
   g_autofree int    *ids     = g_new0 (int, FB_MODEL_CHUNK);
-  FbDenoise          call    = { .latents = latents, .n = 1, .height = side, .width = side, .timestep = 499, .context = context,
+  FbDenoise          call    = { .latents = latents, .n = 1, .height = h, .width = w, .timestep = 499, .context = context,
                                  .n_tokens = FB_MODEL_CHUNK };
   GError            *error   = NULL;
   double             start   = now_seconds (), before;
 
   fb_model_encode_text (model, ids, 1, 0, context, NULL, &error);
   die_on (error);
-  fb_model_encode_image (model, pixels, size, size, NULL, latents, NULL, &error);
+  fb_model_encode_image (model, pixels, height, width, NULL, latents, NULL, &error);
   die_on (error);
   before = now_seconds ();
   for (int i = 0; i < N_STEPS; i++)
     fb_model_denoise (model, &call, out, NULL, &error);
   die_on (error);
   *step = (now_seconds () - before) / N_STEPS;
-  fb_model_decode (model, latents, side, side, 0, pixels, NULL, &error);
+  fb_model_decode (model, latents, h, w, 0, pixels, NULL, &error);
   die_on (error);
 
   return now_seconds () - start;
@@ -329,16 +343,18 @@ measure_overhead (const char *path, const char *suffix)
   g_autoptr(FbModel) model  = open_model (path);
   const int          size   = fb_model_info (model)->width;
   Canvas             canvas = canvas_new (24);
+  const FbPiece      piece  = piece_of (&canvas, size);
   double             totals[N_TIMES], networks[N_TIMES], firsts[N_TIMES], steps[N_TIMES], ignored;
 
   time_job (&canvas, model, 0, FB_DECODER_FULL, N_STEPS, NULL);
-  time_network (model, size, &ignored);
+  time_network (model, piece.width, piece.height, &ignored);
   if (fb_model_has_taesd_encoder (model))
     time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, NULL);
   for (int i = 0; i < N_TIMES; i++)
     {
       totals[i]   = time_job (&canvas, model, 0, FB_DECODER_FULL, N_STEPS, NULL);
-      networks[i] = time_network (model, size, &steps[i]);
+      networks[i] = time_network (model, piece.width, piece.height, &ignored);
+      time_network (model, size, size, &steps[i]);
       if (fb_model_has_taesd_encoder (model))
         time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, &firsts[i]);
     }
@@ -363,7 +379,7 @@ measure_drafts (const char *path)
   time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, NULL);
   for (int i = 0; i < N_TIMES; i++)
     {
-      time_network (model, size, &steps[i]);
+      time_network (model, size, size, &steps[i]);
       time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, &firsts[i]);
     }
   g_free (canvas.pixels);

@@ -8,7 +8,6 @@
  *   type NAME TEXT       into a text
  *   set NAME NUMBER      a number or a slider
  *   enabled NAME, disabled NAME   until it can be used, or cannot
- *   focus NAME           gives it the keyboard
  *   says TEXT            until something shown says TEXT
  *   silent TEXT          fails when something shown says TEXT
  *   tell NAME            prints what it says and its description
@@ -227,15 +226,6 @@ try_set (const char *name, const char *text)
 }
 
 static gboolean
-try_focus (const char *name, const char *text)
-{
-  g_autoptr(AtspiAccessible) widget    = find (name);
-  g_autoptr(AtspiComponent)  component = widget != NULL ? atspi_accessible_get_component_iface (widget) : NULL;
-
-  return component != NULL && atspi_component_grab_focus (component, NULL);
-}
-
-static gboolean
 try_enabled (const char *name, const char *text)
 {
   g_autoptr(AtspiAccessible) widget = find (name);
@@ -364,7 +354,7 @@ main (int argc, char **argv)
   static const struct { const char *name; TryFunc try; int n_args; } commands[] =
   {
     { "open", try_open, 0 }, { "gone", try_gone, 0 }, { "menu", try_menu, 1 }, { "press", try_press, 1 }, { "type", try_type, 2 },
-    { "set", try_set, 2 }, { "focus", try_focus, 1 }, { "enabled", try_enabled, 1 }, { "disabled", try_disabled, 1 },
+    { "set", try_set, 2 }, { "enabled", try_enabled, 1 }, { "disabled", try_disabled, 1 },
     { "says", try_says, 1 }, { "tell", try_tell, 1 }, { "where", try_where, 1 },
   };
   const char *command   = argc > 1 ? argv[1] : "";

@@ -10,6 +10,14 @@ suite=pairs
 . "$(dirname "$0")/window.sh"
 ln -s "$FB_GIMP_PLUGINS/file-png" "$GIMP3_DIRECTORY/plug-ins/file-png"
 
+# the model that comes along, drawing in few steps by itself: as its LoRA for that has learned
+mkdir -p "$scratch/models/starter"
+ln -s "$FLASHBRUSH_MODELS_PATH"/starter/* "$scratch/models/starter/"
+rm "$scratch/models/starter/flashbrush.json"
+sed 's/"steps": [0-9]*/"steps": 4/; s/"guidance_scale": [0-9.]*/"guidance_scale": 1.0/; s/"sampler": "[^"]*"/"sampler": "flash"/' \
+  "$FLASHBRUSH_MODELS_PATH/starter/flashbrush.json" >"$scratch/models/starter/flashbrush.json"
+export FLASHBRUSH_MODELS_PATH="$scratch/models"
+
 # canvas SIZE BACKGROUND [PICTURE SIZE X Y]...: the picture to begin with
 canvas ()
 {
@@ -48,18 +56,14 @@ pair ()
   name=$1; cp "$scratch/picture.png" "$FB_SHOTS/$name-before.png"
   batch "(gimp-display-new (car (gimp-file-load RUN-NONINTERACTIVE \"$scratch/picture.png\")))"
   driver menu 'Inpaint...' && driver open || return 1
-  use "$2"
+  [ "$2" -eq 0 ] || use "$2"
   driver type 'Prompt' "$3"
   driver type 'Seed' "$4"
   driver set 'Brush size' "$5"
-  driver set 'Steps' 4
-  driver set 'Guidance' 1
-  driver press 'More settings'
-  driver focus 'Sampler' && xdotool key Home Down              # Flash, with which the starter takes its LoRA for few steps
   shift 5
   [ $# -eq 0 ] || strokes "$@"
-  [ "$margins" -eq 0 ] || driver set 'Expand right' "$margins"
-  driver press 'Generate' && driver says 'Done' || return 1
+  [ "$margins" -eq 0 ] || { driver press 'More settings'; driver set 'Expand right' "$margins"; }
+  driver press 'Generate' && driver enabled 'Insert' || return 1
   shot "pairs-$name"
   driver press 'Insert' && driver says 'Inserted as' || return 1
   in_image "(let ((copy (car (gimp-image-duplicate image)))) (gimp-image-flatten copy)
@@ -77,14 +81,14 @@ margins=0
 white='xc:white' sky='gradient:#bfe3ff-#ffffff' dusk='gradient:#ffb88a-#fff3d6' mint='xc:#d9f2e3'
 
 #      size     background  picture px left top ...
-canvas 256x256 "$white"     1f34e 100 16 16  1f34b 100 140 16  1f344 100 16 140  26bd 100 140 140
-pair 1-heart    0 'yellow heart, 3d'  3  70   40 40 90 40 90 90 40 90 40 65 90 65
-canvas 256x128 "$mint"      1f344 110 9 9  1f34b 110 137 9
-pair 2-on-mint   0 'purple heart, 3d'  3  70   170 44 212 44 212 84 170 84 170 64 212 64
+canvas 160x160 "$white"     1f34e 130 15 15
+pair 1-heart    0 'yellow heart, 3d'  3  60   45 45 115 45 115 115 45 115 45 80 115 80
+canvas 160x160 "$mint"      1f34b 120 20 20
+pair 2-on-mint  0 'purple heart, 3d'  3  60   45 45 115 45 115 115 45 115 45 80 115 80
 canvas 192x192 "$white"     1f431 170 11 11
 pair 3-forehead 0 'purple heart, 3d'  3  50   96 66 97 67
 canvas 160x160 "$white"     1f436 140 10 10
-pair 4-cat      0 'cat face, 3d'      5  80   50 50 110 50 110 110 50 110 50 80 110 80
+pair 4-cat      0 'cat face, 3d'      5  70   45 45 115 45 115 115 45 115 45 80 115 80
 canvas 256x128 "$sky"       1f388 100 14 10  1f31f 90 150 18
 pair 5-star     1 ''                  3  60   170 40 220 40 220 86 170 86 170 62 220 62
 canvas 256x128 "$white"     26bd 100 14 14  1f34e 100 140 14
@@ -98,7 +102,7 @@ canvas 128x128 "$sky"       2600 90 19 19
 pair 9-wider    3 ''                  3  40
 margins=0
 canvas 160x160 "$white"     1f499 140 10 10
-pair 10-refined 4 'purple heart, 3d'  3  80   50 50 110 50 110 110 50 110 50 80 110 80
+pair 10-refined 4 'purple heart, 3d'  3  70   45 45 115 45 115 115 45 115 45 80 115 80
 
 cd "$FB_SHOTS" || exit 1
 for i in 1 2 3 4 5 6 7 8 9 10; do
