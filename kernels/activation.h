@@ -11,6 +11,7 @@ typedef enum
   FB_ACT_QUICK_GELU,  /* x · σ(1.702 x); CLIP-L */
   FB_ACT_RELU,        /* TAESD */
   FB_ACT_TANH,
+  FB_ACT_CLAMP,       /* to −1 … 1, what a picture's pixels can be */
 } FbActivation;
 
 /**
@@ -27,7 +28,7 @@ void fb_op_activation (FbDevice *dev, FbTensor *out, const FbTensor *x, FbActiva
  * @dx: shape and dtype of @x; overwritten; may be @dy itself
  * @dy: gradient of fb_op_activation()'s output; shape and dtype of @x
  *
- * dx = dy · act′(x), the slope in f32 whatever the dtype; ReLU's at 0 is 0. Tolerance as fb_op_activation().
+ * dx = dy · act′(x), the slope in f32 whatever the dtype; ReLU's at 0 is 0, the clamp's at its ends 1. Tolerance as fb_op_activation().
  */
 void fb_op_activation_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x, FbActivation act);
 

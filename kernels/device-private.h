@@ -6,9 +6,11 @@
 #include "kernels/conv2d.h"
 #include "kernels/device.h"
 #include "kernels/elementwise.h"
+#include "kernels/feature-distance.h"
 #include "kernels/group-norm.h"
 #include "kernels/layer-norm.h"
 #include "kernels/linear.h"
+#include "kernels/max-pool.h"
 #include "kernels/weight.h"
 
 /**
@@ -53,6 +55,8 @@ typedef struct
   void (* concat)     (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
   void (* upsample)   (FbDevice *dev, FbTensor *out, const FbTensor *x);
   void (* cast)       (FbDevice *dev, FbTensor *out, const FbTensor *x);
+  void (* max_pool)   (FbDevice *dev, FbTensor *out, const FbTensor *x);
+  void (* feature_distance) (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b, const FbTensor *weight, float eps);
 
   void (* activation_backward)    (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x, FbActivation act);
   void (* geglu_backward)         (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x);
@@ -70,6 +74,9 @@ typedef struct
                                    const FbTensor *weight, const FbTensor *bias, float eps);
   void (* concat_backward)        (FbDevice *dev, FbTensor *da, FbTensor *db, const FbTensor *dout);
   void (* upsample_backward)      (FbDevice *dev, FbTensor *dx, const FbTensor *dout);
+  void (* max_pool_backward)      (FbDevice *dev, FbTensor *dx, const FbTensor *dout, const FbTensor *x);
+  void (* feature_distance_backward) (FbDevice *dev, FbTensor *da, const FbTensor *dout, const FbTensor *a, const FbTensor *b,
+                                      const FbTensor *weight, float eps);
 } FbDeviceOps;
 
 extern const FbDeviceOps fb_reference_ops;

@@ -2,32 +2,11 @@
 #include <math.h>
 
 #include "ui/canvas-private.h"
+#include "ui/preview.h"
 
-#define CHECK       8         /* side of a square of the pattern below transparent pixels */
 #define SPLIT_WIDTH 2.0
 
 /* --- the picture --------------------------------------------------------------------------------------------------------- */
-
-static cairo_pattern_t *
-checks_new (void)
-{
-  cairo_surface_t *surface = cairo_image_surface_create (CAIRO_FORMAT_RGB24, 2 * CHECK, 2 * CHECK);
-  cairo_t         *cr      = cairo_create (surface);
-  cairo_pattern_t *pattern;
-
-  cairo_set_source_rgb (cr, 0.4, 0.4, 0.4);
-  cairo_paint (cr);
-  cairo_set_source_rgb (cr, 0.6, 0.6, 0.6);
-  cairo_rectangle (cr, 0, 0, CHECK, CHECK);
-  cairo_rectangle (cr, CHECK, CHECK, CHECK, CHECK);
-  cairo_fill (cr);
-  cairo_destroy (cr);
-  pattern = cairo_pattern_create_for_surface (surface);
-  cairo_pattern_set_extend (pattern, CAIRO_EXTEND_REPEAT);
-  cairo_surface_destroy (surface);
-
-  return pattern;
-}
 
 static void
 rectangle (FbCanvas *self, cairo_t *cr, const GdkRectangle *area)
@@ -63,7 +42,7 @@ draw_surface (FbCanvas *self, cairo_t *cr, cairo_surface_t *surface, const GdkRe
 static void
 draw_picture (FbCanvas *self, cairo_t *cr)
 {
-  cairo_pattern_t *checks = checks_new ();
+  cairo_pattern_t *checks = fb_checks_new ();
 
   cairo_save (cr);
   rectangle (self, cr, &(GdkRectangle) { 0, 0, self->width, self->height });

@@ -10,11 +10,13 @@
 #define MIN_HEIGHT     160             /* small, so that a laptop's screen has room for messages, too */
 #define NATURAL_WIDTH  360
 #define NATURAL_HEIGHT 300
+#define CHECK          8               /* side of a square of the pattern below transparent pixels */
 
 struct _FbPreviewArea
 {
   GtkDrawingArea   parent_instance;
   cairo_surface_t *surface;          /* NULL shows the hint */
+  gboolean         has_alpha;
   char            *hint;
 };
 
@@ -56,6 +58,41 @@ fb_image_to_surface (const FbImage *image)
   return surface;
 }
 
+cairo_pattern_t *
+fb_checks_new (void)
+{
+  cairo_surface_t *surface = cairo_image_surface_create (CAIRO_FORMAT_RGB24, 2 * CHECK, 2 * CHECK);
+  cairo_t         *cr      = cairo_create (surface);
+  cairo_pattern_t *pattern;
+
+  cairo_set_source_rgb (cr, 0.4, 0.4, 0.4);
+  cairo_paint (cr);
+  cairo_set_source_rgb (cr, 0.6, 0.6, 0.6);
+  cairo_rectangle (cr, 0, 0, CHECK, CHECK);
+  cairo_rectangle (cr, CHECK, CHECK, CHECK, CHECK);
+  cairo_fill (cr);
+  cairo_destroy (cr);
+  pattern = cairo_pattern_create_for_surface (surface);
+  cairo_pattern_set_extend (pattern, CAIRO_EXTEND_REPEAT);
+  cairo_surface_destroy (surface);
+
+  return pattern;
+}
+
+static void
+draw_checks (cairo_t *cr, int x, int y, double width, double height)
+{
+  cairo_pattern_t *checks = fb_checks_new ();
+
+  cairo_save (cr);
+  cairo_translate (cr, x, y);
+  cairo_set_source (cr, checks);
+  cairo_rectangle (cr, 0.0, 0.0, width, height);
+  cairo_fill (cr);
+  cairo_restore (cr);
+  cairo_pattern_destroy (checks);
+}
+
 static void
 draw_hint (FbPreviewArea *self, cairo_t *cr, int width, int height)
 {
@@ -77,6 +114,7 @@ draw (GtkWidget *widget, cairo_t *cr)
   int            width  = gtk_widget_get_allocated_width (widget);
   int            height = gtk_widget_get_allocated_height (widget);
   double         w, h, scale;
+  int            x, y;
 
   gtk_render_background (gtk_widget_get_style_context (widget), cr, 0, 0, width, height);
   gtk_render_frame (gtk_widget_get_style_context (widget), cr, 0, 0, width, height);
@@ -89,7 +127,11 @@ draw (GtkWidget *widget, cairo_t *cr)
   w     = cairo_image_surface_get_width (self->surface);
   h     = cairo_image_surface_get_height (self->surface);
   scale = MIN (width / w, height / h);
-  cairo_translate (cr, round ((width - w * scale) / 2.0), round ((height - h * scale) / 2.0));
+  x     = (int) round ((width - w * scale) / 2.0);
+  y     = (int) round ((height - h * scale) / 2.0);
+  if (self->has_alpha)
+    draw_checks (cr, x, y, w * scale, h * scale);
+  cairo_translate (cr, x, y);
   cairo_scale (cr, scale, scale);
   cairo_set_source_surface (cr, self->surface, 0.0, 0.0);
   cairo_pattern_set_filter (cairo_get_source (cr), CAIRO_FILTER_BILINEAR);
@@ -122,6 +164,7 @@ fb_preview_area_set_image (FbPreviewArea *self, FbImage *image, const char *desc
   g_clear_pointer (&self->surface, cairo_surface_destroy);
   if (image != NULL)
     self->surface = fb_image_to_surface (image);
+  self->has_alpha = image != NULL && image->n_channels == 4;
   atk_object_set_description (accessible, description != NULL ? description : self->hint);
   gtk_widget_queue_draw (GTK_WIDGET (self));
 }

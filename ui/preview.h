@@ -18,5 +18,8 @@ GtkWidget *       fb_preview_area_new       (const char *hint);
  */
 void              fb_preview_area_set_image (FbPreviewArea *self, FbImage *image, const char *description);
 
+/* (transfer full): what lies below transparent pixels */
+cairo_pattern_t * fb_checks_new             (void);
+
 /* (transfer full): @image for the screen, opaque or with alpha, 8 bit */
 cairo_surface_t * fb_image_to_surface       (const FbImage *image);

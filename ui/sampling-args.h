@@ -60,6 +60,17 @@ static const FbArgChoice fb_decoder_choices[] G_GNUC_UNUSED =
   { NULL }
 };
 
+static const FbArgChoice fb_background_choices[] G_GNUC_UNUSED =
+{
+  { "keep",        N_("As it is") },
+  { "transparent", N_("Transparent, where it is plain") },
+  { NULL }
+};
+
+#define FB_ARG_BACKGROUND \
+  FB_ARG_CHOICE ("background", N_("Bac_kground"), N_("Cuts a thing out of a plain background: a sticker, as a layer with a layer mask"), "keep", \
+                 fb_background_choices)
+
 static const FbArgChoice fb_destination_choices[] G_GNUC_UNUSED =
 {
   { "new-layer", N_("New layer") },

@@ -153,6 +153,17 @@ blend_space (GimpImage *image)
     }
 }
 
+/* @result's alpha becomes the mask of its layer, which is in @image already. */
+static void
+cut_out_layer (GimpImage *image, GimpLayer *layer, FbResult *result)
+{
+  gimp_layer_set_mode (layer, GIMP_LAYER_MODE_NORMAL);      /* the legacy one mixes in 8 bits' own curve */
+  gimp_layer_set_blend_space (layer, blend_space (image));
+  fb_target_mask (layer, result->image);
+  if (result->mask != NULL)
+    fb_record_write_mask (GIMP_ITEM (layer), result->mask);
+}
+
 static void
 place_layer (const FbTarget *target, GimpImage *image, GimpLayer *layer, FbResult *result, gboolean has_shape)
 {
@@ -166,13 +177,7 @@ place_layer (const FbTarget *target, GimpImage *image, GimpLayer *layer, FbResul
     }
   gimp_layer_set_offsets (layer, x, y);
   if (result->image->n_channels == 4)
-    {
-      gimp_layer_set_mode (layer, GIMP_LAYER_MODE_NORMAL);      /* the legacy one mixes in 8 bits' own curve */
-      gimp_layer_set_blend_space (layer, blend_space (image));
-      fb_target_mask (layer, result->image);
-      if (result->mask != NULL)
-        fb_record_write_mask (GIMP_ITEM (layer), result->mask);
-    }
+    cut_out_layer (image, layer, result);
   else if (has_shape)
     gimp_layer_add_mask (layer, gimp_layer_create_mask (layer, GIMP_ADD_MASK_SELECTION));
 }
@@ -243,7 +248,8 @@ insert_image (const FbTarget *target, GPtrArray *results, const char *name, gboo
   for (guint i = 0; i < results->len; i++)
     {
       FbResult  *result = g_ptr_array_index (results, i);
-      GimpLayer *layer  = layer_new (target, image, result, name, GIMP_RGB_IMAGE, result->image->width, result->image->height, error);
+      GimpLayer *layer  = layer_new (target, image, result, name, result->image->n_channels == 4 ? GIMP_RGBA_IMAGE : GIMP_RGB_IMAGE,
+                                     result->image->width, result->image->height, error);
 
       if (layer == NULL)
         {
@@ -252,6 +258,8 @@ insert_image (const FbTarget *target, GPtrArray *results, const char *name, gboo
           return NULL;
         }
       gimp_image_insert_layer (image, layer, NULL, 0);
+      if (result->image->n_channels == 4)
+        cut_out_layer (image, layer, result);
       g_ptr_array_add (layers, layer);
     }
   gimp_image_undo_enable (image);

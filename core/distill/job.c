@@ -33,6 +33,7 @@ static const Field fields[] =
   FIELD (guidance_max,                DOUBLE, 1, 100, NULL, FALSE),
   FIELD (mode_variance,               DOUBLE, 0.001, 1000, NULL, FALSE),
   FIELD (distance,                    CHOICE, 0, 0, "l2 lpips", FALSE),
+  FIELD (lpips_weights,               STRING, 0, 0, NULL, FALSE),
   FIELD (learning_rate,               DOUBLE, 1e-9, 1, NULL, FALSE),
   FIELD (discriminator_learning_rate, DOUBLE, 1e-9, 1, NULL, FALSE),
   FIELD (beta1,                       DOUBLE, 0, 0.9999999, NULL, FALSE),
@@ -284,12 +285,10 @@ fb_distill_job_check (const FbDistillJob *job, GError **error)
     return refuse (job->path, "teacher_steps", error, _("must be at most %d."), 1000);
   if (job->output == NULL || *job->output == '\0' || g_str_has_suffix (job->output, G_DIR_SEPARATOR_S))
     return fb_distill_refuse (job->path, "output", _("must be the name of a file."), error);
-  if (g_str_equal (job->distance, "lpips"))
-    {
-      g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_UNSUPPORTED,
-                   _("“%s”: the distance “lpips” is not supported yet. Choose “l2”, which the paper found better for Stable Diffusion 1.5."), job->path);
-      return FALSE;
-    }
+  if (g_str_equal (job->distance, "lpips") && (job->lpips_weights == NULL || *job->lpips_weights == '\0'))
+    return fb_distill_refuse (job->path, "lpips_weights",
+                              _("is missing: the distance “lpips” needs a safetensors file of LPIPS's weights; flashbrush-engine(1) says how to make one. "
+                                "Without it, choose the distance “l2”."), error);
   return TRUE;
 }
 
@@ -389,7 +388,7 @@ fb_distill_job_folder (const FbDistillJob *job)
 char *
 fb_distill_job_resolve (const FbDistillJob *job, const char *path)
 {
-  g_autofree char *parent = g_path_get_dirname (job->path);
+  g_autofree char *parent = g_path_is_absolute (path) ? NULL : g_path_get_dirname (job->path);      /* a job without a file yet has none */
 
   return g_canonicalize_filename (path, parent);
 }

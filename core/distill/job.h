@@ -13,7 +13,7 @@
  * refused. Paths may be relative to the job's folder. What a job makes lies in a folder beside it, JOB/ for JOB.json (fb_distill_job_folder()).
  *
  * @path: absolute, of the file
- * @teacher: name or path of the model to distil
+ * @teacher: name or path of the model to distil; one for inpainting learns from pictures, with a mask drawn for each sample
  *
  * Data; one of the four:
  * @pictures: a folder of PNG and JPEG files, searched with its sub-folders; PICTURE.txt holds the captions of PICTURE.png, one a line
@@ -33,7 +33,8 @@
  * @teacher_steps: K, 1 … 1000
  * @guidance_min, @guidance_max: range of the teacher's guidance scale; 1 … 100
  * @mode_variance: width of the mixture of timesteps, in squares of teacher steps
- * @distance: "l2", between latents
+ * @distance: "l2", between latents, or "lpips", between the pictures that the teacher's autoencoder makes of them
+ * @lpips_weights: (nullable): for "lpips", which is not computed without: a safetensors file as core/models/lpips.h describes
  * @phases: (array length=n_phases): how timesteps and losses shift; absent = the paper's four, each a quarter of @steps
  *
  * The optimizers:
@@ -71,7 +72,7 @@ typedef struct
   int      teacher_steps;
   double   guidance_min, guidance_max;
   double   mode_variance;
-  char    *distance;
+  char    *distance, *lpips_weights;
   FbPhase  phases[FB_MAX_PHASES];
   int      n_phases;
   double   learning_rate, discriminator_learning_rate;
@@ -94,7 +95,7 @@ typedef struct
  * fb_distill_job_load, fb_distill_job_parse:
  * @path: of the file; parse only names it
  *
- * Errors: FIELD, with file, field, reason and what would do; UNSUPPORTED; those of fb_json_load_object().
+ * Errors: FIELD, with file, field, reason and what would do; those of fb_json_load_object().
  */
 FbDistillJob * fb_distill_job_load  (const char *path, GError **error);
 FbDistillJob * fb_distill_job_parse (JsonObject *json, const char *path, GError **error);
@@ -117,7 +118,7 @@ void           fb_distill_job_set_steps (FbDistillJob *job, int steps);
 /* (transfer none): the preset that suits a family of models and its size in pixels */
 const char *   fb_distill_preset_for (const char *family, int size);
 
-/* Checks what depends on several fields. Errors: FIELD, UNSUPPORTED. */
+/* Checks what depends on several fields. Errors: FIELD. */
 gboolean       fb_distill_job_check (const FbDistillJob *job, GError **error);
 
 /* (transfer full): the whole job, every field said */

@@ -15,7 +15,7 @@
  * @target: [n] the teacher's solution from the same latents
  * @gradient: (inout) (nullable): [n] with respect to @prediction
  *
- * Mean squared difference of latents.
+ * Mean squared difference of latents. The other distance, LPIPS between pictures, takes networks: core/distill/perceptual.h.
  */
 double fb_loss_distillation (const float *prediction, const float *target, size_t n, double weight, float *gradient);
 

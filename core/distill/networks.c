@@ -1,10 +1,10 @@
 /* core/distill/networks.c: teacher, student and discriminator over one copy of the weights. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/distill/networks.h"
 
-#include <glib/gi18n-lib.h>
 #include <string.h>
 
 #include "core/distill/discriminator.h"
+#include "core/distill/guard.h"
 #include "core/distill/losses.h"
 #include "core/models/unet.h"
 #include "core/nn/tape.h"
@@ -88,62 +88,43 @@ fb_networks_n_calls (const FbNetworks *self)
   return self->n_calls;
 }
 
-/* --- one computation that can be cancelled ------------------------------------------------------------------------------ */
-
-typedef struct
-{
-  GCancellable *cancellable;
-  gulong        handler;
-  gint          cancelled;
-} Guard;
-
-static void
-on_cancelled (GCancellable *cancellable, gpointer flag)
-{
-  g_atomic_int_set ((gint *) flag, 1);
-}
-
+/* What follows each computation under a guard */
 static gboolean
-guard_begin (Guard *guard, FbNetworks *self, GCancellable *cancellable, GError **error)
+end (FbGuard *guard, FbNetworks *self, GError **error)
 {
-  *guard = (Guard) { .cancellable = cancellable };
-  if (g_cancellable_set_error_if_cancelled (cancellable, error))
-    return FALSE;
-  if (cancellable != NULL)
-    guard->handler = g_cancellable_connect (cancellable, G_CALLBACK (on_cancelled), &guard->cancelled, NULL);
-  fb_device_set_cancel_flag (self->dev, &guard->cancelled);
-  return TRUE;
-}
-
-static gboolean
-guard_end (Guard *guard, FbNetworks *self, GError **error)
-{
-  GError *failure = NULL;
-
   fb_nn_set_tape (self->ctx, NULL);
   fb_nn_set_tape (self->judge, NULL);
   fb_nn_set_lora_enabled (self->ctx, FALSE);
   fb_nn_reset (self->ctx);
   fb_nn_reset (self->judge);
-  fb_device_check (self->dev, &failure);
-  fb_device_set_cancel_flag (self->dev, NULL);
-  if (guard->cancellable != NULL)
-    g_cancellable_disconnect (guard->cancellable, guard->handler);
-
-  if (g_error_matches (failure, FB_DEVICE_ERROR, FB_DEVICE_ERROR_CANCELLED))
-    {
-      g_error_free (failure);
-      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, _("The job was cancelled."));
-      return FALSE;
-    }
-  if (failure != NULL)
-    {
-      g_propagate_error (error, failure);
-      return FALSE;
-    }
+  if (!fb_guard_end (guard, error))
+    return FALSE;
   if (self->between != NULL)
     self->between (self->between_data);
   return TRUE;
+}
+
+/* --- what goes in ------------------------------------------------------------------------------------------------------- */
+
+/* @latents and what the network sees besides, pixel by pixel: (transfer full): [n, height, width, unet_channels]; %NULL where there is nothing else */
+static float *
+join (FbNetworks *self, const FbNetworkCall *call, const float *latents)
+{
+  const FbModelInfo *info = fb_model_info (self->model);
+  const int          C = info->latent_channels, E = info->unet_channels - C;
+  const size_t       n_pixels = (size_t) call->n * call->height * call->width;
+  float             *all;
+
+  g_assert ((call->extra != NULL) == (E > 0));
+  if (call->extra == NULL)
+    return NULL;
+  all = g_new (float, n_pixels * (C + E));
+  for (size_t i = 0; i < n_pixels; i++)
+    {
+      memcpy (all + i * (C + E), latents + i * C, C * sizeof *all);
+      memcpy (all + i * (C + E) + C, call->extra + i * E, E * sizeof *all);
+    }
+  return all;
 }
 
 /* --- calls without gradients --------------------------------------------------------------------------------------------- */
@@ -155,17 +136,17 @@ sample_size (FbNetworks *self, const FbNetworkCall *call)
 }
 
 static gboolean
-denoise (FbNetworks *self, gboolean student, int n, const FbNetworkCall *call, const float *latents, const float *timesteps,
-         const float *contexts, float *out, GCancellable *cancellable, GError **error)
+denoise (FbNetworks *self, gboolean student, const FbNetworkCall *call, float *out, GCancellable *cancellable, GError **error)
 {
-  const FbDenoise request = { .latents = latents, .n = n, .height = call->height, .width = call->width, .timesteps = timesteps,
-                              .context = contexts, .n_tokens = FB_MODEL_CHUNK };
-  gboolean        ok;
+  g_autofree float *joined  = join (self, call, call->latents);
+  const FbDenoise   request = { .latents = joined != NULL ? joined : call->latents, .n = call->n, .height = call->height, .width = call->width,
+                                .timesteps = call->timesteps, .context = call->contexts, .n_tokens = FB_MODEL_CHUNK };
+  gboolean          ok;
 
   fb_nn_set_lora_enabled (self->ctx, student);
   ok = fb_model_denoise (self->model, &request, out, cancellable, error);
   fb_nn_set_lora_enabled (self->ctx, FALSE);
-  self->n_calls += n;
+  self->n_calls += call->n;
   if (ok && self->between != NULL)
     self->between (self->between_data);
   return ok;
@@ -174,45 +155,53 @@ denoise (FbNetworks *self, gboolean student, int n, const FbNetworkCall *call, c
 gboolean
 fb_networks_student (FbNetworks *self, const FbNetworkCall *call, float *output, GCancellable *cancellable, GError **error)
 {
-  return denoise (self, TRUE, call->n, call, call->latents, call->timesteps, call->contexts, output, cancellable, error);
+  return denoise (self, TRUE, call, output, cancellable, error);
+}
+
+/* (transfer full) (nullable): [2 n, size]: @values twice */
+static float *
+twice (const float *values, size_t n)
+{
+  float *out = values != NULL ? g_new (float, 2 * n) : NULL;
+
+  for (int half = 0; half < 2 && out != NULL; half++)
+    memcpy (out + half * n, values, n * sizeof *out);
+  return out;
 }
 
 gboolean
 fb_networks_teacher (FbNetworks *self, const FbNetworkCall *call, const float *no_prompt, float *conditional, float *unconditional,
                      GCancellable *cancellable, GError **error)
 {
-  const int         n         = call->n;
-  const size_t      size      = sample_size (self, call);
-  const size_t      n_context = (size_t) FB_MODEL_CHUNK * fb_model_info (self->model)->context_width;
-  g_autofree float *latents   = g_new (float, 2 * n * size);
-  g_autofree float *output    = g_new (float, 2 * n * size);
-  g_autofree float *timesteps = g_new (float, 2 * n);
-  g_autofree float *contexts  = g_new (float, 2 * n * n_context);
+  const FbModelInfo  *info      = fb_model_info (self->model);
+  const int           n         = call->n;
+  const size_t        size      = n * sample_size (self, call);
+  const size_t        n_context = (size_t) FB_MODEL_CHUNK * info->context_width;
+  g_autofree float   *latents   = twice (call->latents, size);
+  g_autofree float   *extra     = twice (call->extra, size / info->latent_channels * (info->unet_channels - info->latent_channels));
+  g_autofree float   *timesteps = twice (call->timesteps, n);
+  g_autofree float   *contexts  = twice (call->contexts, n * n_context);
+  g_autofree float   *output    = g_new (float, 2 * size);
+  const FbNetworkCall both      = { 2 * n, call->height, call->width, latents, timesteps, contexts, extra };
 
-  for (int half = 0; half < 2; half++)
-    {
-      memcpy (latents + half * n * size, call->latents, n * size * sizeof *latents);
-      memcpy (timesteps + half * n, call->timesteps, n * sizeof *timesteps);
-    }
-  memcpy (contexts, call->contexts, n * n_context * sizeof *contexts);
   for (int i = 0; i < n; i++)
     memcpy (contexts + (n + i) * n_context, no_prompt, n_context * sizeof *contexts);
-
-  if (!denoise (self, FALSE, 2 * n, call, latents, timesteps, contexts, output, cancellable, error))
+  if (!denoise (self, FALSE, &both, output, cancellable, error))
     return FALSE;
-  memcpy (conditional, output, n * size * sizeof *output);
-  memcpy (unconditional, output + n * size, n * size * sizeof *output);
+  memcpy (conditional, output, size * sizeof *output);
+  memcpy (unconditional, output + size, size * sizeof *output);
   return TRUE;
 }
 
 /* --- calls with gradients ------------------------------------------------------------------------------------------------ */
 
 static FbTensor *
-upload_latents (FbNetworks *self, FbDtype dtype, const FbNetworkCall *call, const float *latents)
+upload_input (FbNetworks *self, FbDtype dtype, const FbNetworkCall *call, const float *latents)
 {
-  const int shape[] = { call->n, call->height, call->width, fb_model_info (self->model)->latent_channels };
+  const int         shape[] = { call->n, call->height, call->width, fb_model_info (self->model)->unet_channels };
+  g_autofree float *joined  = join (self, call, latents);
 
-  return fb_nn_upload (self->ctx, dtype, latents, 4, shape);
+  return fb_nn_upload (self->ctx, dtype, joined != NULL ? joined : latents, 4, shape);
 }
 
 static FbUnetConditions
@@ -229,14 +218,14 @@ fb_networks_student_begin (FbNetworks *self, const FbNetworkCall *call, float *o
 {
   FbUnetConditions conditions;
   FbTensor        *latents;
-  Guard            guard;
+  FbGuard          guard;
 
   g_assert (self->tape == NULL);
-  if (!guard_begin (&guard, self, cancellable, error))
+  if (!fb_guard_begin (&guard, self->dev, cancellable, error))
     return FALSE;
 
   conditions = upload_conditions (self, call);
-  latents    = upload_latents (self, fb_nn_dtype (self->ctx), call, call->latents);
+  latents    = upload_input (self, fb_nn_dtype (self->ctx), call, call->latents);
   self->tape = fb_tape_new (self->dev, self->kept_bytes);
   fb_nn_set_tape (self->ctx, self->tape);
   fb_nn_set_lora_enabled (self->ctx, TRUE);
@@ -244,7 +233,7 @@ fb_networks_student_begin (FbNetworks *self, const FbNetworkCall *call, float *o
   fb_tensor_download (self->output, output, FB_DTYPE_F32);
   self->n_calls += call->n;
 
-  if (guard_end (&guard, self, error))
+  if (end (&guard, self, error))
     return TRUE;
   fb_networks_student_drop (self);
   return FALSE;
@@ -253,17 +242,17 @@ fb_networks_student_begin (FbNetworks *self, const FbNetworkCall *call, float *o
 gboolean
 fb_networks_student_backward (FbNetworks *self, const float *doutput, GCancellable *cancellable, GError **error)
 {
-  Guard     guard;
+  FbGuard   guard;
   gboolean  ok;
 
   g_assert (self->tape != NULL);
-  ok = guard_begin (&guard, self, cancellable, error);
+  ok = fb_guard_begin (&guard, self->dev, cancellable, error);
   if (ok)
     {
       self->n_calls += 2 * self->output->shape[0];
       fb_nn_set_lora_enabled (self->ctx, TRUE);                /* blocks that were not kept are computed again */
       fb_tape_backward (self->tape, self->output, fb_nn_upload (self->ctx, self->output->dtype, doutput, 4, self->output->shape));
-      ok = guard_end (&guard, self, error);
+      ok = end (&guard, self, error);
     }
   fb_networks_student_drop (self);
   return ok;
@@ -296,12 +285,13 @@ judge (FbNetworks *self, FbTensor *features, gboolean is_real, double weight, do
   fb_nn_set_tape (self->judge, NULL);
 }
 
-/* The student's turn: back through the discriminator and the teacher's features to the latents */
+/* The student's turn: back through the discriminator and the teacher's features to the latents, which are the first channels of @input */
 static void
-fool (FbNetworks *self, FbTape *tape, FbTensor *latents, FbTensor *features, double weight, double *loss, float *dlatents)
+fool (FbNetworks *self, FbTape *tape, FbTensor *input, FbTensor *features, double weight, double *loss, float *dlatents)
 {
   const int         n       = features->shape[0];
-  const size_t      size    = fb_tensor_n_elements (latents);
+  const int         C       = fb_model_info (self->model)->latent_channels, all = input->shape[3];
+  const size_t      size    = fb_tensor_n_elements (input);
   g_autofree float *logits  = g_new (float, n);
   g_autofree float *dlogits = g_new0 (float, n);
   g_autofree float *added   = g_new0 (float, size);
@@ -313,11 +303,12 @@ fool (FbNetworks *self, FbTape *tape, FbTensor *latents, FbTensor *features, dou
   for (int i = 0; i < n; i++)
     *loss += fb_loss_adversarial (logits + i, 1, weight, dlogits + i);
   fb_tape_backward (tape, patches, fb_discriminator_dlogits (self->judge, patches, dlogits));
-  gradient = fb_tape_gradient (tape, latents);
+  gradient = fb_tape_gradient (tape, input);
   if (gradient != NULL)
     fb_tensor_download (gradient, added, FB_DTYPE_F32);
-  for (size_t i = 0; i < size; i++)
-    dlatents[i] += added[i];
+  for (size_t i = 0; i < size / all; i++)
+    for (int c = 0; c < C; c++)
+      dlatents[i * C + c] += added[i * all + c];
 }
 
 gboolean
@@ -327,29 +318,29 @@ fb_networks_adversarial (FbNetworks *self, const FbNetworkCall *call, const floa
   const FbDtype     dtype = fb_nn_dtype (self->ctx);
   g_autoptr(FbTape) tape  = NULL;
   FbUnetConditions  conditions;
-  FbTensor         *latents, *fake_features, *real_features;
-  Guard             guard;
+  FbTensor         *input, *fake_features, *real_features;
+  FbGuard           guard;
 
-  if (!guard_begin (&guard, self, cancellable, error))
+  if (!fb_guard_begin (&guard, self->dev, cancellable, error))
     return FALSE;
 
   conditions    = upload_conditions (self, call);
-  real_features = fb_unet_forward_features (self->ctx, self->unet, upload_latents (self, dtype, call, real), &conditions);
-  latents       = upload_latents (self, dtype, call, call->latents);
+  real_features = fb_unet_forward_features (self->ctx, self->unet, upload_input (self, dtype, call, real), &conditions);
+  input         = upload_input (self, dtype, call, call->latents);
   if (dlatents != NULL)
     {
       tape = fb_tape_new (self->dev, self->kept_bytes);
       fb_tape_freeze (tape);
-      fb_tape_watch (tape, latents);
+      fb_tape_watch (tape, input);
       fb_nn_set_tape (self->ctx, tape);
     }
-  fake_features = fb_unet_forward_features (self->ctx, self->unet, latents, &conditions);
+  fake_features = fb_unet_forward_features (self->ctx, self->unet, input, &conditions);
   fb_nn_set_tape (self->ctx, NULL);
 
   judge (self, real_features, TRUE, discriminator_weight, &sums->discriminator, &sums->real);
   judge (self, fake_features, FALSE, discriminator_weight, &sums->discriminator, &sums->fake);
   if (dlatents != NULL)
-    fool (self, tape, latents, fake_features, student_weight, &sums->student, dlatents);
+    fool (self, tape, input, fake_features, student_weight, &sums->student, dlatents);
   self->n_calls += call->n * (dlatents != NULL ? 2 : 1);
-  return guard_end (&guard, self, error);
+  return end (&guard, self, error);
 }

@@ -40,7 +40,9 @@ double       fb_networks_n_calls (const FbNetworks *self);
 
 /**
  * FbNetworkCall:
- * @latents: [n, height, width, channels]
+ * @latents: [n, height, width, latent_channels]
+ * @extra: (nullable): [n, height, width, unet_channels − latent_channels]: what an inpainting network sees besides, the same for all of them: the
+ *   mask, and the latents of the picture around it; nothing is added to it, and it has no gradient
  * @height, @width: in latent pixels
  * @timesteps: [n]
  * @contexts: [n, 77, context_width]: the prompts
@@ -51,6 +53,7 @@ typedef struct
   const float *latents;
   const float *timesteps;
   const float *contexts;
+  const float *extra;
 } FbNetworkCall;
 
 /* @conditional, @unconditional: (out): as @latents, with the prompts and with @no_prompt [77, context_width] */
@@ -62,7 +65,7 @@ gboolean fb_networks_student (FbNetworks *self, const FbNetworkCall *call, float
 
 /**
  * fb_networks_student_begin, fb_networks_student_backward, fb_networks_student_drop:
- * @doutput: [n, height, width, channels]: the loss's gradient with respect to @output
+ * @doutput: [n, height, width, latent_channels]: the loss's gradient with respect to @output
  *
  * As fb_networks_student(), keeping what the backward pass needs until that, or the drop. Other calls may come between.
  */

@@ -52,6 +52,19 @@ fb_draw_uniform (const FbDraw *draw, FbDrawPurpose purpose)
   return uniform (bits[0], bits[1]);
 }
 
+void
+fb_draw_uniforms (const FbDraw *draw, FbDrawPurpose purpose, double *out, size_t n)
+{
+  uint32_t bits[4];
+
+  for (size_t i = 0; i < n; i++)
+    {
+      if (i % 2 == 0)
+        block (draw, purpose, (uint32_t) (i / 2), bits);
+      out[i] = uniform (bits[2 * (i % 2)], bits[2 * (i % 2) + 1]);
+    }
+}
+
 guint
 fb_draw_index (const FbDraw *draw, FbDrawPurpose purpose, guint n)
 {

@@ -33,6 +33,8 @@ typedef enum
   FB_DRAW_LORA,                  /* first weights; sample is the tensor's number */
   FB_DRAW_DISCRIMINATOR,
   FB_DRAW_SAMPLE,                /* noise of the pictures shown while training */
+  FB_DRAW_MASK,                  /* what an inpainting model is to paint */
+  FB_DRAW_MASKED_POSTERIOR,      /* the autoencoder's, of the picture around it */
 } FbDrawPurpose;
 
 /**
@@ -52,6 +54,9 @@ typedef struct
 
 /* in [0, 1), 53 bits */
 double fb_draw_uniform (const FbDraw *draw, FbDrawPurpose purpose);
+
+/* @out: (out): [n] of them; the first is what fb_draw_uniform() gives */
+void   fb_draw_uniforms (const FbDraw *draw, FbDrawPurpose purpose, double *out, size_t n);
 
 /* 0 … @n − 1 */
 guint  fb_draw_index   (const FbDraw *draw, FbDrawPurpose purpose, guint n);

@@ -2,7 +2,6 @@
 #include <glib/gi18n-lib.h>
 #include <string.h>
 
-#include "core/distill/philox.h"
 #include "core/distill/rollout.h"
 #include "core/distill/trainer-private.h"
 #include "core/image/load.h"
@@ -15,7 +14,7 @@ static void
 report (FbDistillProgressFunc progress, gpointer user_data, guint done, guint total)
 {
   const FbDistillProgress p = { .stage = FB_DISTILL_PREPARE, .done = (int) done, .total = (int) total,
-                                .seconds_per_step = -1.0, .seconds_left = -1.0 };
+                                .seconds_per_step = -1.0, .seconds_left = -1.0, .seconds_total = -1.0 };
 
   if (progress != NULL)
     progress (&p, user_data);
@@ -114,17 +113,11 @@ picture_key (FbTrainer *self, const FbExample *e, GCancellable *cancellable, GEr
   return fb_cache_key ("latents", VERSION, self->vae_hash, fb_dtype_name (fb_model_dtype (self->model)), size, hash, NULL);
 }
 
-/* A sample of the posterior: its noise is drawn by the key, so that it does not depend on the job. */
-static gboolean
-encode_picture (FbTrainer *self, const FbExample *e, const char *key, GCancellable *cancellable, GError **error)
+gboolean
+fb_trainer_read_pixels (const FbExample *e, int width, int height, float *pixels, GError **error)
 {
-  const size_t       n       = fb_trainer_latents_size (self, e);
-  const FbDraw       draw    = { g_ascii_strtoull (key + 48, NULL, 16), 0, 0 };
-  g_autofree float  *latents = g_new (float, n);
-  g_autofree float  *noise   = g_new (float, n);
-  g_autofree float  *pixels  = g_new (float, (size_t) e->width * e->height * 3);
-  g_autoptr(FbImage) image   = fb_image_load (e->path, error);
-  g_autoptr(FbImage) sized   = image != NULL ? fb_crop_to_size (image, e->width, e->height) : NULL;
+  g_autoptr(FbImage) image = fb_image_load (e->path, error);
+  g_autoptr(FbImage) sized = image != NULL ? fb_crop_to_size (image, width, height) : NULL;
 
   if (image == NULL)
     return FALSE;
@@ -134,6 +127,21 @@ encode_picture (FbTrainer *self, const FbExample *e, const char *key, GCancellab
       return FALSE;
     }
   fb_image_to_network (sized, pixels);
+  return TRUE;
+}
+
+/* A sample of the posterior: its noise is drawn by the key, so that it does not depend on the job. */
+static gboolean
+encode_picture (FbTrainer *self, const FbExample *e, const char *key, GCancellable *cancellable, GError **error)
+{
+  const size_t      n       = fb_trainer_latents_size (self, e);
+  const FbDraw      draw    = { g_ascii_strtoull (key + 48, NULL, 16), 0, 0 };
+  g_autofree float *latents = g_new (float, n);
+  g_autofree float *noise   = g_new (float, n);
+  g_autofree float *pixels  = g_new (float, (size_t) e->width * e->height * 3);
+
+  if (!fb_trainer_read_pixels (e, e->width, e->height, pixels, error))
+    return FALSE;
   fb_draw_normal (&draw, FB_DRAW_POSTERIOR, noise, n);
   return fb_model_encode_image (self->model, pixels, e->height, e->width, noise, latents, cancellable, error) &&
          fb_cache_put (self->cache, key, latents, n, error);
@@ -202,6 +210,7 @@ typedef struct
   FbTrainer    *trainer;
   int           height, width;
   const float  *contexts;
+  const float  *extra;
   GCancellable *cancellable;
 } Rollout;
 
@@ -210,24 +219,29 @@ call_teacher (const int *samples, int m, const float *latents, double timestep, 
               gpointer user_data, GError **error)
 {
   Rollout            *r         = user_data;
-  const size_t        n_context = fb_trainer_context_size (r->trainer);
+  FbTrainer          *self      = r->trainer;
+  const size_t        n_context = fb_trainer_context_size (self);
+  const size_t        n_extra   = fb_trainer_extra_size (self, (size_t) r->height * r->width * self->info->latent_channels);
   g_autofree float   *contexts  = g_new (float, m * n_context);
+  g_autofree float   *extra     = r->extra != NULL ? g_new (float, m * n_extra) : NULL;
   g_autofree float   *timesteps = g_new (float, m);
-  const FbNetworkCall call      = { m, r->height, r->width, latents, timesteps, contexts };
+  const FbNetworkCall call      = { m, r->height, r->width, latents, timesteps, contexts, extra };
 
   for (int i = 0; i < m; i++)
     {
       memcpy (contexts + i * n_context, r->contexts + samples[i] * n_context, n_context * sizeof *contexts);
+      if (extra != NULL)
+        memcpy (extra + i * n_extra, r->extra + samples[i] * n_extra, n_extra * sizeof *extra);
       timesteps[i] = (float) timestep;
     }
-  return fb_networks_teacher (r->trainer->networks, &call, r->trainer->no_prompt, conditional, unconditional, r->cancellable, error);
+  return fb_networks_teacher (self->networks, &call, self->no_prompt, conditional, unconditional, r->cancellable, error);
 }
 
 gboolean
-fb_trainer_rollout (FbTrainer *self, int n, int height, int width, const float *contexts, int n_steps, const int *start,
-                    const double *guidance_scale, float *latents, GCancellable *cancellable, GError **error)
+fb_trainer_rollout (FbTrainer *self, int n, int height, int width, const float *contexts, const float *extra, int n_steps,
+                    const int *start, const double *guidance_scale, float *latents, GCancellable *cancellable, GError **error)
 {
-  Rollout      rollout = { self, height, width, contexts, cancellable };
+  Rollout      rollout = { self, height, width, contexts, extra, cancellable };
   const size_t size    = (size_t) height * width * self->info->latent_channels;
 
   return fb_rollout (self->schedule, n_steps, n, start, guidance_scale, size, latents, call_teacher, &rollout, error);
@@ -257,7 +271,7 @@ make_picture (FbTrainer *self, const FbExample *e, const char *key, GCancellable
 
   fb_draw_normal (&draw, FB_DRAW_TEACHER_PICTURE, latents, n);
   return fb_trainer_read_caption (self, e->captions[0], context, error) &&
-         fb_trainer_rollout (self, 1, e->height / scale, e->width / scale, context, self->job->teacher_steps, &start, &guidance, latents,
+         fb_trainer_rollout (self, 1, e->height / scale, e->width / scale, context, NULL, self->job->teacher_steps, &start, &guidance, latents,
                              cancellable, error) &&
          fb_cache_put (self->cache, key, latents, n, error);
 }

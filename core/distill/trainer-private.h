@@ -5,6 +5,8 @@
 #include "core/distill/dataset.h"
 #include "core/distill/networks.h"
 #include "core/distill/optimizer.h"
+#include "core/distill/perceptual.h"
+#include "core/distill/philox.h"
 #include "core/distill/trainer.h"
 #include "core/models/model.h"
 #include "core/samplers/schedule.h"
@@ -12,10 +14,13 @@
 /**
  * FbTrainer:
  * @lock: −1 in all but the team's first process
+ * @memory: bytes the process had before the job
  * @teacher_hash: of the model's UNet, for the LoRA's metadata
  * @text_hash, @vae_hash: for the cache's keys
  * @latent_keys: (element-type utf8): of each example's latents in the cache
  * @no_prompt: [77, context_width]: the negative prompt
+ * @perceptual: (nullable): where the job's distance is LPIPS; @perceptual_hash is of its weights and the autoencoder's, @perceptual_seconds what
+ *   it has taken so far
  * @judge: (nullable): the discriminator's optimizer; %NULL where no phase has an adversarial loss
  * @order, @epoch: the order of the examples in that epoch
  * @step: updates made
@@ -26,6 +31,7 @@ struct FbTrainer
   const FbTeam      *team;
   char              *folder;
   int                lock;
+  guint64            memory;
   FbDevice          *dev;
   FbModel           *model;
   const FbModelInfo *info;
@@ -36,6 +42,9 @@ struct FbTrainer
   GPtrArray         *latent_keys;
   float             *no_prompt;
   FbNetworks        *networks;
+  FbPerceptual      *perceptual;
+  char              *perceptual_hash;
+  double             perceptual_seconds;
   FbOptimizer       *student, *judge;
   guint             *order;
   int                epoch;
@@ -57,6 +66,20 @@ fb_trainer_context_size (const FbTrainer *self)
   return (size_t) FB_MODEL_CHUNK * self->info->context_width;
 }
 
+/* whether the teacher paints into pictures, by a mask */
+static inline gboolean
+fb_trainer_inpaints (const FbTrainer *self)
+{
+  return self->info->unet_channels > self->info->latent_channels;
+}
+
+/* floats of what a network for inpainting sees of one sample besides its latents, which are @n; 0 for others */
+static inline size_t
+fb_trainer_extra_size (const FbTrainer *self, size_t n)
+{
+  return n / self->info->latent_channels * (self->info->unet_channels - self->info->latent_channels);
+}
+
 /* whether this process writes what the job keeps */
 static inline gboolean
 fb_trainer_is_first (const FbTrainer *self)
@@ -75,9 +98,26 @@ gboolean fb_trainer_encode_pictures (FbTrainer *self, FbDistillProgressFunc prog
 /* needs the networks; all of a team together */
 gboolean fb_trainer_make_pictures   (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error);
 
-/* The teacher's solutions from @start; for the step and for pictures from prompts. @timesteps etc. as fb_rollout(). */
-gboolean fb_trainer_rollout (FbTrainer *self, int n, int height, int width, const float *contexts, int n_steps, const int *start,
-                             const double *guidance_scale, float *latents, GCancellable *cancellable, GError **error);
+/* @pixels: (out): [height, width, 3], −1 … 1: the middle of the example's picture. Errors: DATA for one without memory, those of fb_image_load(). */
+gboolean fb_trainer_read_pixels (const FbExample *e, int width, int height, float *pixels, GError **error);
+
+/* The teacher's solutions from @start; for the step and for pictures from prompts. @extra as FbNetworkCall's; @start etc. as fb_rollout(). */
+gboolean fb_trainer_rollout (FbTrainer *self, int n, int height, int width, const float *contexts, const float *extra, int n_steps,
+                             const int *start, const double *guidance_scale, float *latents, GCancellable *cancellable, GError **error);
+
+/* trainer-mask.c */
+
+/**
+ * fb_trainer_mask_picture:
+ * @full: share of masks that cover everything
+ * @width, @height: pixels that the picture is brought to
+ * @extra: (out): [h, w, 1 + latent_channels]: the mask, and the latents of the picture with the hole grey
+ *
+ * For teachers that inpaint. Mask and the autoencoder's noise are drawn for @draw.
+ * Errors: those of fb_trainer_read_pixels() and fb_model_encode_image().
+ */
+gboolean fb_trainer_mask_picture (FbTrainer *self, const FbExample *e, const FbDraw *draw, double full, int width, int height, float *extra,
+                                  GCancellable *cancellable, GError **error);
 
 /* trainer-state.c */
 

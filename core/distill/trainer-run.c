@@ -3,9 +3,9 @@
 #include <glib/gi18n-lib.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "core/distill/memory.h"
 #include "core/distill/mixture.h"
 #include "core/distill/trainer-private.h"
 #include "core/formats/model-error.h"
@@ -26,6 +26,8 @@ typedef struct
   GCancellable          *cancellable;
   FILE                  *log;                /* NULL in all but the team's first process */
   double                 seconds, work;      /* of the steps of this run */
+  double                 apart;              /* seconds that are not of that work: the perceptual distance, the same in each phase */
+  int                    n_steps;
   FbDistillLosses        losses;
 } Run;
 
@@ -35,16 +37,13 @@ now (void)
   return g_get_monotonic_time () * 1e-6;
 }
 
-/* bytes: the most the process has had in memory */
+/* bytes: the most the job has taken */
 static guint64
-peak_memory (void)
+peak_memory (FbTrainer *self)
 {
-  g_autofree char *text = NULL;
-  const char      *line;
+  const guint64 peak = fb_memory_peak ();
 
-  if (!g_file_get_contents ("/proc/self/status", &text, NULL, NULL) || (line = strstr (text, "VmHWM:")) == NULL)
-    return 0;
-  return g_ascii_strtoull (line + strlen ("VmHWM:"), NULL, 10) * 1024;
+  return peak - MIN (peak, self->memory);
 }
 
 /* network calls per sample that a step of this phase takes on average */
@@ -65,9 +64,9 @@ expected_work (FbTrainer *self, const FbPhase *phase)
   return work;
 }
 
-/* this process's work of all steps from here on, in network calls */
+/* this process's work of all steps after the first @done, in network calls */
 static double
-work_left (FbTrainer *self)
+work_after (FbTrainer *self, int done)
 {
   double work = 0.0;
   int    step = 0;
@@ -76,17 +75,20 @@ work_left (FbTrainer *self)
     {
       const int end = step + self->job->phases[i].n_steps;
 
-      if (end > self->step)
-        work += (end - MAX (step, self->step)) * expected_work (self, &self->job->phases[i]) * self->job->batch_size / self->team->size;
+      if (end > done)
+        work += (end - MAX (step, done)) * expected_work (self, &self->job->phases[i]) * self->job->batch_size / self->team->size;
       step = end;
     }
   return work;
 }
 
+/* negative while nothing has been measured */
 static double
-seconds_left (const Run *run)
+seconds_after (const Run *run, int done)
 {
-  return run->work > 0.0 ? work_left (run->trainer) * run->seconds / run->work : -1.0;
+  const int n_steps = run->trainer->job->steps - done;
+
+  return run->work > 0.0 ? work_after (run->trainer, done) * run->seconds / run->work + n_steps * run->apart / run->n_steps : -1.0;
 }
 
 static void
@@ -94,9 +96,10 @@ report (Run *run, FbDistillStage stage, const char *path)
 {
   FbTrainer         *self   = run->trainer;
   const FbPhase     *phase  = fb_phases_at (self->job->phases, self->job->n_phases, MAX (self->step - 1, 0));
-  const double       left   = seconds_left (run);
+  const double       left   = seconds_after (run, self->step);
   FbDistillProgress  p      = { .stage = stage, .done = self->step, .total = self->job->steps, .phase = (int) (phase - self->job->phases),
-                                .losses = run->losses, .seconds_left = left, .peak_bytes = peak_memory (), .path = path };
+                                .losses = run->losses, .seconds_left = left, .seconds_total = seconds_after (run, 0),
+                                .peak_bytes = peak_memory (self), .path = path };
 
   p.learning_rate    = fb_learning_rate (self->job->learning_rate, self->job->warm_up, MAX (self->step - 1, 0));
   p.seconds_per_step = self->step < self->job->steps && left >= 0.0 ? left / (self->job->steps - self->step) : -1.0;
@@ -180,9 +183,9 @@ static gboolean
 check_hope (Run *run, GError **error)
 {
   FbTrainer        *self  = run->trainer;
-  const double      left  = seconds_left (run);
+  const double      left  = seconds_after (run, self->step);
   const guint64     limit = ((guint64) self->job->memory << 20) / (guint64) self->team->n_on_machine;
-  const guint64     peak  = peak_memory ();
+  const guint64     peak  = peak_memory (self);
   g_autofree char  *used  = g_format_size (peak);
   g_autofree char  *may   = g_format_size (limit);
 
@@ -209,10 +212,13 @@ take_step (Run *run, gboolean first, GError **error)
   FbTrainer   *self  = run->trainer;
   const double start = now ();
   const double calls = fb_networks_n_calls (self->networks);
+  const double apart = self->perceptual_seconds;
 
   if (!fb_trainer_step (self, &run->losses, run->cancellable, error))
     return FALSE;
-  run->seconds += now () - start;
+  run->apart   += self->perceptual_seconds - apart;
+  run->seconds += now () - start - (self->perceptual_seconds - apart);
+  run->n_steps++;
   run->work    += fb_networks_n_calls (self->networks) - calls;
   if (run->log != NULL)
     write_log (run, now () - start);

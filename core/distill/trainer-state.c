@@ -132,6 +132,8 @@ fb_trainer_save (FbTrainer *self, GError **error)
   fb_safetensors_writer_set_metadata (writer, "step", step);
   fb_safetensors_writer_set_metadata (writer, "job", digest);
   fb_safetensors_writer_set_metadata (writer, "teacher", self->teacher_hash);
+  if (self->perceptual_hash != NULL)
+    fb_safetensors_writer_set_metadata (writer, "perceptual", self->perceptual_hash);
   fb_safetensors_writer_set_metadata (writer, "data", data);
   fb_safetensors_writer_set_metadata (writer, "environment", where);
   for_each_piece (self, declare, writer, NULL);
@@ -178,11 +180,12 @@ read_checkpoint (FbTrainer *self, GError **error)
     return FALSE;
 
   step = fb_safetensors_metadata (file, "step");
-  if (!is_same (file, "job", digest) || !is_same (file, "teacher", self->teacher_hash) || step == NULL ||
+  if (!is_same (file, "job", digest) || !is_same (file, "teacher", self->teacher_hash) ||
+      !is_same (file, "perceptual", self->perceptual_hash) || step == NULL ||
       !g_ascii_string_to_unsigned (step, 10, 0, (guint64) self->job->steps, &number, NULL))
     {
       g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_CHECKPOINT,
-                   _("“%s” was made with other settings or another teacher than “%s” has now. Set them back, or move it away to start again."),
+                   _("“%s” was made with other settings, another teacher or other LPIPS weights than “%s” has now. Set them back, or move it away to start again."),
                    path, self->job->path);
       return FALSE;
     }
@@ -212,7 +215,7 @@ check_same (FbTrainer *self, GError **error)
 {
   g_autofree char *job      = fb_distill_job_to_json (self->job);
   g_autofree char *data     = data_digest (self);
-  g_autofree char *all      = g_strconcat (job, self->teacher_hash, data, NULL);
+  g_autofree char *all      = g_strconcat (job, self->teacher_hash, data, self->perceptual_hash, NULL);      /* the last may be NULL */
   g_autofree char *digest   = g_compute_checksum_for_string (G_CHECKSUM_SHA256, all, -1);
   g_autofree char *expected = g_strdup (digest);
 

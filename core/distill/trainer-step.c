@@ -8,7 +8,7 @@
 
 #include "core/distill/losses.h"
 #include "core/distill/mixture.h"
-#include "core/distill/philox.h"
+#include "core/distill/random-mask.h"
 #include "core/distill/rollout.h"
 #include "core/distill/trainer-private.h"
 
@@ -25,6 +25,7 @@ typedef struct
   size_t         size;                  /* floats per sample */
   FbDraw        *draws;
   float         *contexts;
+  float         *extra;                 /* what a network for inpainting sees besides, or NULL */
   float         *clean;                 /* latents of the data */
   FbNoiseLevel  *levels;                /* where student and teacher start */
   int           *start;
@@ -40,6 +41,7 @@ group_clear (Group *g)
 {
   g_free (g->draws);
   g_free (g->contexts);
+  g_free (g->extra);
   g_free (g->clean);
   g_free (g->levels);
   g_free (g->start);
@@ -84,12 +86,14 @@ group_init (Group *g, const int *members, GError **error)
   const FbDistillJob *job      = self->job;
   const int          K         = job->teacher_steps;
   const size_t       n_context = fb_trainer_context_size (self);
+  const size_t       n_extra   = fb_trainer_extra_size (self, g->size);
   g_autofree double *pmf       = g_new (double, K);
   g_autofree double *timesteps = g_new (double, K);
   g_autofree float  *noise     = NULL;
 
   g->draws      = g_new (FbDraw, g->n);
   g->contexts   = g_new (float, g->n * n_context);
+  g->extra      = n_extra > 0 ? g_new (float, g->n * n_extra) : NULL;
   g->clean      = g_new (float, g->n * g->size);
   g->levels     = g_new (FbNoiseLevel, g->n);
   g->start      = g_new (int, g->n);
@@ -111,7 +115,9 @@ group_init (Group *g, const int *members, GError **error)
       float           *noisy   = g->noisy + i * g->size;
 
       if (!fb_trainer_read_latents (self, index, clean, error) ||
-          !fb_trainer_read_caption (self, caption, g->contexts + i * n_context, error))
+          !fb_trainer_read_caption (self, caption, g->contexts + i * n_context, error) ||
+          (g->extra != NULL && !fb_trainer_mask_picture (self, e, &draw, FB_RANDOM_MASK_FULL, e->width, e->height, g->extra + i * n_extra,
+                                                         g->cancellable, error)))
         return FALSE;
 
       g->draws[i]    = draw;
@@ -133,7 +139,7 @@ static gboolean
 predict (Group *g, GError **error)
 {
   g_autofree float   *timesteps = g_new (float, g->n);
-  const FbNetworkCall call      = { g->n, g->height, g->width, g->noisy, timesteps, g->contexts };
+  const FbNetworkCall call      = { g->n, g->height, g->width, g->noisy, timesteps, g->contexts, g->extra };
 
   for (int i = 0; i < g->n; i++)
     timesteps[i] = (float) g->levels[i].timestep;
@@ -148,11 +154,37 @@ predict (Group *g, GError **error)
   return TRUE;
 }
 
-static void
-distillation (Group *g, double weight, FbDistillLosses *losses)
+/* Between pictures: only where the job gives what that takes */
+static gboolean
+perceptual (Group *g, double weight, FbDistillLosses *losses, GError **error)
 {
+  FbTrainer    *self  = g->trainer;
+  const gint64  start = g_get_monotonic_time ();
+
+  for (int i = 0; i < g->n; i++)
+    {
+      const size_t at = i * g->size;
+      double       distance;
+
+      if (!fb_perceptual_distance (self->perceptual, g->prediction + at, g->target + at, g->height, g->width, weight,
+                                   weight > 0.0 ? g->gradient + at : NULL, &distance, g->cancellable, error))
+        return FALSE;
+      losses->distillation += distance;
+    }
+  self->perceptual_seconds += (g_get_monotonic_time () - start) * 1e-6;
+  if (self->between != NULL)
+    self->between (self->between_data);
+  return TRUE;
+}
+
+static gboolean
+distillation (Group *g, double weight, FbDistillLosses *losses, GError **error)
+{
+  if (g->trainer->perceptual != NULL)
+    return perceptual (g, weight, losses, error);
   for (int i = 0; i < g->n; i++)
     losses->distillation += fb_loss_distillation (g->prediction + i * g->size, g->target + i * g->size, g->size, weight, g->gradient + i * g->size);
+  return TRUE;
 }
 
 /* @levels, @noisy: (out): the student's pictures with noise at timesteps of each sample's own */
@@ -182,7 +214,7 @@ matching (Group *g, double weight, FbDistillLosses *losses, GError **error)
   g_autofree float       *real      = g_new (float, n);
   g_autofree float       *no_prompt = g_new (float, n);
   g_autofree float       *fake      = g_new (float, n);
-  const FbNetworkCall     call      = { g->n, g->height, g->width, noisy, timesteps, g->contexts };
+  const FbNetworkCall     call      = { g->n, g->height, g->width, noisy, timesteps, g->contexts, g->extra };
 
   for (int i = 0; i < g->n; i++)
     levels[i] = fb_noise_level (self->schedule, (int) fb_draw_index (&g->draws[i], FB_DRAW_MATCHING_TIMESTEP,
@@ -214,7 +246,7 @@ adversarial (Group *g, double weight, double discriminator_weight, FbDistillLoss
   g_autofree float       *real      = g_new (float, n);
   g_autofree float       *timesteps = g_new (float, g->n);
   g_autofree float       *gradient  = weight > 0.0 ? g_new0 (float, n) : NULL;
-  const FbNetworkCall     call      = { g->n, g->height, g->width, fake, timesteps, g->contexts };
+  const FbNetworkCall     call      = { g->n, g->height, g->width, fake, timesteps, g->contexts, g->extra };
   FbAdversarial           sums      = { 0.0 };
 
   for (int i = 0; i < g->n; i++)
@@ -253,13 +285,13 @@ run_group (Group *g, const int *members, FbDistillLosses *losses, GError **error
   gboolean     ok;
 
   if (!group_init (g, members, error) ||
-      !fb_trainer_rollout (self, g->n, g->height, g->width, g->contexts, self->job->teacher_steps, g->start, g->guidance, g->target,
-                           g->cancellable, error) ||
+      !fb_trainer_rollout (self, g->n, g->height, g->width, g->contexts, g->extra, self->job->teacher_steps, g->start, g->guidance,
+                           g->target, g->cancellable, error) ||
       !predict (g, error))
     return FALSE;
 
-  distillation (g, share * g->phase->distillation, losses);
-  ok = (g->phase->matching == 0.0 || matching (g, share * g->phase->matching, losses, error)) &&
+  ok = distillation (g, share * g->phase->distillation, losses, error) &&
+       (g->phase->matching == 0.0 || matching (g, share * g->phase->matching, losses, error)) &&
        (self->judge == NULL || adversarial (g, share * g->phase->adversarial, share, losses, error)) &&
        go_back (g, error);
   if (!ok)

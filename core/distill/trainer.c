@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/distill/job-private.h"
+#include "core/distill/memory.h"
 #include "core/distill/trainer-private.h"
 #include "core/formats/checkpoint.h"
 #include "core/models/unet.h"
@@ -50,11 +51,18 @@ check_teacher (FbTrainer *self, GError **error)
   const FbDistillJob *job      = self->job;
   const int           multiple = self->info->scale_factor;
 
-  if (self->info->unet_channels != self->info->latent_channels)
+  if (fb_trainer_inpaints (self) && self->info->unet_channels != 2 * self->info->latent_channels + 1)
     {
       g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_UNSUPPORTED,
-                   _("“%s”: “teacher” is a model of the family %s, which cannot be distilled yet. Choose a model that makes pictures from text alone."),
-                   job->path, self->info->family);
+                   _("“%s”: “teacher” is a model of the family %s, which cannot be distilled yet. Choose a model that makes pictures from text, "
+                     "or one for inpainting."), job->path, self->info->family);
+      return FALSE;
+    }
+  if (fb_trainer_inpaints (self) && (job->prompts != NULL || job->prompt_file != NULL))
+    {
+      g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_UNSUPPORTED,
+                   _("“%s”: “teacher” is a model for inpainting, which learns from pictures to paint into. Give “pictures” or “captions” instead of prompts."),
+                   job->path);
       return FALSE;
     }
   if (job->width % multiple != 0 || job->height % multiple != 0)
@@ -98,16 +106,37 @@ check_team (FbTrainer *self, GError **error)
   return fb_distill_refuse (self->job->path, "batch_size", reason, error);
 }
 
-/* A lower bound: the network, what trains with its copies, and one call without anything kept */
+/* pixels of the pictures; with buckets, their area is about that */
+static int
+picture_width (FbTrainer *self)
+{
+  return self->job->width > 0 ? self->job->width : self->info->width;
+}
+
+static int
+picture_height (FbTrainer *self)
+{
+  return self->job->height > 0 ? self->job->height : self->info->height;
+}
+
+/* A lower bound: the networks, what trains with its copies, and the larger of one call of each without anything kept */
 static guint64
 least_memory (FbTrainer *self)
 {
-  const FbExample      *e    = self->data->examples->pdata[0];
-  const FbLoraSettings  lora = lora_settings (self->job);
-  const guint64         n    = fb_lora_n_values (fb_unet_params (fb_model_unet (self->model)), &lora);
+  const int             width       = picture_width (self), height = picture_height (self), scale = self->info->scale_factor;
+  const FbLoraSettings  lora        = lora_settings (self->job);
+  const guint64         n           = fb_lora_n_values (fb_unet_params (fb_model_unet (self->model)), &lora);
+  guint64               weights     = fb_model_weight_bytes (self->model, FB_MODEL_UNET) + n * 6 * sizeof (float);
+  guint64               activations = fb_model_activation_bytes (self->model, FB_MODEL_UNET, 2 * self->job->samples_per_call, height, width);
 
-  return fb_model_weight_bytes (self->model, FB_MODEL_UNET) + n * 6 * sizeof (float) +
-         fb_model_activation_bytes (self->model, FB_MODEL_UNET, 2 * self->job->samples_per_call, e->height, e->width);
+  if (fb_trainer_inpaints (self))
+    weights += fb_model_weight_bytes (self->model, FB_MODEL_VAE_ENCODER);
+  if (self->perceptual != NULL)
+    {
+      weights    += fb_perceptual_weight_bytes (self->perceptual);
+      activations = MAX (activations, fb_perceptual_activation_bytes (self->perceptual, height / scale, width / scale));
+    }
+  return weights + activations;
 }
 
 /* a process's share of what the machine has and the job may take of it; 0 if neither is known */
@@ -122,13 +151,14 @@ memory_limit (FbTrainer *self)
 }
 
 static gboolean
-check_memory (FbTrainer *self, GError **error)
+check_memory (FbTrainer *self, FbDistillNeeds *needs, GError **error)
 {
   const guint64     least = least_memory (self);
   const guint64     limit = memory_limit (self);
   g_autofree char  *need  = g_format_size (least);
   g_autofree char  *have  = g_format_size (limit);
 
+  *needs = (FbDistillNeeds) { least, limit, picture_width (self), picture_height (self) };
   if (limit == 0 || least <= limit)
     return TRUE;
   g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_HOPELESS,
@@ -157,9 +187,12 @@ open_teacher (FbTrainer *self, const char *path, GError **error)
     return FALSE;
   self->info     = fb_model_info (self->model);
   self->schedule = fb_model_schedule (self->model);
-  if (!check_teacher (self, error))
-    return FALSE;
+  return check_teacher (self, error);
+}
 
+static gboolean
+hash_teacher (FbTrainer *self, const char *path, GError **error)
+{
   self->teacher_hash = hash_component (path, "unet", error);
   self->text_hash    = self->teacher_hash != NULL ? hash_component (path, "text_encoder", error) : NULL;
   self->vae_hash     = self->text_hash != NULL ? hash_component (path, "vae", error) : NULL;
@@ -169,11 +202,72 @@ open_teacher (FbTrainer *self, const char *path, GError **error)
 static gboolean
 list_data (FbTrainer *self, GError **error)
 {
-  const FbDistillJob *job = self->job;
-
-  self->data = fb_dataset_new (job, job->width > 0 ? job->width : self->info->width, job->height > 0 ? job->height : self->info->height,
-                               side_multiple (self), error);
+  self->data = fb_dataset_new (self->job, picture_width (self), picture_height (self), side_multiple (self), error);
   return self->data != NULL;
+}
+
+static gboolean
+check_sides (FbTrainer *self, GError **error)
+{
+  for (guint i = 0; self->perceptual != NULL && i < self->data->examples->len; i++)
+    {
+      const FbExample *e = self->data->examples->pdata[i];
+
+      if (MIN (e->width, e->height) < FB_LPIPS_MIN_SIDE)
+        {
+          g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_FIELD,
+                       _("“%s”: “distance” cannot be “lpips” for pictures of %d × %d pixels: it needs %d per side. Choose larger ones, or “l2”."),
+                       self->job->path, e->width, e->height, FB_LPIPS_MIN_SIDE);
+          return FALSE;
+        }
+    }
+  return TRUE;
+}
+
+static gboolean
+open_perceptual (FbTrainer *self, GError **error)
+{
+  g_autofree char *path = NULL;
+
+  if (!g_str_equal (self->job->distance, "lpips"))
+    return TRUE;
+  path = fb_distill_job_resolve (self->job, self->job->lpips_weights);
+  self->perceptual = fb_perceptual_new (self->model, path, self->dev, error);
+  return self->perceptual != NULL;
+}
+
+static gboolean
+hash_perceptual (FbTrainer *self, GError **error)
+{
+  g_autofree char *path = self->perceptual != NULL ? fb_distill_job_resolve (self->job, self->job->lpips_weights) : NULL;
+  g_autofree char *hash = path != NULL ? fb_hash_file (path, NULL, error) : NULL;
+
+  if (hash != NULL)
+    self->perceptual_hash = g_strdup_printf ("%s %s", hash, self->vae_hash);
+  return self->perceptual == NULL || hash != NULL;
+}
+
+static FbTrainer *
+trainer_new (const FbDistillJob *job, FbDevice *dev, const FbTeam *team)
+{
+  FbTrainer *self = g_new0 (FbTrainer, 1);
+
+  self->job         = job;
+  self->team        = team;
+  self->folder      = fb_distill_job_folder (job);
+  self->dev         = fb_device_ref (dev);
+  self->cache       = fb_cache_new (NULL);
+  self->latent_keys = g_ptr_array_new_with_free_func (g_free);
+  self->lock        = -1;
+  return self;
+}
+
+gboolean
+fb_trainer_foresee (const FbDistillJob *job, const char *teacher_path, FbDevice *dev, FbDistillNeeds *needs, GError **error)
+{
+  g_autoptr(FbTrainer) self = trainer_new (job, dev, fb_team_alone ());
+
+  return open_teacher (self, teacher_path, error) && open_perceptual (self, error) && check_memory (self, needs, error);
 }
 
 FbTrainer *
@@ -185,22 +279,20 @@ fb_trainer_new (const FbDistillJob *job, const char *teacher_path, FbDevice *dev
 FbTrainer *
 fb_trainer_new_in_team (const FbDistillJob *job, const char *teacher_path, FbDevice *dev, const FbTeam *team, GError **error)
 {
-  g_autoptr(FbTrainer) self = g_new0 (FbTrainer, 1);
+  g_autoptr(FbTrainer) self = trainer_new (job, dev, team);
+  FbDistillNeeds       needs;
   gboolean             ok;
 
-  self->job         = job;
-  self->team        = team;
-  self->folder      = fb_distill_job_folder (job);
-  self->dev         = fb_device_ref (dev);
-  self->cache       = fb_cache_new (NULL);
-  self->latent_keys = g_ptr_array_new_with_free_func (g_free);
-  self->lock        = -1;
-
+  self->memory = fb_memory_mark ();
   ok = check_team (self, error) &&
        (!fb_trainer_is_first (self) || take_folder (self, error)) &&
        open_teacher (self, teacher_path, error) &&
+       hash_teacher (self, teacher_path, error) &&
        list_data (self, error) &&
-       check_memory (self, error);
+       open_perceptual (self, error) &&
+       hash_perceptual (self, error) &&
+       check_sides (self, error) &&
+       check_memory (self, &needs, error);
   return fb_team_agree (team, ok, error) ? g_steal_pointer (&self) : NULL;
 }
 
@@ -212,6 +304,7 @@ fb_trainer_free (FbTrainer *self)
   g_clear_pointer (&self->student, fb_optimizer_free);
   g_clear_pointer (&self->judge, fb_optimizer_free);
   g_clear_pointer (&self->networks, fb_networks_free);
+  g_clear_pointer (&self->perceptual, fb_perceptual_free);
   g_clear_pointer (&self->model, fb_model_free);
   g_clear_pointer (&self->data, fb_dataset_free);
   g_clear_pointer (&self->cache, fb_cache_free);
@@ -221,6 +314,7 @@ fb_trainer_free (FbTrainer *self)
   g_free (self->teacher_hash);
   g_free (self->text_hash);
   g_free (self->vae_hash);
+  g_free (self->perceptual_hash);
   g_free (self->folder);
   fb_device_unref (self->dev);
   if (self->lock >= 0)
@@ -277,7 +371,8 @@ load_networks (FbTrainer *self, GCancellable *cancellable, GError **error)
   const FbLoraSettings  lora   = lora_settings (job);
   const guint64         least  = least_memory (self);
   const guint64         limit  = memory_limit (self);
-  const gsize           kept   = limit == 0 ? G_MAXSIZE : (gsize) ((limit - MIN (limit, least)) / 2);   /* half for what is not foreseen */
+  const gsize           spare  = limit == 0 ? G_MAXSIZE : (gsize) ((limit - MIN (limit, least)) / 2);   /* half for what is not foreseen */
+  const gsize           kept   = self->perceptual != NULL ? spare / 2 : spare;                          /* its tape stands beside the student's */
   g_autoptr(GError)     bad    = NULL;
 
   self->networks = fb_networks_new (self->model, &lora, has_adversarial (job) ? discriminator_side (self) : 0, kept, job->seed, cancellable, &bad);
@@ -289,6 +384,8 @@ load_networks (FbTrainer *self, GCancellable *cancellable, GError **error)
       return FALSE;
     }
   fb_networks_set_between (self->networks, self->between, self->between_data);
+  if (self->perceptual != NULL && !fb_perceptual_load (self->perceptual, kept, cancellable, error))
+    return FALSE;
   self->student = new_optimizer (self, fb_networks_student_trainables (self->networks), job->average);
   if (fb_networks_discriminator_trainables (self->networks) != NULL)
     self->judge = new_optimizer (self, fb_networks_discriminator_trainables (self->networks), 0.0);

@@ -56,7 +56,8 @@ typedef struct
  * @done, @total: pictures and captions while preparing; else steps
  * @phase: 0 …
  * @seconds_per_step, @seconds_left: by what has been measured in this run, negative before
- * @peak_bytes: the most memory the process has had; 0 before the first step
+ * @seconds_total: the same, for all steps of the job
+ * @peak_bytes: the most memory the job has taken, without what the process had before it; 0 before the first step
  * @sample: (nullable): path of the sample picture, or of the LoRA when done
  */
 typedef struct
@@ -66,12 +67,32 @@ typedef struct
   int             phase;
   FbDistillLosses losses;
   double          learning_rate;
-  double          seconds_per_step, seconds_left;
+  double          seconds_per_step, seconds_left, seconds_total;
   guint64         peak_bytes;
   const char     *path;
 } FbDistillProgress;
 
 typedef void (* FbDistillProgressFunc) (const FbDistillProgress *progress, gpointer user_data);
+
+/**
+ * FbDistillNeeds:
+ * @least_bytes: memory that a job cannot do without: weights, what trains, one call of the network. How much it takes is measured in its first step.
+ * @limit_bytes: memory that it may take, here and now; 0 where the system does not say
+ * @width, @height: pixels of the pictures
+ */
+typedef struct
+{
+  guint64 least_bytes, limit_bytes;
+  int     width, height;
+} FbDistillNeeds;
+
+/**
+ * fb_trainer_foresee:
+ *
+ * What is known of a job before it starts, from its settings and the teacher's headers alone. @job needs neither data nor a folder.
+ * Errors: as fb_trainer_new(), but for LOCKED and DATA.
+ */
+gboolean    fb_trainer_foresee (const FbDistillJob *job, const char *teacher_path, FbDevice *dev, FbDistillNeeds *needs, GError **error);
 
 /**
  * fb_trainer_new:
@@ -125,6 +146,50 @@ gboolean    fb_trainer_export  (FbTrainer *self, GError **error);
  * Returns: (transfer full): the pictures, the teacher's (its own steps and guidance) first
  */
 FbImage *   fb_trainer_sheet   (FbTrainer *self, int n_prompts, const int *steps, int n_steps, GCancellable *cancellable, GError **error);
+
+/**
+ * FbDrawing: how pictures are drawn once training is done, or between two steps of it
+ * @student: with the LoRA as it comes out; otherwise the teacher draws
+ * @sampler, @n_steps: over trailing timesteps
+ * @guidance_scale: the teacher's, 0 for the model's own; students are not guided
+ * @seed: of the noise; picture i of one seed begins with the same noise whoever draws it
+ */
+typedef struct
+{
+  gboolean    student;
+  const char *sampler;
+  int         n_steps;
+  double      guidance_scale;
+  guint64     seed;
+} FbDrawing;
+
+/**
+ * fb_trainer_draw:
+ * @first: number of the first picture, for its noise
+ * @captions: (array length=n): of the job's data
+ * @pixels: (out): [n, height, width, 3] of fb_trainer_drawing_size(), in −1 … 1
+ *
+ * With a teacher that inpaints, into the pictures of the data that have these captions, each with a mask of its seed and number.
+ * @n pictures that go through the networks together; between fb_trainer_draw_begin() and fb_trainer_draw_end(), where nothing trains.
+ * Errors: DATA for a caption that is not in the cache, those of samplers and networks.
+ */
+void        fb_trainer_draw_begin   (FbTrainer *self);
+void        fb_trainer_draw_end     (FbTrainer *self);
+void        fb_trainer_drawing_size (const FbTrainer *self, int *width, int *height);
+gboolean    fb_trainer_draw         (FbTrainer *self, const FbDrawing *drawing, guint first, int n, const char * const *captions,
+                                     float *pixels, GCancellable *cancellable, GError **error);
+
+/**
+ * fb_trainer_draw_set: pictures for measuring how good a student is
+ * @folder: made where there is none; gets 00000.png … and captions.tsv, as a job's captions
+ * @n: pictures; captions come from the data in an order that depends on the seed
+ * @func: (nullable): called with the number of pictures done
+ *
+ * Errors: those of fb_trainer_draw() and of writing files.
+ */
+gboolean    fb_trainer_draw_set     (FbTrainer *self, const FbDrawing *drawing, const char *folder, int n,
+                                     void (* func) (int done, gpointer user_data), gpointer user_data, GCancellable *cancellable,
+                                     GError **error);
 
 /**
  * fb_trainer_run: all steps from where the job stands, with checkpoints, samples and log; then the LoRA

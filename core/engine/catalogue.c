@@ -41,9 +41,8 @@ add_text (GVariantDict *dict, const char *key, const char *text)
     g_variant_dict_insert (dict, key, "s", text);
 }
 
-/* (transfer none) (nullable) */
-static const char *
-label_of (const char *family)
+const char *
+fb_catalogue_family_label (const char *family)
 {
   int             n    = 0;
   const FbFamily *list = fb_family_list (&n);
@@ -59,7 +58,7 @@ add_about (GVariantDict *dict, const FbAbout *about)
 {
   add_text (dict, "title",        about->title);
   add_text (dict, "family",       about->family);
-  add_text (dict, "family-label", label_of (about->family));
+  add_text (dict, "family-label", fb_catalogue_family_label (about->family));
   add_text (dict, "base",         about->base);
   add_text (dict, "precision",    about->precision);
   add_text (dict, "licence",      about->licence);

@@ -12,3 +12,6 @@ const char * fb_catalogue_kind_name (FbStoreKind kind);
 
 /* @kind: (out): FB_STORE_N_KINDS for "". %FB_ENGINE_ERROR_REQUEST for a name that is none. */
 gboolean     fb_catalogue_find_kind (const char *name, FbStoreKind *kind, GError **error);
+
+/* (transfer none) (nullable): what people call a family of models, untranslated; %NULL for one that is not known. @family: (nullable) */
+const char * fb_catalogue_family_label (const char *family);

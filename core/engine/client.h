@@ -136,10 +136,12 @@ G_DECLARE_FINAL_TYPE (FbJob, fb_job, FB, JOB, GObject)
  *   Distillation; these neither wait nor last, the work is done in the background and outlives the client:
  *   "distill-presets" gives "presets" aa{sv}: "name" s, "label" s (untranslated), "size" i, "steps" i.
  *   "distill-start": "pictures" s (a folder), "name" s, and, where the preset shall not decide, "preset" s, "teacher" s, "size" i, "steps" i; gives what
- *     "distill-list" has of the new job.
+ *     "distill-list" has of the new job. Its estimate, for which pictures and name may be open, tells the least memory it can do with, and in
+ *     "resolved" "n-pictures" i and "n-without-caption" i.
  *   "distill-list" gives "jobs" aa{sv}, those that run or wait first: "job" s (path of its file, which names it), "name" s, "teacher" s, "state" s
- *     ("waiting", "preparing", "running", "paused", "stopped", "done", "failed"), "problem" s, "step" i, "n-steps" i (pictures while preparing),
- *     "seconds-left" d (negative: unknown), "peak-bytes" t, "output" s (the LoRA's path) and "lora" s (its name among the LoRAs) once there is one.
+ *     ("waiting", "preparing", "measuring": the first step, "running", "paused", "stopped", "done", "failed"), "problem" s, "step" i, "n-steps" i
+ *     (pictures and captions while preparing), "seconds-left" d, "seconds-total" d (for all steps; both negative before they are measured),
+ *     "peak-bytes" t (the most memory it has taken; 0 before), "output" s (the LoRA's path) and "lora" s (its name among the LoRAs) once there is one.
  *   "distill-pause", "distill-resume", "distill-stop" (writes the LoRA as it is), "distill-remove" (of one that is not at work: off the list; its files,
  *     except for the LoRA, are deleted unless they were brought in from elsewhere): "job" s; give what "distill-list" has of it.
  *   "distill-watch": "job" s, "from" i (the last step that is known), "sample" i (step of the last sample that is known, −1 for none); gives "rows"

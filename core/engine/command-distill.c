@@ -1,8 +1,9 @@
-/* core/engine/command-distill.c: flashbrush-engine distill and eval. SPDX-License-Identifier: LGPL-3.0-or-later
+/* core/engine/command-distill.c: flashbrush-engine distill. SPDX-License-Identifier: LGPL-3.0-or-later
  *
  * A training job in this process; an interrupt (Ctrl-C), SIGTERM or SIGUSR1 pauses it, and the same command goes on. Started by mpirun, the
  * processes train it as a team.
  */
+#include "core/engine/command-trainer.h"
 #include "core/engine/command.h"
 
 #include <glib-unix.h>
@@ -12,8 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/distill/trainer.h"
-#include "core/image/png.h"
 #include "core/models/model.h"
 #include "core/store/store.h"
 
@@ -48,24 +47,6 @@ typedef struct
   GError             *error;
 } Command;
 
-static int
-fail (const char *command, GError *error, int status)
-{
-  if (!g_error_matches (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_ELSEWHERE))
-    fprintf (stderr, "flashbrush-engine %s: %s\n", command, error->message);
-  g_error_free (error);
-  return status;
-}
-
-static char *
-teacher_path (const FbDistillJob *job, GError **error)
-{
-  g_autoptr(FbStore)  store  = fb_store_new ();
-  g_autofree char    *beside = fb_distill_job_resolve (job, job->teacher);
-
-  return g_file_test (beside, G_FILE_TEST_EXISTS) ? g_steal_pointer (&beside) : fb_store_resolve (store, FB_STORE_MODELS, job->teacher, error);
-}
-
 /* (transfer full): "3 h 05 min" */
 static char *
 duration (double seconds)
@@ -78,18 +59,10 @@ duration (double seconds)
                       : g_strdup_printf (_("%d h %02d min"), (int) (minutes / 60), (int) (minutes % 60));
 }
 
-/* a line that the next one overwrites, where there is somebody to see it */
-static void
-show (const char *line)
-{
-  if (isatty (STDERR_FILENO))
-    fprintf (stderr, "\r\033[K%s", line);
-}
-
 static void
 print_line (const char *line)
 {
-  show ("");
+  fb_command_show ("");
   printf ("%s\n", line);
   fflush (stdout);
 }
@@ -109,7 +82,7 @@ on_progress (const FbDistillProgress *p, gpointer user_data)
     {
     case FB_DISTILL_PREPARE:
       line = g_strdup_printf (_("preparing: %d of %d"), p->done, p->total);
-      show (line);
+      fb_command_show (line);
       break;
     case FB_DISTILL_MEASURE:
       line = p->seconds_left >= 0.0 ? g_strdup_printf (_("first step: %.1f s each, peak memory %s; about %s for the %d steps left"),
@@ -121,7 +94,7 @@ on_progress (const FbDistillProgress *p, gpointer user_data)
       line = g_strdup_printf (_("step %d of %d, phase %d: distillation %.4f, matching %.4f, adversarial %.4f, discriminator %.4f; %s left"),
                               p->done, p->total, p->phase + 1, p->losses.distillation, p->losses.matching, p->losses.adversarial,
                               p->losses.discriminator, left);
-      show (line);
+      fb_command_show (line);
       break;
     case FB_DISTILL_SAMPLE:
       line = g_strdup_printf ("%s\t%s", p->path, _("sample: teacher, then the student in 1, 2 and 4 steps"));
@@ -143,31 +116,11 @@ on_interrupt (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
-/* @n_threads: 0: the cores that this process may use, shared with those of the team that use them too */
-static FbDevice *
-open_device (int n_threads, const FbTeam *team, GError **error)
-{
-  g_autoptr(FbDevice) dev = fb_device_new ("cpu", n_threads, error);
-
-  if (dev == NULL || n_threads > 0 || team->n_on_cores == 1)
-    return g_steal_pointer (&dev);
-  return fb_device_new ("cpu", MAX (fb_device_n_threads (dev) / team->n_on_cores, 1), error);
-}
-
-static FbTrainer *
-open_trainer (const FbDistillJob *job, const FbTeam *team, GError **error)
-{
-  g_autofree char     *path = teacher_path (job, error);
-  g_autoptr(FbDevice)  dev  = path != NULL ? open_device (job->threads, team, error) : NULL;
-
-  return fb_team_agree (team, dev != NULL, error) ? fb_trainer_new_in_team (job, path, dev, team, error) : NULL;
-}
-
 static gpointer
 run_job (gpointer user_data)
 {
   Command              *self    = user_data;
-  g_autoptr(FbTrainer)  trainer = open_trainer (self->job, self->team, &self->error);
+  g_autoptr(FbTrainer)  trainer = fb_command_open_trainer (self->job, self->team, &self->error);
 
   if (trainer != NULL && fb_trainer_prepare (trainer, on_progress, self, self->cancellable, &self->error))
     fb_trainer_run (trainer, on_progress, self, self->cancellable, &self->error);
@@ -191,7 +144,7 @@ run (const FbDistillJob *job, const FbTeam *team, gboolean quiet)
   g_main_loop_run (loop);
   g_thread_join (thread);
 
-  show ("");
+  fb_command_show ("");
   if (g_error_matches (self.error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     {
       g_error_free (self.error);
@@ -199,7 +152,7 @@ run (const FbDistillJob *job, const FbTeam *team, gboolean quiet)
         print_line (_("paused; the same command goes on"));
       return 3;
     }
-  return self.error != NULL ? fail ("distill", self.error, 1) : 0;
+  return self.error != NULL ? fb_command_trainer_fail ("distill", self.error, 1) : 0;
 }
 
 static void
@@ -216,11 +169,11 @@ run_in_team (const char *path, gboolean quiet)
   int                     status;
 
   if (team == NULL)
-    return fail ("distill", error, 1);
+    return fb_command_trainer_fail ("distill", error, 1);
   if (team->rank > 0)
     g_log_set_handler (NULL, G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE, say_nothing, NULL);    /* what the first says already */
   job = fb_distill_job_load (path, &error);
-  status = fb_team_agree (team, job != NULL, &error) ? run (job, team, quiet || team->rank > 0) : fail ("distill", error, 2);
+  status = fb_team_agree (team, job != NULL, &error) ? run (job, team, quiet || team->rank > 0) : fb_command_trainer_fail ("distill", error, 2);
   fb_team_leave (team);
   return status;
 }
@@ -256,7 +209,7 @@ create (Options *o)
     o->preset = choose_preset (o->teacher, &error);
   job = o->preset != NULL ? fb_distill_job_new_preset (o->preset, &error) : NULL;
   if (job == NULL)
-    return fail ("distill", error, 2);
+    return fb_command_trainer_fail ("distill", error, 2);
 
   job->path        = absolute (o->create);
   job->teacher     = *o->teacher != '\0' ? g_strdup (o->teacher) : NULL;
@@ -274,7 +227,7 @@ create (Options *o)
   if (o->steps > 0)
     fb_distill_job_set_steps (job, o->steps);
   if (!fb_distill_job_check (job, &error) || !fb_distill_job_save (job, &error))
-    return fail ("distill", error, 2);
+    return fb_command_trainer_fail ("distill", error, 2);
   if (!o->quiet)
     printf ("%s\n", job->path);
   return 0;
@@ -305,7 +258,7 @@ fb_command_distill (int argc, char **argv)
                                            "checkpoint; its files lie in the folder JOB beside JOB.json. With OpenMPI, several processes train one job:\n"
                                            "mpirun --bind-to none -np 2 flashbrush-engine distill JOB.json"));
   if (!g_option_context_parse (context, &argc, &argv, &error))
-    return fail ("distill", error, 2);
+    return fb_command_trainer_fail ("distill", error, 2);
   if (o.create != NULL && argc == 1)
     return create (&o);
   if (o.create != NULL || argc != 2)
@@ -314,52 +267,4 @@ fb_command_distill (int argc, char **argv)
       return 2;
     }
   return run_in_team (argv[1], o.quiet);
-}
-
-/* --- eval ----------------------------------------------------------------------------------------------------------------- */
-
-int
-fb_command_eval (int argc, char **argv)
-{
-  static const int           steps[]  = { 1, 2, 4, 8 };
-  g_autoptr(GOptionContext)  context  = g_option_context_new (_("JOB.json"));
-  g_autofree char           *output   = NULL;
-  int                        n        = 4;
-  g_autoptr(FbDistillJob)    job      = NULL;
-  g_autoptr(FbTrainer)       trainer  = NULL;
-  g_autoptr(FbImage)         sheet    = NULL;
-  GError                    *error    = NULL;
-  const GOptionEntry         entries[] =
-  {
-    { "output",  'o', 0, G_OPTION_ARG_FILENAME, &output, N_("PNG file to write; eval.png in the job's folder without it"), N_("FILE") },
-    { "prompts", 'n', 0, G_OPTION_ARG_INT, &n, N_("How many prompts; 4"), N_("N") },
-    G_OPTION_ENTRY_NULL
-  };
-
-  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
-  g_option_context_set_summary (context, _("Makes a sheet of pictures from a job's last checkpoint: a row per prompt; first the teacher's, then the student's\n"
-                                           "in 1, 2, 4 and 8 steps."));
-  if (!g_option_context_parse (context, &argc, &argv, &error))
-    return fail ("eval", error, 2);
-  if (argc != 2 || n < 1 || n > 64)
-    {
-      fputs (_("flashbrush-engine eval: name one job file, and 1 to 64 prompts.\n"), stderr);
-      return 2;
-    }
-  job = fb_distill_job_load (argv[1], &error);
-  if (job == NULL)
-    return fail ("eval", error, 2);
-  if (output == NULL)
-    {
-      g_autofree char *folder = fb_distill_job_folder (job);
-
-      output = g_build_filename (folder, "eval.png", NULL);
-    }
-  trainer = open_trainer (job, fb_team_alone (), &error);
-  if (trainer == NULL || !fb_trainer_prepare (trainer, NULL, NULL, NULL, &error) ||
-      (sheet = fb_trainer_sheet (trainer, n, steps, G_N_ELEMENTS (steps), NULL, &error)) == NULL ||
-      !fb_image_save_png (sheet, output, &error))
-    return fail ("eval", error, 1);
-  printf ("%s\t%d × %d\tstep %d\n", output, sheet->width, sheet->height, fb_trainer_step_number (trainer));
-  return 0;
 }

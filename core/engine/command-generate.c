@@ -12,7 +12,7 @@
 typedef struct
 {
   FbJobOptions job;
-  char        *init;
+  char        *init, *background;
   int          width, height;
   double       strength;
 } Options;
@@ -22,6 +22,7 @@ options_clear (Options *o)
 {
   fb_job_options_clear (&o->job);
   g_free (o->init);
+  g_free (o->background);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
 
@@ -47,6 +48,7 @@ parse (Options *o, int argc, char **argv, GError **error)
     { "height",    0, 0, G_OPTION_ARG_INT, &o->height, N_("Height in pixels, a multiple of 8"), N_("N") },
     { "init",      0, 0, G_OPTION_ARG_FILENAME, &o->init, N_("PNG file to start from"), N_("FILE") },
     { "strength",  0, 0, G_OPTION_ARG_DOUBLE, &o->strength, N_("With --init: 0 keeps that picture, 1 ignores it"), N_("X") },
+    { "background", 0, 0, G_OPTION_ARG_FILENAME, &o->background, N_("keep, or transparent: cut out where it is plain"), N_("NAME") },
     G_OPTION_ENTRY_NULL
   };
   g_autoptr(GOptionContext) context = g_option_context_new (_("[TEXT]"));
@@ -76,6 +78,8 @@ make_request (const Options *o, GError **error)
   insert_size (&dict, "width", o->width);
   insert_size (&dict, "height", o->height);
   g_variant_dict_insert (&dict, "strength", "d", o->strength);
+  if (!fb_job_insert_string (&dict, "background", o->background, error))
+    return NULL;
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 

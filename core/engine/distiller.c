@@ -9,19 +9,17 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "core/distill/dataset.h"
 #include "core/distill/trainer.h"
 #include "core/image/png.h"
-#include "core/models/model.h"
 #include "core/store/delete.h"
 #include "core/store/store.h"
 
 #define MAX_ROWS 2000          /* of one answer: more than a screen has pixels */
 #define YIELD_US 20000         /* between two looks whether the others have finished */
 
-typedef enum { WAITING, PREPARING, RUNNING, PAUSED, STOPPED, DONE, FAILED, N_STATES } State;
+typedef enum { WAITING, PREPARING, MEASURING, RUNNING, PAUSED, STOPPED, DONE, FAILED, N_STATES } State;
 
-static const char * const state_names[N_STATES] = { "waiting", "preparing", "running", "paused", "stopped", "done", "failed" };
+static const char * const state_names[N_STATES] = { "waiting", "preparing", "measuring", "running", "paused", "stopped", "done", "failed" };
 
 /* a job; its path never changes, the rest is under the distiller's lock */
 typedef struct
@@ -31,8 +29,9 @@ typedef struct
   State    state;
   char    *problem;                        /* of one that failed */
   int      step, n_steps;
-  double   seconds_left;
-  guint64  peak_bytes;
+  int      n_prepared, n_to_prepare;       /* pictures and captions, while preparing */
+  double   seconds_left, seconds_total;    /* negative before a step has been measured */
+  guint64  peak_bytes;                     /* 0 before */
   gboolean wants_stop;                     /* the LoRA is to be written when it is interrupted */
 } Entry;
 
@@ -61,12 +60,6 @@ entry_free (gpointer data)
   g_free (entry);
 }
 
-static char *
-jobs_folder (void)
-{
-  return g_build_filename (g_get_user_data_dir (), "flashbrush", "distill", NULL);
-}
-
 /* --- the file "state" ------------------------------------------------------------------------------------------------------- */
 
 #define GROUP "state"
@@ -91,8 +84,11 @@ read_state (Entry *entry)
   for (State state = STOPPED; state < N_STATES; state++)     /* those that were at work are paused now */
     if (g_strcmp0 (name, state_names[state]) == 0)
       entry->state = state;
-  entry->problem = entry->state == FAILED ? g_key_file_get_string (keys, GROUP, "problem", NULL) : NULL;
-  entry->step    = CLAMP (g_key_file_get_integer (keys, GROUP, "step", NULL), 0, entry->n_steps);
+  entry->problem    = entry->state == FAILED ? g_key_file_get_string (keys, GROUP, "problem", NULL) : NULL;
+  entry->step       = CLAMP (g_key_file_get_integer (keys, GROUP, "step", NULL), 0, entry->n_steps);
+  entry->peak_bytes = g_key_file_get_uint64 (keys, GROUP, "peak-bytes", NULL);
+  if (g_key_file_has_key (keys, GROUP, "seconds-total", NULL))
+    entry->seconds_total = g_key_file_get_double (keys, GROUP, "seconds-total", NULL);
 }
 
 /* A state that cannot be written costs no more than the job's end not being known to the next engine. */
@@ -105,6 +101,11 @@ write_state (const Entry *entry)
 
   g_key_file_set_string (keys, GROUP, "state", state_names[entry->state]);
   g_key_file_set_integer (keys, GROUP, "step", entry->step);
+  if (entry->seconds_total >= 0.0)
+    {
+      g_key_file_set_double (keys, GROUP, "seconds-total", entry->seconds_total);
+      g_key_file_set_uint64 (keys, GROUP, "peak-bytes", entry->peak_bytes);
+    }
   if (entry->problem != NULL)
     g_key_file_set_string (keys, GROUP, "problem", entry->problem);
   if (g_mkdir_with_parents (entry->folder, 0755) != 0 || !g_key_file_save_to_file (keys, path, &error))
@@ -131,13 +132,14 @@ add (FbDistiller *self, const char *path, GError **error)
 
   if (job == NULL)
     return NULL;
-  entry               = g_new0 (Entry, 1);
-  entry->path         = g_strdup (path);
-  entry->teacher      = g_strdup (job->teacher);
-  entry->output       = fb_distill_job_output (job);
-  entry->folder       = fb_distill_job_folder (job);
-  entry->n_steps      = job->steps;
-  entry->seconds_left = -1.0;
+  entry                = g_new0 (Entry, 1);
+  entry->path          = g_strdup (path);
+  entry->teacher       = g_strdup (job->teacher);
+  entry->output        = fb_distill_job_output (job);
+  entry->folder        = fb_distill_job_folder (job);
+  entry->n_steps       = job->steps;
+  entry->seconds_left  = -1.0;
+  entry->seconds_total = -1.0;
   read_state (entry);
   g_ptr_array_add (self->entries, entry);
   return entry;
@@ -147,7 +149,7 @@ add (FbDistiller *self, const char *path, GError **error)
 static void
 scan (FbDistiller *self)
 {
-  g_autofree char     *folder = jobs_folder ();
+  g_autofree char     *folder = fb_distill_wish_folder ();
   g_autoptr(GDir)      dir    = g_dir_open (folder, 0, NULL);
   g_autoptr(GPtrArray) paths  = g_ptr_array_new_with_free_func (g_free);
   const char          *name;
@@ -189,20 +191,22 @@ lora_of (const Entry *entry)
 static GVariant *
 describe (const Entry *entry)
 {
-  g_autofree char *name   = name_of (entry->path);
-  g_autofree char *lora   = lora_of (entry);
-  gboolean         exists = g_file_test (entry->output, G_FILE_TEST_EXISTS);
+  g_autofree char *name      = name_of (entry->path);
+  g_autofree char *lora      = lora_of (entry);
+  gboolean         exists    = g_file_test (entry->output, G_FILE_TEST_EXISTS);
+  gboolean         preparing = entry->state == PREPARING && entry->n_to_prepare > 0;
   GVariantDict     dict;
 
   g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "job",          "s", entry->path);
-  g_variant_dict_insert (&dict, "name",         "s", name);
-  g_variant_dict_insert (&dict, "teacher",      "s", entry->teacher);
-  g_variant_dict_insert (&dict, "state",        "s", state_names[entry->state]);
-  g_variant_dict_insert (&dict, "step",         "i", entry->step);
-  g_variant_dict_insert (&dict, "n-steps",      "i", entry->n_steps);
-  g_variant_dict_insert (&dict, "seconds-left", "d", entry->seconds_left);
-  g_variant_dict_insert (&dict, "peak-bytes",   "t", entry->peak_bytes);
+  g_variant_dict_insert (&dict, "job",           "s", entry->path);
+  g_variant_dict_insert (&dict, "name",          "s", name);
+  g_variant_dict_insert (&dict, "teacher",       "s", entry->teacher);
+  g_variant_dict_insert (&dict, "state",         "s", state_names[entry->state]);
+  g_variant_dict_insert (&dict, "step",          "i", preparing ? entry->n_prepared : entry->step);
+  g_variant_dict_insert (&dict, "n-steps",       "i", preparing ? entry->n_to_prepare : entry->n_steps);
+  g_variant_dict_insert (&dict, "seconds-left",  "d", entry->seconds_left);
+  g_variant_dict_insert (&dict, "seconds-total", "d", entry->seconds_total);
+  g_variant_dict_insert (&dict, "peak-bytes",    "t", entry->peak_bytes);
   if (entry->problem != NULL)
     g_variant_dict_insert (&dict, "problem", "s", entry->problem);
   if (exists)
@@ -216,7 +220,7 @@ describe (const Entry *entry)
 static gboolean
 is_active (const Entry *entry)
 {
-  return entry->state == WAITING || entry->state == PREPARING || entry->state == RUNNING;
+  return entry->state == WAITING || entry->state == PREPARING || entry->state == MEASURING || entry->state == RUNNING;
 }
 
 /* for the engine's idle time; with the lock held */
@@ -257,13 +261,29 @@ on_progress (const FbDistillProgress *progress, gpointer user_data)
   g_mutex_lock (&self->lock);
   if (is_active (entry))                                   /* else it has been interrupted, and what is asked for next stands there */
     entry->state = progress->stage == FB_DISTILL_PREPARE ? PREPARING : RUNNING;
-  if (progress->stage != FB_DISTILL_PREPARE)
+  if (progress->stage == FB_DISTILL_PREPARE)
     {
-      entry->step         = progress->done;
-      entry->n_steps      = progress->total;
-      entry->seconds_left = progress->seconds_left;
-      entry->peak_bytes   = MAX (entry->peak_bytes, progress->peak_bytes);
+      entry->n_prepared   = progress->done;
+      entry->n_to_prepare = progress->total;
     }
+  else
+    {
+      entry->step          = progress->done;
+      entry->n_steps       = progress->total;
+      entry->seconds_left  = progress->seconds_left;
+      entry->seconds_total = progress->seconds_total;
+      entry->peak_bytes    = MAX (entry->peak_bytes, progress->peak_bytes);
+    }
+  g_mutex_unlock (&self->lock);
+}
+
+/* all is prepared: what comes next is the step by which time and memory are known */
+static void
+begin_measuring (FbDistiller *self)
+{
+  g_mutex_lock (&self->lock);
+  if (is_active (self->current))
+    self->current->state = MEASURING;
   g_mutex_unlock (&self->lock);
 }
 
@@ -319,6 +339,7 @@ do_job (FbDistiller *self, GError **error)
     {
       g_autoptr(GError) local = NULL;
 
+      begin_measuring (self);
       done = fb_trainer_run (trainer, on_progress, self, self->cancellable, &local);
       if (!done && g_error_matches (local, G_IO_ERROR, G_IO_ERROR_CANCELLED) && wants_stop (self))
         done = fb_trainer_export (trainer, error);
@@ -373,7 +394,9 @@ work (gpointer user_data)
           g_cond_wait (&self->changed, &self->lock);
           continue;
         }
-      self->current->state = PREPARING;
+      self->current->state        = PREPARING;
+      self->current->n_to_prepare = 0;
+      self->current->seconds_left = -1.0;
       g_cancellable_reset (self->cancellable);
       g_mutex_unlock (&self->lock);
 
@@ -480,7 +503,7 @@ fb_distiller_stop (FbDistiller *self, const char *path, GError **error)
 static gboolean
 is_own (const Entry *entry)
 {
-  g_autofree char *ours   = jobs_folder ();
+  g_autofree char *ours   = fb_distill_wish_folder ();
   g_autofree char *folder = g_path_get_dirname (entry->path);
 
   return g_str_equal (folder, ours);
@@ -522,72 +545,12 @@ fb_distiller_remove (FbDistiller *self, const char *path, GError **error)
   return answer;
 }
 
-/* --- a new job ------------------------------------------------------------------------------------------------------------------ */
-
-/* whether a file can be called so: no path, nothing hidden */
-static gboolean
-check_name (const char *name, GError **error)
-{
-  if (name != NULL && *name != '\0' && *name != '.' && strchr (name, G_DIR_SEPARATOR) == NULL && strlen (name) <= 100)
-    return TRUE;
-  g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST,
-               _("“%s” cannot be a job's name: it becomes a file's, without “/”, not beginning with “.”, and of at most 100 letters."), name != NULL ? name : "");
-  return FALSE;
-}
-
-/* sets @teacher (transfer full) to a name or path that will still mean the same model when another becomes the default, and the preset for it */
-static gboolean
-choose_teacher (const FbDistillWish *wish, char **teacher, char **preset, GError **error)
-{
-  g_autoptr(FbStore)  store = fb_store_new ();
-  const char         *named = wish->teacher != NULL ? wish->teacher : "";
-  g_autofree char    *path  = fb_store_resolve_for (store, "generate", named, error);
-  g_autoptr(FbModel)  model = path != NULL ? fb_model_open (path, NULL, NULL, NULL, FB_DTYPE_F32, error) : NULL;
-
-  if (model == NULL)
-    return FALSE;
-  *teacher = g_strdup (*named != '\0' ? named : path);
-  *preset  = g_strdup (wish->preset != NULL && *wish->preset != '\0' ? wish->preset
-                                                                     : fb_distill_preset_for (fb_model_family (model), fb_model_info (model)->width));
-  return TRUE;
-}
-
 GVariant *
 fb_distiller_start (FbDistiller *self, const FbDistillWish *wish, GError **error)
 {
-  g_autofree char         *teacher = NULL, *preset = NULL, *file = NULL, *folder = jobs_folder ();
-  g_autoptr(FbDistillJob)  job     = NULL;
-  g_autoptr(FbDataset)     data    = NULL;
+  g_autoptr(FbDistillJob) job = fb_distill_wish_write (wish, error);
 
-  if (!check_name (wish->name, error) || !choose_teacher (wish, &teacher, &preset, error) ||
-      (job = fb_distill_job_new_preset (preset, error)) == NULL)
-    return NULL;
-  file          = g_strconcat (wish->name, ".json", NULL);
-  job->path     = g_build_filename (folder, file, NULL);
-  job->teacher  = g_steal_pointer (&teacher);
-  job->pictures = wish->pictures != NULL ? g_canonicalize_filename (wish->pictures, NULL) : NULL;
-  g_free (job->output);
-  job->output   = g_strdup_printf ("%s/flashbrush/loras/%s.safetensors", g_get_user_data_dir (), wish->name);
-  if (wish->steps > 0)
-    fb_distill_job_set_steps (job, wish->steps);
-  if (wish->size > 0)
-    job->width = job->height = wish->size;
-  if (job->pictures == NULL || !g_file_test (job->pictures, G_FILE_TEST_IS_DIR))
-    {
-      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("The folder of pictures “%s” does not exist. Choose one that does."),
-                   job->pictures != NULL ? job->pictures : "");
-      return NULL;
-    }
-  if (g_mkdir_with_parents (folder, 0755) != 0)
-    {
-      fb_model_error_set_errno (error, errno, folder, TRUE);
-      return NULL;
-    }
-  if (!fb_distill_job_check (job, error) ||
-      (data = fb_dataset_new (job, 64, 64, 64, error)) == NULL ||        /* better now than when its turn comes */
-      !fb_distill_job_save (job, error))
-    return NULL;
-  return fb_distiller_resume (self, job->path, error);
+  return job != NULL ? fb_distiller_resume (self, job->path, error) : NULL;
 }
 
 /* --- curves and samples ----------------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* core/engine/distiller.h: distillation jobs, one after another, in the background. SPDX-License-Identifier: LGPL-3.0-or-later */
 #pragma once
 
+#include "core/engine/distill-wish.h"
 #include "core/engine/job-kind.h"
 
 /**
@@ -14,20 +15,6 @@ typedef struct FbDistiller FbDistiller;
 
 /* The workshop's one, made at the first call. (transfer none) */
 FbDistiller * fb_distiller_get (FbWorkshop *workshop);
-
-/**
- * FbDistillWish: a new job; what is %NULL or 0 is the preset's
- * @preset: (nullable): %NULL for the one that suits the teacher
- * @teacher: name or path of a model
- * @pictures: a folder
- * @name: of the LoRA and the job; no path
- * @size: pixels per side
- */
-typedef struct
-{
-  const char *preset, *teacher, *pictures, *name;
-  int         size, steps;
-} FbDistillWish;
 
 /**
  * fb_distiller_start: writes the job's file and lets it wait for its turn

@@ -1,5 +1,8 @@
 /* core/engine/kind-distill.c: the jobs "distill-…": short errands to what works in the background. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include <glib/gi18n-lib.h>
+
 #include "core/distill/job.h"
+#include "core/engine/catalogue.h"
 #include "core/engine/distiller.h"
 #include "core/engine/model-use.h"
 #include "core/engine/trade.h"
@@ -20,6 +23,15 @@ result_of (const char *key, GVariant *value)
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
+/* what people call a preset, untranslated */
+static const char *
+preset_label (const char *name)
+{
+  const char *family = fb_catalogue_family_label (name);
+
+  return g_str_equal (name, "small") ? N_("Small models") : family != NULL ? family : name;
+}
+
 GVariant *
 fb_kind_distill_presets_run (FbTask *task, GError **error)
 {
@@ -31,23 +43,36 @@ fb_kind_distill_presets_run (FbTask *task, GError **error)
       g_autoptr(FbDistillJob) job = fb_distill_job_new_preset (*name, NULL);
 
       if (job != NULL)
-        g_variant_builder_add_parsed (&list, "{'name': <%s>, 'label': <%s>, 'size': <%i>, 'steps': <%i>}", *name, *name, job->width, job->steps);
+        g_variant_builder_add_parsed (&list, "{'name': <%s>, 'label': <%s>, 'size': <%i>, 'steps': <%i>}", *name, preset_label (*name), job->width, job->steps);
     }
   return result_of ("presets", g_variant_builder_end (&list));
+}
+
+/* @wish borrows from @request */
+static gboolean
+read_wish (GVariant *request, FbDistillWish *wish, GError **error)
+{
+  *wish = (FbDistillWish) { 0 };
+  g_variant_lookup (request, "size", "i", &wish->size);
+  g_variant_lookup (request, "steps", "i", &wish->steps);
+  return fb_request_string (request, "preset", &wish->preset, error) && fb_request_string (request, "teacher", &wish->teacher, error) &&
+         fb_request_string (request, "pictures", &wish->pictures, error) && fb_request_string (request, "name", &wish->name, error);
+}
+
+gboolean
+fb_kind_distill_start_estimate (FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GCancellable *cancellable, GError **error)
+{
+  FbDistillWish wish;
+
+  return read_wish (request, &wish, error) && fb_distill_wish_foresee (&wish, estimate, error);
 }
 
 GVariant *
 fb_kind_distill_start_run (FbTask *task, GError **error)
 {
-  GVariant      *request = fb_task_request (task);
-  FbDistillWish  wish    = { 0 };
+  FbDistillWish wish;
 
-  if (!fb_request_string (request, "preset", &wish.preset, error) || !fb_request_string (request, "teacher", &wish.teacher, error) ||
-      !fb_request_string (request, "pictures", &wish.pictures, error) || !fb_request_string (request, "name", &wish.name, error))
-    return NULL;
-  g_variant_lookup (request, "size", "i", &wish.size);
-  g_variant_lookup (request, "steps", "i", &wish.steps);
-  return fb_distiller_start (distiller_of (task), &wish, error);
+  return read_wish (fb_task_request (task), &wish, error) ? fb_distiller_start (distiller_of (task), &wish, error) : NULL;
 }
 
 GVariant *

@@ -12,6 +12,14 @@
 #include "core/store/hash.h"
 #include "core/store/store-scan.h"
 
+static void
+tell (FbTask *task, double fraction)
+{
+  const FbJobProgress progress = { .stage = "check", .fraction = fraction, .seconds_left = -1.0 };
+
+  fb_task_progress (task, &progress);
+}
+
 /* Sets @text (transfer none) to the string under @key, which must be there. */
 static gboolean
 need_string (GVariant *request, const char *key, const char **text, GError **error)
@@ -115,6 +123,7 @@ most_frequent_kind (FbTask *task, GPtrArray *files)
 
       if (fb_about_find_kind (((FbStoreEntry *) files->pdata[i])->path, &kind, NULL))
         n[kind]++;
+      tell (task, (i + 1.0) / files->len);
     }
   for (int kind = FB_STORE_N_KINDS - 1; kind >= 0; kind--)
     if (n[kind] > 0 && n[kind] >= n[best])
@@ -162,17 +171,16 @@ is_collection (FbStoreKind kind, const char *path)
 GVariant *
 fb_kind_import_run (FbTask *task, GError **error)
 {
-  GVariant           *request  = fb_task_request (task);
-  g_autoptr(FbStore)  store    = fb_store_new ();
-  FbJobProgress       progress = { .stage = "check", .seconds_left = -1.0 };
-  const char         *path     = "";
-  gboolean            copy     = FALSE;
+  GVariant           *request = fb_task_request (task);
+  g_autoptr(FbStore)  store   = fb_store_new ();
+  const char         *path    = "";
+  gboolean            copy    = FALSE;
   FbStoreKind         kind;
 
   if (!need_string (request, "path", &path, error) || !get_kind (request, &kind, error))
     return NULL;
   g_variant_lookup (request, "copy", "b", &copy);
-  fb_task_progress (task, &progress);
+  tell (task, 0.0);
   if (is_collection (kind, path))
     return import_folder (task, store, kind, path, error);
   return import_one (task, store, kind, path, copy, error);
@@ -215,6 +223,22 @@ fb_kind_set_default_run (FbTask *task, GError **error)
 
 /* --- verify ------------------------------------------------------------------------------------------------------------- */
 
+#define HASH_OF_LORA 0.5         /* of the time: LoRAs are small, and models are many */
+
+typedef struct
+{
+  FbTask *task;
+  double  share;
+} Hashing;
+
+static void
+on_hashed (double fraction, gpointer user_data)
+{
+  const Hashing *hashing = user_data;
+
+  tell (hashing->task, hashing->share * fraction);
+}
+
 /* whether the model at @path has all the layers that the LoRA changes */
 static gboolean
 fits (const char *path, char *lora)
@@ -226,7 +250,7 @@ fits (const char *path, char *lora)
   return model != NULL && fb_model_set_loras (model, &use, 1, NULL, NULL) && *fb_model_lora_reports (model, &n)[0].unmatched == NULL;
 }
 
-/* names of the models that a LoRA fits */
+/* names of the models that a LoRA fits; after the hash, as much of the job */
 static GVariant *
 models_fitted (FbTask *task, FbStore *store, char *lora)
 {
@@ -235,8 +259,11 @@ models_fitted (FbTask *task, FbStore *store, char *lora)
 
   g_variant_builder_init (&names, G_VARIANT_TYPE_STRING_ARRAY);
   for (guint i = 0; i < models->len && !g_cancellable_is_cancelled (fb_task_cancellable (task)); i++)
-    if (fits (((FbStoreEntry *) models->pdata[i])->path, lora))
-      g_variant_builder_add (&names, "s", ((FbStoreEntry *) models->pdata[i])->name);
+    {
+      if (fits (((FbStoreEntry *) models->pdata[i])->path, lora))
+        g_variant_builder_add (&names, "s", ((FbStoreEntry *) models->pdata[i])->name);
+      tell (task, HASH_OF_LORA + (1.0 - HASH_OF_LORA) * (i + 1) / models->len);
+    }
   return g_variant_builder_end (&names);
 }
 
@@ -262,31 +289,38 @@ find_path (FbStore *store, const char *name, FbStoreKind *kind, GError **error)
 GVariant *
 fb_kind_verify_run (FbTask *task, GError **error)
 {
-  GVariant           *request  = fb_task_request (task);
-  g_autoptr(FbStore)  store    = fb_store_new ();
-  FbJobProgress       progress = { .stage = "check", .seconds_left = -1.0 };
-  const char         *name     = "";
-  g_autofree char    *path     = NULL;
-  g_autofree char    *hash     = NULL;
-  g_auto(GStrv)       files    = NULL;
+  GVariant           *request = fb_task_request (task);
+  g_autoptr(FbStore)  store   = fb_store_new ();
+  Hashing             hashing = { .task = task, .share = 1.0 };
+  const char         *name    = "";
+  g_autofree char    *path    = NULL;
+  g_autofree char    *hash    = NULL;
+  g_auto(GStrv)       files   = NULL;
+  g_autoptr(GVariant) fitted  = NULL;
   FbStoreKind         kind;
   GVariantDict        dict;
 
   if (!fb_request_string (request, "model", &name, error) || !get_kind (request, &kind, error) ||
       (path = find_path (store, name, &kind, error)) == NULL)
     return NULL;
-  fb_task_progress (task, &progress);
+  tell (task, 0.0);
   if (!validate (kind, path, error))
     return NULL;
+  if (kind == FB_STORE_LORAS)
+    hashing.share = HASH_OF_LORA;
   files = fb_about_files (kind, path);
-  hash  = fb_hash_files ((const char * const *) files, fb_task_cancellable (task), error);
+  hash  = fb_hash_files_with_progress ((const char * const *) files, on_hashed, &hashing, fb_task_cancellable (task), error);
   if (hash == NULL)
+    return NULL;
+  if (kind == FB_STORE_LORAS)
+    fitted = g_variant_ref_sink (models_fitted (task, store, path));
+  if (g_cancellable_set_error_if_cancelled (fb_task_cancellable (task), error))
     return NULL;
 
   g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "hash", "s", hash);
   g_variant_dict_insert (&dict, "kind", "s", fb_catalogue_kind_name (kind));
-  if (kind == FB_STORE_LORAS)
-    g_variant_dict_insert_value (&dict, "fits", models_fitted (task, store, path));
+  if (fitted != NULL)
+    g_variant_dict_insert_value (&dict, "fits", fitted);
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }

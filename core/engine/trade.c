@@ -8,22 +8,22 @@
 
 static const FbJobKind kinds[] =
 {
-  { "generate",        fb_kind_generate_estimate, fb_kind_generate_run              },
-  { "inpaint",         fb_kind_inpaint_estimate,  fb_kind_inpaint_run               },
-  { "load",            NULL,                      fb_kind_load_run                  },
-  { "unload",          NULL,                      fb_kind_unload_run                },
-  { "import",          NULL,                      fb_kind_import_run,          TRUE },
-  { "remove",          NULL,                      fb_kind_remove_run                },      /* after the jobs that may be reading it */
-  { "set-default",     NULL,                      fb_kind_set_default_run,     TRUE },
-  { "verify",          NULL,                      fb_kind_verify_run,          TRUE },
-  { "distill-presets", NULL,                      fb_kind_distill_presets_run, TRUE },
-  { "distill-start",   NULL,                      fb_kind_distill_start_run,   TRUE },
-  { "distill-list",    NULL,                      fb_kind_distill_list_run,    TRUE },
-  { "distill-pause",   NULL,                      fb_kind_distill_pause_run,   TRUE },
-  { "distill-resume",  NULL,                      fb_kind_distill_resume_run,  TRUE },
-  { "distill-stop",    NULL,                      fb_kind_distill_stop_run,    TRUE },
-  { "distill-remove",  NULL,                      fb_kind_distill_remove_run,  TRUE },
-  { "distill-watch",   NULL,                      fb_kind_distill_watch_run,   TRUE },
+  { "generate",        fb_kind_generate_estimate,      fb_kind_generate_run              },
+  { "inpaint",         fb_kind_inpaint_estimate,       fb_kind_inpaint_run               },
+  { "load",            NULL,                           fb_kind_load_run                  },
+  { "unload",          NULL,                           fb_kind_unload_run                },
+  { "import",          NULL,                           fb_kind_import_run,          TRUE },
+  { "remove",          NULL,                           fb_kind_remove_run                },      /* after the jobs that may be reading it */
+  { "set-default",     NULL,                           fb_kind_set_default_run,     TRUE },
+  { "verify",          NULL,                           fb_kind_verify_run,          TRUE },
+  { "distill-presets", NULL,                           fb_kind_distill_presets_run, TRUE },
+  { "distill-start",   fb_kind_distill_start_estimate, fb_kind_distill_start_run,   TRUE },
+  { "distill-list",    NULL,                           fb_kind_distill_list_run,    TRUE },
+  { "distill-pause",   NULL,                           fb_kind_distill_pause_run,   TRUE },
+  { "distill-resume",  NULL,                           fb_kind_distill_resume_run,  TRUE },
+  { "distill-stop",    NULL,                           fb_kind_distill_stop_run,    TRUE },
+  { "distill-remove",  NULL,                           fb_kind_distill_remove_run,  TRUE },
+  { "distill-watch",   NULL,                           fb_kind_distill_watch_run,   TRUE },
   { NULL }
 };
 

@@ -22,6 +22,7 @@ GVariant * fb_kind_set_default_run   (FbTask *task, GError **error);
 GVariant * fb_kind_verify_run        (FbTask *task, GError **error);
 
 /* core/engine/kind-distill.c: distillation jobs, which are done in the background */
+gboolean   fb_kind_distill_start_estimate (FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GCancellable *cancellable, GError **error);
 GVariant * fb_kind_distill_presets_run (FbTask *task, GError **error);
 GVariant * fb_kind_distill_start_run   (FbTask *task, GError **error);
 GVariant * fb_kind_distill_list_run    (FbTask *task, GError **error);

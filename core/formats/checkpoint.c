@@ -63,6 +63,8 @@ static const Source sources[] =
   { "taesd",             "",                                    "encoder.layers.0.weight",                   NULL                                 },
   { "taesd",             "",                                    "0.weight",                                  "taesd",         "encoder"           },
   { "taesd",             "",                                    "1.weight",                                  "taesd",         "decoder"           },
+
+  { "lpips",             "",                                    "net.slice1.0.weight",                       NULL                                 },
 };
 
 /* Beginnings of names in single files that belong to some component, or to none by design: averages kept for training, the noise

@@ -8,9 +8,9 @@
 /**
  * FbCheckpoint:
  *
- * One component ("unet", "vae", "text_encoder", "text_encoder_2", "taesd") of a model on disk, under canonical names: those of the diffusers
- * state dict ("down_blocks.0.resnets.0.norm1.weight", "text_model.encoder.layers.0.mlp.fc1.bias", "decoder.up_blocks.0.…",
- * taesd: "decoder.layers.0.weight"), whatever the file calls them. Reading from several threads at once is fine.
+ * One component ("unet", "vae", "text_encoder", "text_encoder_2", "taesd", "lpips") of a model on disk, under canonical names: those of the
+ * diffusers state dict ("down_blocks.0.resnets.0.norm1.weight", "text_model.encoder.layers.0.mlp.fc1.bias", "decoder.up_blocks.0.…",
+ * taesd: "decoder.layers.0.weight"; lpips: of the package of that name, "net.slice1.0.weight"), whatever the file calls them. Reading from several threads at once is fine.
  */
 typedef struct FbCheckpoint FbCheckpoint;
 

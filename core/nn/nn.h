@@ -164,5 +164,10 @@ FbTensor *  fb_nn_geglu       (FbContext *ctx, FbTensor *x);
 FbTensor *  fb_nn_add         (FbContext *ctx, FbTensor *a, FbTensor *b);
 FbTensor *  fb_nn_concat      (FbContext *ctx, FbTensor *a, FbTensor *b);
 
+/* x [N, H, W, C] -> [N, H / 2, W / 2, C]: the largest of each 2×2 pixels */
+FbTensor *  fb_nn_max_pool    (FbContext *ctx, FbTensor *x);
+/* a, b [N, H, W, C], weight [C], f32 -> [N], f32: how far the features' directions are apart (kernels/feature-distance.h) */
+FbTensor *  fb_nn_feature_distance (FbContext *ctx, FbTensor *a, FbTensor *b, FbTensor *weight, float eps);
+
 /* @x in @ctx's dtype, though it may come from a context of another */
 FbTensor *  fb_nn_cast        (FbContext *ctx, FbTensor *x);

@@ -188,6 +188,14 @@ fb_params_table (FbParams *params, FbTable *m, const char *name, int n_rows, int
   add (params, name, ".weight", FB_PARAM_TABLE, 2, shape)->slot.table = m;
 }
 
+void
+fb_params_weights (FbParams *params, FbTensor **weight, const char *name, int in_channels)
+{
+  const int shape[] = { 1, in_channels };
+
+  add (params, name, ".weight", FB_PARAM_VECTOR, 2, shape)->slot.tensor = weight;
+}
+
 guint
 fb_params_n (const FbParams *params)
 {

@@ -8,7 +8,7 @@ typedef enum
   FB_PARAM_CONV2D,            /* *weight, [Cout, Cin, kH, kW] */
   FB_PARAM_CONV2D_UPSAMPLE,   /* the same, of a convolution that enlarges its input and never meets odd sizes */
   FB_PARAM_LINEAR,            /* *weight, [Cout, Cin] */
-  FB_PARAM_VECTOR,            /* *tensor, f32 [C]: biases and norms */
+  FB_PARAM_VECTOR,            /* *tensor, f32 [C] or [1, C]: biases, norms and single weights */
   FB_PARAM_TABLE,             /* *table, [rows, C]: embeddings, looked up on the host */
 } FbParamKind;
 
@@ -88,6 +88,9 @@ void            fb_params_linear      (FbParams *params, FbLinear *m, const char
 void            fb_params_group_norm  (FbParams *params, FbNorm *m, const char *name, int channels, int n_groups, float eps);
 void            fb_params_layer_norm  (FbParams *params, FbNorm *m, const char *name, int channels, float eps);
 void            fb_params_table       (FbParams *params, FbTable *m, const char *name, int n_rows, int width);
+
+/* Enters "NAME.weight", [1, @in_channels]: the kernel of a 1×1 convolution to a single channel, kept as plain numbers: *weight, f32. */
+void            fb_params_weights     (FbParams *params, FbTensor **weight, const char *name, int in_channels);
 
 guint           fb_params_n      (const FbParams *params);
 /* (transfer none) */

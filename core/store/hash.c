@@ -10,6 +10,7 @@
 #include <glib/gi18n-lib.h>
 
 #define CHUNK       (1 << 20)   /* bytes; hashed in a few milliseconds, so that a cancel is seen */
+#define TELL        (4 << 20)   /* bytes between two calls of progress */
 #define N_DIGITS    64
 #define MAX_ENTRIES 4096        /* lines kept; the oldest go first */
 
@@ -85,8 +86,27 @@ cache_store (const char *digits, const struct stat *st, const char *path)
     g_file_set_contents (cache, text->str, text->len, NULL);                /* no cache is no failure */
 }
 
+/* of several files; all zeros where nobody is told */
+typedef struct
+{
+  FbHashProgress  func;
+  gpointer        user_data;
+  double          done, total;        /* bytes */
+  double          told;
+} Progress;
+
+static void
+tell (Progress *progress, double bytes)
+{
+  progress->done += bytes;
+  if (progress->func == NULL || (progress->done - progress->told < TELL && progress->done < progress->total))
+    return;
+  progress->told = progress->done;
+  progress->func (progress->total > 0.0 ? MIN (progress->done / progress->total, 1.0) : 1.0, progress->user_data);
+}
+
 static char *
-hash_descriptor (int fd, const char *path, GCancellable *cancellable, GError **error)
+hash_descriptor (int fd, const char *path, Progress *progress, GCancellable *cancellable, GError **error)
 {
   g_autoptr(GChecksum) checksum = g_checksum_new (G_CHECKSUM_SHA256);
   g_autofree guint8   *buffer   = g_malloc (CHUNK);
@@ -108,11 +128,12 @@ hash_descriptor (int fd, const char *path, GCancellable *cancellable, GError **e
       if (n == 0)
         return g_strdup (g_checksum_get_string (checksum));
       g_checksum_update (checksum, buffer, n);
+      tell (progress, (double) n);
     }
 }
 
-char *
-fb_hash_file (const char *path, GCancellable *cancellable, GError **error)
+static char *
+hash_file (const char *path, Progress *progress, GCancellable *cancellable, GError **error)
 {
   g_autofree char *absolute = g_canonicalize_filename (path, NULL);
   int              fd       = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -123,9 +144,11 @@ fb_hash_file (const char *path, GCancellable *cancellable, GError **error)
     fb_model_error_set_errno (error, errno, path, FALSE);
   else if (!S_ISREG (before.st_mode))
     g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND, _("“%s” is not a file."), path);
-  else if ((digits = cache_lookup (absolute, &before)) == NULL)
+  else if ((digits = cache_lookup (absolute, &before)) != NULL)
+    tell (progress, (double) before.st_size);
+  else
     {
-      digits = hash_descriptor (fd, path, cancellable, error);
+      digits = hash_descriptor (fd, path, progress, cancellable, error);
       if (digits != NULL && fstat (fd, &after) == 0 && after.st_size == before.st_size &&
           after.st_mtim.tv_sec == before.st_mtim.tv_sec && after.st_mtim.tv_nsec == before.st_mtim.tv_nsec)
         cache_store (digits, &before, absolute);             /* not of a file that has changed meanwhile */
@@ -157,13 +180,34 @@ combine (GPtrArray *digits)
 }
 
 char *
+fb_hash_file (const char *path, GCancellable *cancellable, GError **error)
+{
+  Progress nobody = { 0 };
+
+  return hash_file (path, &nobody, cancellable, error);
+}
+
+char *
 fb_hash_files (const char * const *paths, GCancellable *cancellable, GError **error)
 {
-  g_autoptr(GPtrArray) digits = g_ptr_array_new_with_free_func (g_free);
+  return fb_hash_files_with_progress (paths, NULL, NULL, cancellable, error);
+}
+
+char *
+fb_hash_files_with_progress (const char * const *paths, FbHashProgress func, gpointer user_data, GCancellable *cancellable, GError **error)
+{
+  g_autoptr(GPtrArray) digits   = g_ptr_array_new_with_free_func (g_free);
+  Progress             progress = { .func = func, .user_data = user_data };
 
   for (guint i = 0; paths[i] != NULL; i++)
     {
-      char *one = fb_hash_file (paths[i], cancellable, error);
+      struct stat st;
+
+      progress.total += stat (paths[i], &st) == 0 ? (double) st.st_size : 0.0;
+    }
+  for (guint i = 0; paths[i] != NULL; i++)
+    {
+      char *one = hash_file (paths[i], &progress, cancellable, error);
 
       if (one == NULL)
         return NULL;

@@ -25,6 +25,13 @@ char * fb_hash_file  (const char *path, GCancellable *cancellable, GError **erro
  */
 char * fb_hash_files (const char * const *paths, GCancellable *cancellable, GError **error);
 
+/* @fraction: of the bytes that are to be hashed, 0 … 1, never falls */
+typedef void (* FbHashProgress) (double fraction, gpointer user_data);
+
+/* As fb_hash_files(). @progress: (nullable): called after each piece of some megabytes */
+char * fb_hash_files_with_progress (const char * const *paths, FbHashProgress progress, gpointer user_data, GCancellable *cancellable,
+                                    GError **error);
+
 /**
  * FbHashes: the fingerprints that are remembered, as they are now; asking it computes nothing
  */

@@ -59,6 +59,7 @@ fb_generate_free (FbGenerate *request)
 
 static const char * const preview_names[] = { "none", "linear", "taesd", NULL };
 static const char * const decoder_names[] = { "full", "taesd", NULL };
+static const char * const background_names[] = { "keep", "transparent", NULL };
 
 static const FbField fields[] =
 {
@@ -76,6 +77,7 @@ static const FbField fields[] =
   { "strength",         FB_FIELD_DOUBLE, offsetof (FbGenerate, strength) },
   { "preview",          FB_FIELD_CHOICE, offsetof (FbGenerate, preview), preview_names },
   { "decoder",          FB_FIELD_CHOICE, offsetof (FbGenerate, decoder), decoder_names },
+  { "background",       FB_FIELD_CHOICE, offsetof (FbGenerate, background), background_names },
 };
 
 GVariant *

@@ -3,6 +3,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "core/image/cut-out.h"
 #include "core/tasks/diffusion-private.h"
 #include "core/tasks/pace.h"
 
@@ -92,6 +93,18 @@ make_picture (FbDiffusion *job, gint64 seed, GError **error)
   return fb_diffusion_decode (job, latents, error);
 }
 
+/* (transfer full): the finished picture, as it is where it has no plain background; @picture (transfer full) (nullable) */
+static FbImage *
+finish_picture (const FbGenerate *r, FbImage *picture)
+{
+  FbImage *cut = picture != NULL && r->background == FB_BACKGROUND_TRANSPARENT && picture->n_channels == 3 ? fb_image_cut_out (picture) : NULL;
+
+  if (cut == NULL)
+    return picture;
+  fb_image_unref (picture);
+  return cut;
+}
+
 gboolean
 fb_generate_run (const FbGenerate *request, FbModel *model, FbProgressFunc progress, FbPictureFunc picture, gpointer user_data,
                  GCancellable *cancellable, GError **error)
@@ -118,7 +131,7 @@ fb_generate_run (const FbGenerate *request, FbModel *model, FbProgressFunc progr
       g_autoptr(FbImage) result = NULL;
 
       job.seconds_after = (r->count - 1 - job.picture) * picture_seconds (r, model);
-      result = make_picture (&job, seed, error);
+      result = finish_picture (r, make_picture (&job, seed, error));
       if (result == NULL)
         return FALSE;
       picture (result, seed, user_data);

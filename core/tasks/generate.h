@@ -33,6 +33,12 @@ typedef enum
   FB_DECODER_TAESD,   /* the tiny one: a draft in a fraction of the time; an error where the model has none */
 } FbDecoder;
 
+typedef enum
+{
+  FB_BACKGROUND_KEEP,
+  FB_BACKGROUND_TRANSPARENT,  /* cut out where it is plain (core/image/cut-out.h), as it is elsewhere: RGBA or RGB */
+} FbBackground;
+
 /**
  * FbProgress:
  * @stage: what is being done
@@ -68,23 +74,25 @@ typedef void (* FbProgressFunc) (const FbProgress *progress, gpointer user_data)
  * @strength: with @init: 0 keeps the picture, 1 ignores it; continuous
  * @timestep_spacing: "trailing", "leading" or "linspace"; "" or "auto" for the model's or the sampler's own
  * @preview, @decoder: what shows the steps and what makes the picture
+ * @background: what becomes of the finished picture's
  */
 typedef struct
 {
-  char     *prompt;
-  char     *negative_prompt;
-  char     *sampler;
-  char     *timestep_spacing;
-  int       n_steps;
-  double    guidance_scale;
-  gint64    seed;
-  int       count;
-  int       width, height;
-  int       clip_skip;
-  FbImage  *init;
-  double    strength;
-  FbPreview preview;
-  FbDecoder decoder;
+  char        *prompt;
+  char        *negative_prompt;
+  char        *sampler;
+  char        *timestep_spacing;
+  int          n_steps;
+  double       guidance_scale;
+  gint64       seed;
+  int          count;
+  int          width, height;
+  int          clip_skip;
+  FbImage     *init;
+  double       strength;
+  FbPreview    preview;
+  FbDecoder    decoder;
+  FbBackground background;
 } FbGenerate;
 
 FbGenerate * fb_generate_new  (void);              /* defaults: empty prompt, one picture, everything else the model's own */

@@ -57,6 +57,8 @@ void fb_cpu_add        (FbDevice *dev, FbTensor *out, const FbTensor *a, const F
 void fb_cpu_concat     (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
 void fb_cpu_upsample   (FbDevice *dev, FbTensor *out, const FbTensor *x);
 void fb_cpu_cast       (FbDevice *dev, FbTensor *out, const FbTensor *x);
+void fb_cpu_max_pool   (FbDevice *dev, FbTensor *out, const FbTensor *x);
+void fb_cpu_feature_distance (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b, const FbTensor *weight, float eps);
 
 void fb_cpu_activation_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x, FbActivation act);
 void fb_cpu_geglu_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x);
@@ -74,3 +76,6 @@ void fb_cpu_layer_norm_backward (FbDevice *dev, FbTensor *dx, FbTensor *dweight,
                                  const FbTensor *weight, const FbTensor *bias, float eps);
 void fb_cpu_concat_backward (FbDevice *dev, FbTensor *da, FbTensor *db, const FbTensor *dout);
 void fb_cpu_upsample_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dout);
+void fb_cpu_max_pool_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dout, const FbTensor *x);
+void fb_cpu_feature_distance_backward (FbDevice *dev, FbTensor *da, const FbTensor *dout, const FbTensor *a, const FbTensor *b,
+                                       const FbTensor *weight, float eps);

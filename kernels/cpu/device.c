@@ -199,6 +199,9 @@ const FbDeviceOps fb_cpu_ops =
   .concat      = fb_cpu_concat,
   .upsample    = fb_cpu_upsample,
   .cast        = fb_cpu_cast,
+  .max_pool    = fb_cpu_max_pool,
+
+  .feature_distance = fb_cpu_feature_distance,
 
   .activation_backward    = fb_cpu_activation_backward,
   .geglu_backward         = fb_cpu_geglu_backward,
@@ -212,6 +215,9 @@ const FbDeviceOps fb_cpu_ops =
   .layer_norm_backward    = fb_cpu_layer_norm_backward,
   .concat_backward        = fb_cpu_concat_backward,
   .upsample_backward      = fb_cpu_upsample_backward,
+  .max_pool_backward      = fb_cpu_max_pool_backward,
+
+  .feature_distance_backward = fb_cpu_feature_distance_backward,
 };
 
 void

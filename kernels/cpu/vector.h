@@ -156,6 +156,11 @@ fb_activate_row (float *v, int n, FbActivation act)
       for (int i = 0; i < n; i++)
         v[i] = fb_tanh (v[i]);
       break;
+    case FB_ACT_CLAMP:
+#pragma omp simd
+      for (int i = 0; i < n; i++)
+        v[i] = v[i] < -1.0f ? -1.0f : v[i] > 1.0f ? 1.0f : v[i];
+      break;
     }
 }
 
@@ -203,6 +208,11 @@ fb_slope_row (float *v, int n, FbActivation act)
 #pragma omp simd
       for (int i = 0; i < n; i++)
         v[i] = 1.0f - fb_tanh (v[i]) * fb_tanh (v[i]);
+      break;
+    case FB_ACT_CLAMP:
+#pragma omp simd
+      for (int i = 0; i < n; i++)
+        v[i] = v[i] < -1.0f ? 0.0f : v[i] > 1.0f ? 0.0f : 1.0f;
       break;
     }
 }

@@ -108,6 +108,8 @@ void     fb_cuda_group_norm (FbDevice *dev, FbTensor *out, const FbTensor *x, co
 void     fb_cuda_layer_norm (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbTensor *weight, const FbTensor *bias, float eps);
 void     fb_cuda_add        (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
 void     fb_cuda_concat     (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
+void     fb_cuda_max_pool   (FbDevice *dev, FbTensor *out, const FbTensor *x);
+void     fb_cuda_feature_distance (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b, const FbTensor *weight, float eps);
 
 void     fb_cuda_activation_backward    (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x, FbActivation act);
 void     fb_cuda_geglu_backward         (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x);
@@ -125,5 +127,8 @@ void     fb_cuda_layer_norm_backward    (FbDevice *dev, FbTensor *dx, FbTensor *
                                          const FbTensor *weight, const FbTensor *bias, float eps);
 void     fb_cuda_concat_backward        (FbDevice *dev, FbTensor *da, FbTensor *db, const FbTensor *dout);
 void     fb_cuda_upsample_backward      (FbDevice *dev, FbTensor *dx, const FbTensor *dout);
+void     fb_cuda_max_pool_backward      (FbDevice *dev, FbTensor *dx, const FbTensor *dout, const FbTensor *x);
+void     fb_cuda_feature_distance_backward (FbDevice *dev, FbTensor *da, const FbTensor *dout, const FbTensor *a, const FbTensor *b,
+                                            const FbTensor *weight, float eps);
 
 G_END_DECLS

@@ -388,6 +388,9 @@ static const FbDeviceOps cuda_ops =
   .concat      = fb_cuda_concat,
   .upsample    = fb_cuda_upsample,
   .cast        = fb_cuda_cast,
+  .max_pool    = fb_cuda_max_pool,
+
+  .feature_distance = fb_cuda_feature_distance,
 
   .activation_backward    = fb_cuda_activation_backward,
   .geglu_backward         = fb_cuda_geglu_backward,
@@ -401,6 +404,9 @@ static const FbDeviceOps cuda_ops =
   .layer_norm_backward    = fb_cuda_layer_norm_backward,
   .concat_backward        = fb_cuda_concat_backward,
   .upsample_backward      = fb_cuda_upsample_backward,
+  .max_pool_backward      = fb_cuda_max_pool_backward,
+
+  .feature_distance_backward = fb_cuda_feature_distance_backward,
 };
 
 /* What kernels/module.c looks for */

@@ -39,6 +39,7 @@ activate (float x, FbActivation act)
     case FB_ACT_QUICK_GELU: return x / (1.0f + expf (-1.702f * x));
     case FB_ACT_RELU:       return x <= 0.0f ? 0.0f : x;                          /* not fmaxf: a NaN stays one */
     case FB_ACT_TANH:       return tanhf (x);
+    case FB_ACT_CLAMP:      return x < -1.0f ? -1.0f : x > 1.0f ? 1.0f : x;
     default:                return x;
     }
 }
@@ -68,6 +69,8 @@ slope (float x, FbActivation act)
         float t = tanhf (x);
         return 1.0f - t * t;
       }
+    case FB_ACT_CLAMP:
+      return x < -1.0f || x > 1.0f ? 0.0f : 1.0f;
     default:
       return 1.0f;
     }

@@ -110,6 +110,11 @@ measure_layer_norm (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbTen
 }
 
 static void
+measure_feature_distance (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b, const FbTensor *weight, float eps)
+{
+}
+
+static void
 measure_activation_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x, FbActivation act)
 {
 }
@@ -153,6 +158,12 @@ measure_concat_backward (FbDevice *dev, FbTensor *da, FbTensor *db, const FbTens
 {
 }
 
+static void
+measure_feature_distance_backward (FbDevice *dev, FbTensor *da, const FbTensor *dout, const FbTensor *a, const FbTensor *b,
+                                   const FbTensor *weight, float eps)
+{
+}
+
 static const FbDeviceOps measure_ops =
 {
   .name        = "measure",
@@ -177,6 +188,9 @@ static const FbDeviceOps measure_ops =
   .concat      = measure_binary,
   .upsample    = measure_unary,
   .cast        = measure_unary,
+  .max_pool    = measure_unary,
+
+  .feature_distance = measure_feature_distance,
 
   .activation_backward    = measure_activation_backward,
   .geglu_backward         = measure_binary,
@@ -190,6 +204,9 @@ static const FbDeviceOps measure_ops =
   .layer_norm_backward    = measure_layer_norm_backward,
   .concat_backward        = measure_concat_backward,
   .upsample_backward      = measure_unary,
+  .max_pool_backward      = measure_binary,
+
+  .feature_distance_backward = measure_feature_distance_backward,
 };
 
 FbDevice *

@@ -15,6 +15,7 @@ fb_reference_activate (double x, FbActivation act)
     case FB_ACT_QUICK_GELU: return x / (1.0 + exp (-1.702 * x));
     case FB_ACT_RELU:       return x > 0.0 || isnan (x) ? x : 0.0;
     case FB_ACT_TANH:       return tanh (x);
+    case FB_ACT_CLAMP:      return x < -1.0 ? -1.0 : x > 1.0 ? 1.0 : x;
     }
   g_assert_not_reached ();
 }
@@ -33,6 +34,7 @@ fb_reference_slope (double x, FbActivation act)
     case FB_ACT_GELU:       return 0.5 * erfc (-x * M_SQRT1_2) + x * exp (-0.5 * x * x) / sqrt (2.0 * M_PI);
     case FB_ACT_RELU:       return x > 0.0 || isnan (x) ? 1.0 : 0.0;
     case FB_ACT_TANH:       return 1.0 - tanh (x) * tanh (x);
+    case FB_ACT_CLAMP:      return x < -1.0 || x > 1.0 ? 0.0 : 1.0;
     }
   g_assert_not_reached ();
 }

@@ -119,6 +119,9 @@ const FbDeviceOps fb_reference_ops =
   .concat      = fb_reference_concat,
   .upsample    = fb_reference_upsample,
   .cast        = fb_reference_cast,
+  .max_pool    = fb_reference_max_pool,
+
+  .feature_distance = fb_reference_feature_distance,
 
   .activation_backward    = fb_reference_activation_backward,
   .geglu_backward         = fb_reference_geglu_backward,
@@ -132,4 +135,7 @@ const FbDeviceOps fb_reference_ops =
   .layer_norm_backward    = fb_reference_layer_norm_backward,
   .concat_backward        = fb_reference_concat_backward,
   .upsample_backward      = fb_reference_upsample_backward,
+  .max_pool_backward      = fb_reference_max_pool_backward,
+
+  .feature_distance_backward = fb_reference_feature_distance_backward,
 };

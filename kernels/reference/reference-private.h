@@ -30,6 +30,8 @@ void fb_reference_add        (FbDevice *dev, FbTensor *out, const FbTensor *a, c
 void fb_reference_concat     (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b);
 void fb_reference_upsample   (FbDevice *dev, FbTensor *out, const FbTensor *x);
 void fb_reference_cast       (FbDevice *dev, FbTensor *out, const FbTensor *x);
+void fb_reference_max_pool   (FbDevice *dev, FbTensor *out, const FbTensor *x);
+void fb_reference_feature_distance (FbDevice *dev, FbTensor *out, const FbTensor *a, const FbTensor *b, const FbTensor *weight, float eps);
 
 void fb_reference_activation_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x, FbActivation act);
 void fb_reference_geglu_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dy, const FbTensor *x);
@@ -47,3 +49,6 @@ void fb_reference_layer_norm_backward (FbDevice *dev, FbTensor *dx, FbTensor *dw
                                        const FbTensor *weight, const FbTensor *bias, float eps);
 void fb_reference_concat_backward (FbDevice *dev, FbTensor *da, FbTensor *db, const FbTensor *dout);
 void fb_reference_upsample_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dout);
+void fb_reference_max_pool_backward (FbDevice *dev, FbTensor *dx, const FbTensor *dout, const FbTensor *x);
+void fb_reference_feature_distance_backward (FbDevice *dev, FbTensor *da, const FbTensor *dout, const FbTensor *a, const FbTensor *b,
+                                             const FbTensor *weight, float eps);

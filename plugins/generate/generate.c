@@ -28,6 +28,7 @@ static const FbArg generate_args[] =
   FB_ARG_DOUBLE ("strength", N_("Change b_y"),
                  N_("How much of the layer's picture is changed: 0 keeps it, 1 ignores it and starts from nothing"),
                  0.0, 1.0, 1.0),
+  FB_ARG_BACKGROUND,
   FB_ARGS_RESULT,
   FB_ARG_END
 };
@@ -49,7 +50,7 @@ static const FbArg input_args[] =
 static const char * const generate_rows[] =
 {
   "prompt", "negative-prompt", "model", "loras", "steps|guidance-scale", "width|height", "seed|count", "strength",
-  "destination", ">", "sampler", "timestep-spacing", "clip-skip", "vae", "taesd", "preview", "decoder", NULL
+  "background", "destination", ">", "sampler", "timestep-spacing", "clip-skip", "vae", "taesd", "preview", "decoder", NULL
 };
 
 static const FbDialogLayout layout = { "generate", N_("Generate"), generate_args, generate_rows };

@@ -8,14 +8,18 @@
 #include "ui/auto-spin.h"
 #include "ui/model-chooser.h"
 
+#define PAUSE_MS 250                /* before asking, while someone types */
+
 struct _FbDistillNew
 {
-  GtkBox     parent_instance;
-  FbPanel   *panel;
-  GtkWidget *teacher, *preset, *pictures, *name, *size, *steps;
-  gboolean   named;               /* by the user, not after the folder */
-  GtkWidget *start;
-  GVariant  *presets;             /* NULL before they are known */
+  GtkBox        parent_instance;
+  FbPanel      *panel;
+  GtkWidget    *teacher, *preset, *pictures, *name, *size, *steps;
+  gboolean      named;            /* by the user, not after the folder */
+  GtkLabel     *needs, *lack;
+  GtkWidget    *start;
+  guint         pause;            /* source, or 0 */
+  GCancellable *asking;           /* of the question that is out, or NULL */
 };
 
 enum { SIGNAL_STARTED, N_SIGNALS };
@@ -34,13 +38,20 @@ pictures_of (FbDistillNew *self)
   return g_path_is_absolute (path) && g_file_test (path, G_FILE_TEST_IS_DIR) ? g_steal_pointer (&path) : NULL;
 }
 
+/* Start waits for what has no default, and says so. */
 static void
 update (FbDistillNew *self)
 {
   g_autofree char *pictures = pictures_of (self);
   g_autofree char *name     = g_strstrip (g_strdup (gtk_entry_get_text (GTK_ENTRY (self->name))));
+  const char      *lack     = "";
 
-  gtk_widget_set_sensitive (self->start, pictures != NULL && *name != '\0');
+  if (pictures == NULL)
+    lack = *gtk_entry_get_text (GTK_ENTRY (self->pictures)) == '\0' ? _("Choose a folder of pictures.") : _("There is no such folder of pictures.");
+  else if (*name == '\0')
+    lack = _("Give the LoRA a name.");
+  gtk_label_set_text (self->lack, lack);
+  gtk_widget_set_sensitive (self->start, *lack == '\0');
 }
 
 static void
@@ -105,31 +116,141 @@ pictures_new (FbDistillNew *self)
   return box;
 }
 
-/* the numbers that are taken where the fields say "Auto" */
+/* --- what it would take --------------------------------------------------------------------------------------------------------- */
+
 static void
-on_preset (FbDistillNew *self)
+add_number (GVariantDict *dict, const char *key, GtkWidget *spin)
 {
-  const char *id    = gtk_combo_box_get_active_id (GTK_COMBO_BOX (self->preset));
-  int         size  = -1, steps = -1;
+  int number = gtk_spin_button_get_value_as_int (GTK_SPIN_BUTTON (spin));
 
-  for (gsize i = 0; self->presets != NULL && id != NULL && i < g_variant_n_children (self->presets); i++)
-    {
-      g_autoptr(GVariant) preset = g_variant_get_child_value (self->presets, i);
-
-      if (g_str_equal (fb_model_string (preset, "name"), id))
-        {
-          g_variant_lookup (preset, "size", "i", &size);
-          g_variant_lookup (preset, "steps", "i", &steps);
-        }
-    }
-  fb_auto_spin_set_resolved (FB_AUTO_SPIN (self->size), size > 0 ? size : -1);
-  fb_auto_spin_set_resolved (FB_AUTO_SPIN (self->steps), steps > 0 ? steps : -1);
+  if (number > 0)
+    g_variant_dict_insert (dict, key, "i", number);
 }
+
+static void
+add_text (GVariantDict *dict, const char *key, const char *text)
+{
+  if (text != NULL && *text != '\0')
+    g_variant_dict_insert (dict, key, "s", text);
+}
+
+/* (transfer floating): for "distill-start" */
+static GVariant *
+request_of (FbDistillNew *self)
+{
+  g_autofree char *pictures = pictures_of (self);
+  g_autofree char *name     = g_strstrip (g_strdup (gtk_entry_get_text (GTK_ENTRY (self->name))));
+  g_autofree char *teacher  = NULL;
+  GVariantDict     dict;
+
+  g_object_get (self->teacher, "model", &teacher, NULL);
+  g_variant_dict_init (&dict, NULL);
+  add_text (&dict, "pictures", pictures);
+  add_text (&dict, "name", name);
+  add_text (&dict, "teacher", teacher);
+  add_text (&dict, "preset", gtk_combo_box_get_active_id (GTK_COMBO_BOX (self->preset)));
+  add_number (&dict, "size", self->size);
+  add_number (&dict, "steps", self->steps);
+
+  return g_variant_dict_end (&dict);
+}
+
+/* (transfer full): "132 pictures, 3 of them without a caption. ", "" while no folder is chosen */
+static char *
+pictures_text (GVariant *resolved)
+{
+  g_autofree char *all = NULL;
+  int              n = 0, bare = 0;
+
+  if (!g_variant_lookup (resolved, "n-pictures", "i", &n))
+    return g_strdup ("");
+  g_variant_lookup (resolved, "n-without-caption", "i", &bare);
+  all = g_strdup_printf (ngettext ("%d picture", "%d pictures", (gulong) n), n);
+  if (bare == 0)
+    /* Translators: "132 pictures", then a space before the next sentence */
+    return g_strdup_printf (_("%s. "), all);
+
+  /* Translators: "132 pictures", how many have no caption, then a space before the next sentence */
+  return g_strdup_printf (_("%s, %d of them without a caption. "), all, bare);
+}
+
+/* (transfer full) */
+static char *
+needs_text (const FbJobEstimate *estimate)
+{
+  g_autofree char *pictures = pictures_text (estimate->resolved);
+  g_autofree char *least    = g_format_size (estimate->peak_bytes);
+  g_autofree char *limit    = g_format_size (estimate->available_bytes);
+  g_autofree char *memory   = NULL;
+
+  if (estimate->available_bytes == 0)                      /* the system does not say */
+    memory = g_strdup_printf (_("Needs at least %s of memory. How long it takes is measured with the first iteration."), least);
+  else
+    memory = g_strdup_printf (_("Needs at least %s of the %s of memory that are free. How long it takes is measured with the first iteration."),
+                              least, limit);
+
+  return g_strconcat (pictures, memory, NULL);
+}
+
+/* the number that is taken where a field says "Automatic" */
+static void
+show_resolved (GtkWidget *spin, GVariant *resolved, const char *key)
+{
+  int number = -1;
+
+  if (resolved != NULL)
+    g_variant_lookup (resolved, key, "i", &number);
+  fb_auto_spin_set_resolved (FB_AUTO_SPIN (spin), number);
+}
+
+static void
+on_needs (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr(FbDistillNew) self     = data;
+  g_autoptr(GError)       error    = NULL;
+  g_autofree char        *text     = NULL;
+  g_autoptr(GVariant)     resolved = NULL;
+  FbJobEstimate           estimate = { 0 };
+
+  if (fb_engine_client_estimate_finish (FB_ENGINE_CLIENT (source), result, &estimate, &error))
+    text = needs_text (&estimate);
+  else if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))      /* a newer question is out, or the window closed */
+    return;
+  resolved = estimate.resolved;
+  gtk_label_set_text (self->needs, text != NULL ? text : error->message);
+  show_resolved (self->size, resolved, "size");
+  show_resolved (self->steps, resolved, "steps");
+}
+
+static gboolean
+ask_needs (gpointer data)
+{
+  FbDistillNew *self = data;
+
+  self->pause = 0;
+  g_cancellable_cancel (self->asking);
+  g_clear_object (&self->asking);
+  self->asking = g_cancellable_new ();
+  fb_engine_client_estimate_async (fb_panel_get_client (self->panel), "distill-start", request_of (self), self->asking, on_needs, g_object_ref (self));
+
+  return G_SOURCE_REMOVE;
+}
+
+/* Asks a moment later, so that many changes make one question. */
+static void
+ask_needs_soon (FbDistillNew *self)
+{
+  g_clear_handle_id (&self->pause, g_source_remove);
+  self->pause = g_timeout_add (PAUSE_MS, ask_needs, self);
+}
+
+/* --- what there is to choose from ---------------------------------------------------------------------------------------------- */
 
 void
 fb_distill_new_set_models (FbDistillNew *self, GVariant *models)
 {
   fb_model_chooser_set_models (FB_MODEL_CHOOSER (self->teacher), models);
+  ask_needs_soon (self);
 }
 
 void
@@ -137,8 +258,6 @@ fb_distill_new_set_presets (FbDistillNew *self, GVariant *presets)
 {
   GtkComboBoxText *combo = GTK_COMBO_BOX_TEXT (self->preset);
 
-  g_clear_pointer (&self->presets, g_variant_unref);
-  self->presets = g_variant_ref (presets);
   gtk_combo_box_text_remove_all (combo);
   gtk_combo_box_text_append (combo, "", _("What suits the teacher"));
   for (gsize i = 0; i < g_variant_n_children (presets); i++)
@@ -165,35 +284,12 @@ on_started (GVariant *result, gpointer data)
 }
 
 static void
-add_number (GVariantDict *dict, const char *key, GtkWidget *spin)
-{
-  int number = gtk_spin_button_get_value_as_int (GTK_SPIN_BUTTON (spin));
-
-  if (number > 0)
-    g_variant_dict_insert (dict, key, "i", number);
-}
-
-static void
 start (FbDistillNew *self)
 {
-  g_autofree char *pictures = pictures_of (self);
-  g_autofree char *teacher  = NULL;
-  g_autofree char *name     = g_strstrip (g_strdup (gtk_entry_get_text (GTK_ENTRY (self->name))));
-  g_autofree char *what     = g_strdup_printf (_("Starting “%s”"), name);
-  const char      *preset   = gtk_combo_box_get_active_id (GTK_COMBO_BOX (self->preset));
-  GVariantDict     dict;
+  g_autofree char *name = g_strstrip (g_strdup (gtk_entry_get_text (GTK_ENTRY (self->name))));
+  g_autofree char *what = g_strdup_printf (_("Starting “%s”"), name);
 
-  g_object_get (self->teacher, "model", &teacher, NULL);
-  g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "pictures", "s", pictures);
-  g_variant_dict_insert (&dict, "name", "s", name);
-  if (teacher != NULL && *teacher != '\0')
-    g_variant_dict_insert (&dict, "teacher", "s", teacher);
-  if (preset != NULL && *preset != '\0')
-    g_variant_dict_insert (&dict, "preset", "s", preset);
-  add_number (&dict, "size", self->size);
-  add_number (&dict, "steps", self->steps);
-  fb_panel_do (self->panel, "distill-start", g_variant_dict_end (&dict), what, on_started, self);
+  fb_panel_do (self->panel, "distill-start", request_of (self), what, on_started, self);
 }
 
 /* --- the object ----------------------------------------------------------------------------------------------------------------- */
@@ -225,7 +321,6 @@ fill (FbDistillNew *self, GtkWidget *grid)
   self->steps    = fb_auto_spin_new (1000000, 100, 0);
   gtk_combo_box_text_append (GTK_COMBO_BOX_TEXT (self->preset), "", _("What suits the teacher"));
   gtk_combo_box_set_active_id (GTK_COMBO_BOX (self->preset), "");
-  gtk_entry_set_activates_default (GTK_ENTRY (self->name), TRUE);
 
   attach (self, grid, 0, _("_Teacher"), _("Teacher"), _("The model that needs many steps; it is not changed"), self->teacher,
           fb_model_chooser_get_list (FB_MODEL_CHOOSER (self->teacher)));
@@ -237,17 +332,21 @@ fill (FbDistillNew *self, GtkWidget *grid)
 }
 
 static void
-finalize (GObject *object)
+dispose (GObject *object)
 {
-  g_clear_pointer (&FB_DISTILL_NEW (object)->presets, g_variant_unref);
+  FbDistillNew *self = FB_DISTILL_NEW (object);
 
-  G_OBJECT_CLASS (fb_distill_new_parent_class)->finalize (object);
+  g_clear_handle_id (&self->pause, g_source_remove);
+  g_cancellable_cancel (self->asking);
+  g_clear_object (&self->asking);
+
+  G_OBJECT_CLASS (fb_distill_new_parent_class)->dispose (object);
 }
 
 static void
 fb_distill_new_class_init (FbDistillNewClass *class)
 {
-  G_OBJECT_CLASS (class)->finalize = finalize;
+  G_OBJECT_CLASS (class)->dispose = dispose;
   signals[SIGNAL_STARTED] = g_signal_new ("started", FB_TYPE_DISTILL_NEW, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_VARIANT);
 }
 
@@ -255,6 +354,7 @@ static void
 fb_distill_new_init (FbDistillNew *self)
 {
   GtkWidget *grid = gtk_grid_new ();
+  GtkWidget *foot = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 12);
   GtkWidget *text = gtk_label_new (_("A model that needs many steps teaches a small LoRA to draw as well in one to four. Give it a folder of pictures of the "
                                      "kind it should draw; the job goes on in the background when this window or GIMP is closed."));
 
@@ -266,15 +366,28 @@ fb_distill_new_init (FbDistillNew *self)
   gtk_grid_set_row_spacing (GTK_GRID (grid), 6);
   gtk_grid_set_column_spacing (GTK_GRID (grid), 12);
   fill (self, grid);
+  self->needs = GTK_LABEL (gtk_label_new (_("Asking the engine…")));
+  self->lack  = GTK_LABEL (gtk_label_new (NULL));
   self->start = gtk_button_new_with_mnemonic (_("_Start"));
-  gtk_widget_set_halign (self->start, GTK_ALIGN_END);
+  gtk_label_set_line_wrap (self->needs, TRUE);
+  gtk_label_set_xalign (self->needs, 0.0);
+  gtk_label_set_max_width_chars (self->needs, 60);
+  gtk_label_set_xalign (self->lack, 1.0);
+  gtk_box_pack_end (GTK_BOX (foot), self->start, FALSE, FALSE, 0);
+  gtk_box_pack_end (GTK_BOX (foot), GTK_WIDGET (self->lack), TRUE, TRUE, 0);
   gtk_box_pack_start (GTK_BOX (self), text, FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (self), grid, FALSE, FALSE, 0);
-  gtk_box_pack_start (GTK_BOX (self), self->start, FALSE, FALSE, 0);
+  gtk_box_pack_start (GTK_BOX (self), GTK_WIDGET (self->needs), FALSE, FALSE, 0);
+  gtk_box_pack_start (GTK_BOX (self), foot, FALSE, FALSE, 0);
 
   g_signal_connect_swapped (self->pictures, "changed", G_CALLBACK (on_pictures), self);
   g_signal_connect_swapped (self->name, "changed", G_CALLBACK (on_name), self);
-  g_signal_connect_swapped (self->preset, "changed", G_CALLBACK (on_preset), self);
+  g_signal_connect_swapped (self->pictures, "changed", G_CALLBACK (ask_needs_soon), self);
+  g_signal_connect_swapped (self->teacher, "notify::model", G_CALLBACK (ask_needs_soon), self);
+  g_signal_connect_swapped (self->preset, "changed", G_CALLBACK (ask_needs_soon), self);
+  g_signal_connect_swapped (self->size, "value-changed", G_CALLBACK (ask_needs_soon), self);
+  g_signal_connect_swapped (self->pictures, "activate", G_CALLBACK (gtk_widget_activate), self->start);
+  g_signal_connect_swapped (self->name, "activate", G_CALLBACK (gtk_widget_activate), self->start);
   g_signal_connect_swapped (self->start, "clicked", G_CALLBACK (start), self);
   update (self);
 }

@@ -4,6 +4,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "plugins/models/distill-new.h"
+#include "plugins/models/distill-text.h"
 #include "plugins/models/distill-view.h"
 #include "plugins/models/model-text.h"
 #include "ui/list.h"

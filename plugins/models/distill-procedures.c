@@ -43,7 +43,7 @@ static gboolean
 list_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray *values, GError **error)
 {
   static const char * const texts[]   = { "job", "name", "state", "teacher", "output", "problem" };
-  static const char * const numbers[] = { "step", "n-steps", "seconds-left" };
+  static const char * const numbers[] = { "step", "n-steps", "seconds-left", "seconds-total", "peak-bytes" };
   g_autoptr(GVariant)       result    = fb_ask_job (client, "distill-list", g_variant_new_parsed ("@a{sv} {}"), error);
   g_autoptr(GVariant)       jobs      = result != NULL ? g_variant_lookup_value (result, "jobs", G_VARIANT_TYPE ("aa{sv}")) : NULL;
   g_autoptr(GPtrArray)      rows      = NULL;
@@ -98,14 +98,14 @@ remove_run (FbEngineClient *client, GimpProcedureConfig *config, GimpValueArray 
 }
 
 #define ARG_JOB      { 's', "job", N_("_Job"), N_("Path of the job's file, as plug-in-flashbrush-distill gives it"), "" }
-#define RETURN_STATE { 's', "state", N_("State"), N_("What the job does now: waiting, preparing, running, paused, stopped, done or failed") }
+#define RETURN_STATE { 's', "state", N_("State"), N_("What the job does now: waiting, preparing, measuring, running, paused, stopped, done or failed") }
 
 const FbProcedureRow fb_distill_procedures[] =
 {
   {
     "plug-in-flashbrush-distill", N_("Teach a LoRA to draw in a few steps what a model draws in many"),
     N_("Starts a job in the background, which goes on when GIMP is closed, and returns at once. Jobs run one after another. The finished LoRA lies "
-       "among the others."), start_run,
+       "among the others. A job that needs more memory than there is is refused."), start_run,
     {
       { 's', "teacher", N_("_Teacher"), N_("Name or path of the model to distil; empty for the default"), "" },
       { 's', "pictures", N_("_Pictures"), N_("Folder of pictures, each with a .txt file of what it shows"), "" },
@@ -121,15 +121,17 @@ const FbProcedureRow fb_distill_procedures[] =
     N_("Gives one list per property; entries of equal number belong together."), list_run,
     { { 0 } },
     {
-      { 'S', "jobs",         N_("Jobs"),         N_("Paths of the jobs' files") },
-      { 'S', "names",        N_("Names"),        N_("What the LoRAs will be called") },
-      { 'S', "states",       N_("States"),       N_("waiting, preparing, running, paused, stopped, done or failed") },
-      { 'S', "teachers",     N_("Teachers"),     N_("The models that are distilled") },
-      { 'S', "outputs",      N_("Outputs"),      N_("Paths of the LoRAs, empty while there are none") },
-      { 'S', "problems",     N_("Problems"),     N_("Why jobs failed") },
-      { 'D', "steps",        N_("Iterations"),   N_("How many are done") },
-      { 'D', "totals",       N_("Totals"),       N_("How many there will be") },
-      { 'D', "seconds-left", N_("Seconds left"), N_("Time to the end, negative while unknown") },
+      { 'S', "jobs",          N_("Jobs"),           N_("Paths of the jobs' files") },
+      { 'S', "names",         N_("Names"),          N_("What the LoRAs will be called") },
+      { 'S', "states",        N_("States"),         N_("waiting, preparing, measuring, running, paused, stopped, done or failed") },
+      { 'S', "teachers",      N_("Teachers"),       N_("The models that are distilled") },
+      { 'S', "outputs",       N_("Outputs"),        N_("Paths of the LoRAs, empty while there are none") },
+      { 'S', "problems",      N_("Problems"),       N_("Why jobs failed") },
+      { 'D', "steps",         N_("Iterations"),     N_("How many are done") },
+      { 'D', "totals",        N_("Totals"),         N_("How many there will be") },
+      { 'D', "seconds-left",  N_("Seconds left"),   N_("Time to the end, negative while unknown") },
+      { 'D', "seconds-total", N_("Seconds in all"), N_("Time that all iterations take, negative before the first is measured") },
+      { 'D', "peak-bytes",    N_("Memory"),         N_("Bytes it has taken at most, 0 before the first iteration is measured") },
     }
   },
   {

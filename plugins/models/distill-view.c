@@ -4,8 +4,8 @@
 #include <atk/atk.h>
 #include <glib/gi18n-lib.h>
 
+#include "plugins/models/distill-text.h"
 #include "plugins/models/model-text.h"
-#include "ui/estimator.h"
 #include "ui/plot.h"
 #include "ui/preview.h"
 
@@ -29,7 +29,7 @@ struct _FbDistillView
   int             last_sample;     /* step of the sample shown, or -1 */
   FbJob          *watch;           /* a question that is out, or NULL */
 
-  GtkLabel       *title, *state, *problem;
+  GtkLabel       *title, *state, *cost, *problem;
   GtkProgressBar *progress;
   FbPlot         *plots[N_LOSSES];
   FbPreviewArea  *sample;
@@ -37,63 +37,6 @@ struct _FbDistillView
 };
 
 G_DEFINE_FINAL_TYPE (FbDistillView, fb_distill_view, GTK_TYPE_BOX)
-
-/* --- words ---------------------------------------------------------------------------------------------------------------------- */
-
-static gboolean
-is_in (GVariant *job, const char *state)
-{
-  return g_str_equal (fb_model_string (job, "state"), state);
-}
-
-gboolean
-fb_distill_is_active (GVariant *job)
-{
-  return is_in (job, "waiting") || is_in (job, "preparing") || is_in (job, "running");
-}
-
-static const char *
-state_label (GVariant *job)
-{
-  static const struct { const char *state, *label; } states[] =
-  {
-    { "waiting",   N_("waiting for another job") },
-    { "preparing", N_("preparing pictures") },
-    { "running",   N_("running") },
-    { "paused",    N_("paused") },
-    { "stopped",   N_("stopped") },
-    { "done",      N_("done") },
-    { "failed",    N_("failed") },
-  };
-
-  for (gsize i = 0; i < G_N_ELEMENTS (states); i++)
-    if (is_in (job, states[i].state))
-      return _(states[i].label);
-
-  return fb_model_string (job, "state");
-}
-
-char *
-fb_distill_summary (GVariant *job)
-{
-  int     step = 0, n_steps = 0;
-  double  left = -1.0;
-
-  g_variant_lookup (job, "step", "i", &step);
-  g_variant_lookup (job, "n-steps", "i", &n_steps);
-  g_variant_lookup (job, "seconds-left", "d", &left);
-  if (n_steps == 0 || is_in (job, "waiting"))
-    return g_strdup (state_label (job));
-  if (left >= 0.0 && fb_distill_is_active (job))
-    {
-      g_autofree char *time = fb_format_seconds (left);
-
-      /* Translators: a job's state, how far it is, and how long it takes: "running: 20 of 400, 5 min left" */
-      return g_strdup_printf (_("%s: %d of %d, %s left"), state_label (job), step, n_steps, time);
-    }
-
-  return g_strdup_printf (_("%s: %d of %d"), state_label (job), step, n_steps);
-}
 
 /* --- curves and samples ----------------------------------------------------------------------------------------------------------- */
 
@@ -176,6 +119,7 @@ void
 fb_distill_view_show (FbDistillView *self, GVariant *job)
 {
   g_autofree char *summary = fb_distill_summary (job);
+  g_autofree char *cost    = fb_distill_cost (job);
   const char      *problem = fb_model_string (job, "problem");
   gboolean         active  = fb_distill_is_active (job);
   int              step    = 0, n_steps = 0;
@@ -190,16 +134,19 @@ fb_distill_view_show (FbDistillView *self, GVariant *job)
 
   gtk_label_set_text (self->title, fb_model_string (job, "name"));
   gtk_label_set_text (self->state, summary);
+  gtk_label_set_text (self->cost, cost);
+  gtk_widget_set_visible (GTK_WIDGET (self->cost), *cost != '\0');
   gtk_label_set_text (self->problem, problem);
   gtk_widget_set_visible (GTK_WIDGET (self->problem), *problem != '\0');
   gtk_progress_bar_set_fraction (self->progress, n_steps > 0 ? CLAMP ((double) step / n_steps, 0.0, 1.0) : 0.0);
   for (int loss = 0; loss < N_LOSSES; loss++)
-    fb_plot_set_range (self->plots[loss], is_in (job, "preparing") ? 0 : n_steps);
+    fb_plot_set_range (self->plots[loss], fb_distill_is_in (job, "preparing") ? 0 : n_steps);
 
   gtk_button_set_label (GTK_BUTTON (self->pause), active ? _("_Pause") : _("_Resume"));
-  gtk_widget_set_sensitive (self->pause, !is_in (job, "done"));
-  gtk_widget_set_sensitive (self->stop, active || is_in (job, "paused"));
+  gtk_widget_set_sensitive (self->pause, !fb_distill_is_in (job, "done"));
+  gtk_widget_set_sensitive (self->stop, active || fb_distill_is_in (job, "paused"));
   gtk_widget_set_sensitive (self->remove, !active);
+  gtk_button_set_label (GTK_BUTTON (self->use), fb_model_use_label (fb_panel_task_of (self->panel, fb_model_string (job, "teacher"))));
   gtk_widget_set_sensitive (self->use, *fb_model_string (job, "output") != '\0');
   watch (self);
 }
@@ -241,7 +188,7 @@ on_use (FbDistillView *self)
   g_variant_dict_insert (&dict, "sampler", "s", "flash");
   g_variant_dict_insert (&dict, "n-steps", "i", 4);
   g_variant_dict_insert (&dict, "guidance-scale", "d", 1.0);
-  fb_panel_open_generate (self->panel, g_variant_dict_end (&dict));
+  fb_panel_use (self->panel, fb_panel_task_of (self->panel, fb_model_string (self->job, "teacher")), g_variant_dict_end (&dict));
 }
 
 static void
@@ -314,8 +261,8 @@ buttons_new (FbDistillView *self)
 
   self->pause = button_new (self, box, _("_Pause"), _("Keep its state on the disk, and go on later"), G_CALLBACK (on_pause));
   self->stop  = button_new (self, box, _("S_top"), _("End it, and write the LoRA with what it has learned so far"), G_CALLBACK (on_stop));
-  self->use   = button_new (self, box, _("_Use in Generate…"), _("Open Generate… with the teacher and the LoRA; this window comes back when that one is closed"),
-                            G_CALLBACK (on_use));
+  self->use   = button_new (self, box, fb_model_use_label ("generate"),
+                            _("Open the dialog with the teacher and the LoRA; this window comes back when that one is closed"), G_CALLBACK (on_use));
   self->remove = button_new (self, box, _("_Remove…"), _("Take it off the list; asks first"), G_CALLBACK (on_remove));
 
   return box;
@@ -346,12 +293,14 @@ fb_distill_view_init (FbDistillView *self)
   self->last_sample = -1;
   self->title       = label_new (self, FALSE);
   self->state       = label_new (self, FALSE);
+  self->cost        = label_new (self, TRUE);
   self->problem     = label_new (self, TRUE);
   pango_attr_list_insert (bold, pango_attr_weight_new (PANGO_WEIGHT_BOLD));
   pango_attr_list_insert (bold, pango_attr_scale_new (1.2));
   gtk_label_set_attributes (self->title, bold);
   pango_attr_list_unref (bold);
   gtk_label_set_selectable (self->problem, TRUE);
+  gtk_widget_set_no_show_all (GTK_WIDGET (self->cost), TRUE);
   gtk_widget_set_no_show_all (GTK_WIDGET (self->problem), TRUE);
   self->progress = GTK_PROGRESS_BAR (gtk_progress_bar_new ());
   atk_object_set_name (gtk_widget_get_accessible (GTK_WIDGET (self->progress)), _("Progress of the job"));

@@ -10,8 +10,3 @@ GtkWidget * fb_distill_view_new  (FbPanel *panel);
 
 /* @job: an entry of what "distill-list" gives; when it is another than before, its curves are fetched from their beginning */
 void        fb_distill_view_show (FbDistillView *self, GVariant *job);
-
-/* whether a job of this state goes on by itself */
-gboolean    fb_distill_is_active (GVariant *job);
-/* (transfer full): "running: step 20 of 400, 5 min left" */
-char *      fb_distill_summary   (GVariant *job);

@@ -182,7 +182,13 @@ on_verify (FbModelDetails *self)
   do_it (self, "verify", _("Verifying “%s”"), on_verified);
 }
 
-/* what suits a model or LoRA, as settings for Generate */
+static const char *
+task_of (FbModelDetails *self)
+{
+  return is_kind (self, "checkpoint") ? fb_panel_task_of (self->panel, fb_model_string (self->model, "path")) : "generate";
+}
+
+/* what suits a model or LoRA, as settings for its dialog */
 static void
 on_use (FbModelDetails *self)
 {
@@ -211,7 +217,7 @@ on_use (FbModelDetails *self)
           g_variant_dict_insert (&dict, "sampler", "s", "");
         }
     }
-  fb_panel_open_generate (self->panel, g_variant_dict_end (&dict));
+  fb_panel_use (self->panel, task_of (self), g_variant_dict_end (&dict));
 }
 
 static void
@@ -224,10 +230,11 @@ on_task (GtkMenuItem *item, FbModelDetails *self)
                g_variant_new_parsed ("{'task': <%s>, 'model': <%s>}", task, fb_model_string (self->model, "name")), what, NULL, NULL);
 }
 
-/* the menu anew, with the tasks that this engine does and the model suits */
+/* the menu anew, with the tasks that this engine does and the model suits; without any, there is nothing to choose */
 static void
 fill_tasks (FbModelDetails *self, GVariant *capabilities)
 {
+  gboolean                any      = FALSE;
   g_autofree const char **tasks    = NULL;
   g_autofree const char **suited   = NULL;
   g_autoptr(GList)        children = gtk_container_get_children (GTK_CONTAINER (self->tasks));
@@ -249,7 +256,9 @@ fill_tasks (FbModelDetails *self, GVariant *capabilities)
       g_signal_connect (item, "activate", G_CALLBACK (on_task), self);
       gtk_menu_shell_append (GTK_MENU_SHELL (self->tasks), item);
       gtk_widget_show (item);
+      any = TRUE;
     }
+  gtk_widget_set_sensitive (self->make_default, any && *fb_model_string (self->model, "problem") == '\0');
 }
 
 static void
@@ -274,9 +283,9 @@ show_buttons (FbModelDetails *self)
   gboolean usable   = self->model != NULL && *fb_model_string (self->model, "problem") == '\0';
   gboolean is_model = is_kind (self, "checkpoint");
 
+  gtk_button_set_label (GTK_BUTTON (self->use), fb_model_use_label (task_of (self)));
   gtk_button_set_label (GTK_BUTTON (self->load), self->is_loaded ? _("Un_load") : _("_Load"));
   gtk_widget_set_sensitive (self->load, usable && is_model);
-  gtk_widget_set_sensitive (self->make_default, usable && is_model);
   gtk_widget_set_sensitive (self->use, usable);
   gtk_widget_set_sensitive (self->verify, self->model != NULL);
   gtk_widget_set_sensitive (self->remove, self->model != NULL && !fb_model_flag (self->model, "embedded"));
@@ -351,14 +360,15 @@ buttons_new (FbModelDetails *self)
   GtkWidget *box = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
 
   self->tasks        = gtk_menu_new ();
-  self->use          = button_new (self, box, _("_Use in Generate…"), _("Open Generate… with it, and with the settings that suit it; this window comes back "
-                                                                      "when that one is closed"), G_CALLBACK (on_use));
+  self->use          = button_new (self, box, fb_model_use_label ("generate"), _("Open the dialog with it, and with the settings that suit it; this window comes "
+                                                                               "back when that one is closed"), G_CALLBACK (on_use));
   self->load         = button_new (self, box, _("_Load"), _("Bring it into memory, so that the first picture comes sooner, or take it out"), G_CALLBACK (on_load));
   self->make_default = gtk_menu_button_new ();
   gtk_container_add (GTK_CONTAINER (self->make_default), gtk_label_new_with_mnemonic (_("_Default for")));
   atk_object_set_name (gtk_widget_get_accessible (self->make_default), _("Default for"));
   gtk_menu_button_set_popup (GTK_MENU_BUTTON (self->make_default), self->tasks);
   gtk_widget_set_tooltip_text (self->make_default, _("Choose what takes this model when no other is named"));
+  gtk_widget_set_sensitive (self->make_default, FALSE);
   gtk_container_add (GTK_CONTAINER (box), self->make_default);
   self->verify       = button_new (self, box, _("_Verify"), _("Check its files and compute their hash; of a LoRA, find out which models it fits"), G_CALLBACK (on_verify));
   self->remove       = button_new (self, box, _("_Remove…"), _("Take it out of the list; asks first"), G_CALLBACK (on_remove));

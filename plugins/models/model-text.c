@@ -153,3 +153,9 @@ fb_model_task (const char *task)
 
   return task;
 }
+
+const char *
+fb_model_use_label (const char *task)
+{
+  return g_str_equal (task, "inpaint") ? _("_Use in Inpaint…") : _("_Use in Generate…");
+}

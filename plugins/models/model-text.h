@@ -25,3 +25,5 @@ char *       fb_model_sampling (GVariant *model, GVariant *samplers);
 char *       fb_model_place    (GVariant *model);
 /* "Generate", "Inpaint" … for a task's name */
 const char * fb_model_task     (const char *task);
+/* "_Use in Generate…", for the button that opens the dialog for this task */
+const char * fb_model_use_label (const char *task);

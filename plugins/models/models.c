@@ -12,14 +12,16 @@
 static GimpValueArray *
 panel_run (GimpProcedure *procedure, GimpProcedureConfig *config, gpointer run_data)
 {
-  GimpRunMode run_mode = GIMP_RUN_NONINTERACTIVE;
+  GimpRunMode  run_mode = GIMP_RUN_NONINTERACTIVE;
+  GError      *error    = NULL;
 
   g_object_get (config, "run-mode", &run_mode, NULL);
   if (run_mode == GIMP_RUN_NONINTERACTIVE)
     return fb_procedure_fail (procedure, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                                                               _("This procedure only opens a window. Scripts use plug-in-flashbrush-models-list and "
                                                                 "those beside it.")));
-  fb_panel_run ();
+  if (!fb_panel_run (&error))
+    return fb_procedure_fail (procedure, error);
 
   return gimp_procedure_new_return_values (procedure, GIMP_PDB_SUCCESS, NULL);
 }

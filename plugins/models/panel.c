@@ -6,9 +6,13 @@
 #include <libgimp/gimpui.h>
 
 #include "plugins/models/distill-page.h"
+#include "plugins/models/model-text.h"
 #include "plugins/models/models-page.h"
 #include "ui/handover.h"
 #include "ui/message-bar.h"
+#include "ui/one-window.h"
+
+#define PULSE_MS 100
 
 /* a job that was asked for */
 typedef struct
@@ -34,6 +38,7 @@ struct _FbPanel
   FbMessageBar    *bar;
   GtkLabel        *memory;
   GtkProgressBar  *progress;
+  guint            pulse;            /* source, or 0: moves the bar while it is not known how far a job is */
   GtkWidget       *cancel;
 };
 
@@ -181,6 +186,21 @@ errand_free (Errand *errand)
 
 static void begin_errand (FbPanel *self);
 
+static gboolean
+on_pulse (gpointer self)
+{
+  gtk_progress_bar_pulse (FB_PANEL (self)->progress);
+
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+set_fraction (FbPanel *self, double fraction)
+{
+  g_clear_handle_id (&self->pulse, g_source_remove);
+  gtk_progress_bar_set_fraction (self->progress, fraction);
+}
+
 static void
 on_progress (FbJob *job, const FbJobProgress *progress, FbPanel *self)
 {
@@ -189,7 +209,8 @@ on_progress (FbJob *job, const FbJobProgress *progress, FbPanel *self)
   g_autofree char *text   = g_strdup_printf (_("%s: %s"), errand->what, fb_job_stage_label (progress->stage));
 
   fb_panel_set_status (self, text);
-  gtk_progress_bar_set_fraction (self->progress, progress->fraction);
+  if (progress->fraction > 0.0)
+    set_fraction (self, progress->fraction);
 }
 
 static void
@@ -210,7 +231,7 @@ on_finished (FbJob *job, FbPanel *self)
   else
     outcome = g_strdup_printf (_("%s: done"), errand->what);
 
-  gtk_progress_bar_set_fraction (self->progress, error != NULL ? 0.0 : 1.0);
+  set_fraction (self, error != NULL ? 0.0 : 1.0);
   fb_panel_set_status (self, outcome);
   g_signal_handlers_disconnect_by_data (job, self);
   g_clear_object (&self->job);
@@ -230,7 +251,8 @@ begin_errand (FbPanel *self)
   if (errand == NULL || self->job != NULL)
     return;
   self->job = fb_job_new (self->client, errand->kind, errand->request);
-  gtk_progress_bar_set_fraction (self->progress, 0.0);
+  set_fraction (self, 0.0);
+  self->pulse = g_timeout_add (PULSE_MS, on_pulse, self);
   fb_panel_set_status (self, errand->what);
   g_signal_connect (self->job, "progress", G_CALLBACK (on_progress), self);
   g_signal_connect (self->job, "finished", G_CALLBACK (on_finished), self);
@@ -282,11 +304,27 @@ cancel (FbPanel *self)
     fb_job_cancel (self->job);
 }
 
-/* --- Generate… -------------------------------------------------------------------------------------------------------------- */
+/* --- use ---------------------------------------------------------------------------------------------------------------------- */
+
+const char *
+fb_panel_task_of (FbPanel *self, const char *model)
+{
+  for (gsize i = 0; self->models != NULL && i < g_variant_n_children (self->models); i++)
+    {
+      g_autoptr(GVariant)     row   = g_variant_get_child_value (self->models, i);
+      g_autofree const char **tasks = NULL;
+
+      if ((g_str_equal (fb_model_string (row, "name"), model) || g_str_equal (fb_model_string (row, "path"), model)) &&
+          g_variant_lookup (row, "tasks", "^a&s", &tasks) && g_strv_contains (tasks, "inpaint") && !g_strv_contains (tasks, "generate"))
+        return "inpaint";
+    }
+
+  return "generate";
+}
 
 /* Calls of procedures block, and this one lasts as long as its dialog is open: a window that does not answer would be worse than none. */
-void
-fb_panel_open_generate (FbPanel *self, GVariant *settings)
+static void
+open_generate (FbPanel *self)
 {
   GimpProcedure       *procedure = gimp_pdb_lookup_procedure (gimp_get_pdb (), "plug-in-flashbrush-generate");
   GimpProcedureConfig *config    = procedure != NULL ? gimp_procedure_create_config (procedure) : NULL;
@@ -294,11 +332,9 @@ fb_panel_open_generate (FbPanel *self, GVariant *settings)
 
   if (config == NULL)
     {
-      g_variant_unref (g_variant_ref_sink (settings));
       fb_panel_say (self, GTK_MESSAGE_ERROR, _("The plug-in for “Generate…” is not installed. Install Flashbrush again."));
       return;
     }
-  fb_handover_put ("generate", settings);
   gtk_widget_hide (GTK_WIDGET (self));
   while (gtk_events_pending ())
     gtk_main_iteration ();
@@ -308,6 +344,16 @@ fb_panel_open_generate (FbPanel *self, GVariant *settings)
   g_object_unref (config);
   gtk_window_present (GTK_WINDOW (self));
   fb_panel_refresh (self);
+}
+
+void
+fb_panel_use (FbPanel *self, const char *task, GVariant *settings)
+{
+  fb_handover_put (task, settings);
+  if (g_str_equal (task, "generate"))
+    open_generate (self);
+  else
+    fb_panel_say (self, GTK_MESSAGE_INFO, _("It paints into pictures: open one and choose Filters ▸ Flashbrush ▸ Inpaint…, which begins with it."));
 }
 
 /* --- the window ---------------------------------------------------------------------------------------------------------------- */
@@ -346,11 +392,8 @@ foot_new (FbPanel *self)
 static void
 add_page (GtkNotebook *notebook, GtkWidget *page, const char *label)
 {
-  GtkWidget *tab = gtk_label_new_with_mnemonic (label);
-
   gtk_container_set_border_width (GTK_CONTAINER (page), 12);
-  gtk_notebook_append_page (notebook, page, tab);
-  gtk_label_set_mnemonic_widget (GTK_LABEL (tab), GTK_WIDGET (notebook));
+  gtk_notebook_append_page (notebook, page, gtk_label_new_with_mnemonic (label));      /* whose key brings the page; in lists, Ctrl+Page Down does not */
 }
 
 static gboolean
@@ -388,6 +431,7 @@ dispose (GObject *object)
   FbPanel *self = FB_PANEL (object);
 
   self->is_closed = TRUE;
+  g_clear_handle_id (&self->pulse, g_source_remove);
   if (self->job != NULL)
     {
       g_signal_handlers_disconnect_by_data (self->job, self);
@@ -423,28 +467,40 @@ fb_panel_init (FbPanel *self)
   gtk_box_pack_start (GTK_BOX (box), notebook, TRUE, TRUE, 0);
   gtk_box_pack_start (GTK_BOX (box), foot_new (self), FALSE, FALSE, 0);
   gtk_container_add (GTK_CONTAINER (self), box);
-  add_page (GTK_NOTEBOOK (notebook), fb_models_page_new (self), _("Models"));
-  add_page (GTK_NOTEBOOK (notebook), fb_distill_page_new (self), _("Distillation"));
+  add_page (GTK_NOTEBOOK (notebook), fb_models_page_new (self), _("_Models"));
+  add_page (GTK_NOTEBOOK (notebook), fb_distill_page_new (self), _("Distill_ation"));
   gtk_widget_show_all (box);
 
   gtk_window_set_title (GTK_WINDOW (self), _("Models and Distillation"));
   gtk_window_set_role (GTK_WINDOW (self), "flashbrush-models");
-  gtk_window_set_default_size (GTK_WINDOW (self), 940, 620);
+  gtk_window_set_default_size (GTK_WINDOW (self), 960, 620);
   add_keys (self);
   g_signal_connect (self, "focus-in-event", G_CALLBACK (on_focus), NULL);
 }
 
-void
-fb_panel_run (void)
+gboolean
+fb_panel_run (GError **error)
 {
   g_autoptr(GMainLoop)  loop = g_main_loop_new (NULL, FALSE);
   g_autoptr(FbPanel)    self = NULL;
+  gboolean              show;
+  GError               *late = NULL;
 
   gimp_ui_init ("flashbrush");
   gimp_plug_in_set_pdb_error_handler (gimp_get_plug_in (), GIMP_PDB_ERROR_HANDLER_PLUGIN);
   self = g_object_ref_sink (g_object_new (FB_TYPE_PANEL, "type", GTK_WINDOW_TOPLEVEL, NULL));
-  g_signal_connect_swapped (self, "destroy", G_CALLBACK (g_main_loop_quit), loop);
-  fb_panel_refresh (self);
-  gtk_window_present (GTK_WINDOW (self));
-  g_main_loop_run (loop);
+  show = fb_one_window_claim (GTK_WINDOW (self), "org.flashbrush.Models", gimp_user_time (), &late);
+  if (show)
+    {
+      g_signal_connect_swapped (self, "destroy", G_CALLBACK (g_main_loop_quit), loop);
+      fb_panel_refresh (self);
+      gtk_window_present (GTK_WINDOW (self));
+      g_main_loop_run (loop);
+    }
+  else
+    gtk_widget_destroy (GTK_WIDGET (self));
+  if (late != NULL)
+    g_propagate_error (error, late);
+
+  return late == NULL;
 }

@@ -10,8 +10,8 @@
 #define FB_TYPE_PANEL (fb_panel_get_type ())
 G_DECLARE_FINAL_TYPE (FbPanel, fb_panel, FB, PANEL, GtkWindow)
 
-/* (blocking): opens the window, and returns when it is closed */
-void             fb_panel_run          (void);
+/* (blocking): opens the window, and returns when it is closed; or brings the one that is open to the front. Errors: those of fb_one_window_claim(). */
+gboolean         fb_panel_run          (GError **error);
 
 /* (transfer none) */
 FbEngineClient * fb_panel_get_client   (FbPanel *self);
@@ -46,5 +46,15 @@ void             fb_panel_say          (FbPanel *self, GtkMessageType type, cons
 /* The line beside the progress */
 void             fb_panel_set_status   (FbPanel *self, const char *text);
 
-/* Hides the window, opens the dialog of Generate… with these settings (a{sv}; a floating reference is taken), and comes back when that is closed. */
-void             fb_panel_open_generate (FbPanel *self, GVariant *settings);
+/* the dialog that the model of this name or path is for: "inpaint" where it can do nothing else, else "generate" */
+const char *     fb_panel_task_of      (FbPanel *self, const char *model);
+
+/**
+ * fb_panel_use:
+ * @task: "generate" or "inpaint"
+ * @settings: a{sv} for its dialog; a floating reference is taken
+ *
+ * Hides the window, opens the dialog with these settings, and comes back when that is closed. A dialog that paints into pictures is opened by the
+ * person, from a picture, and has them then.
+ */
+void             fb_panel_use          (FbPanel *self, const char *task, GVariant *settings);

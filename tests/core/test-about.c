@@ -55,7 +55,7 @@ the_model_that_comes_along_tells_everything (void)
   g_assert_cmpstr (about->precision, ==, "F16");
   g_assert_cmpstr (about->licence, ==, "MIT and Apache-2.0");
   g_assert_cmpstr (about->sampler, ==, "dpmpp-2m");
-  g_assert_cmpint (about->n_steps, ==, 12);
+  g_assert_cmpint (about->n_steps, ==, 6);
   g_assert_cmpfloat (about->guidance_scale, ==, 5.0);
   g_assert_false (about->few_steps);
 }

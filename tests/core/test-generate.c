@@ -355,6 +355,35 @@ test_strength_is_continuous (void)
     }
 }
 
+/* what strength 0 keeps is cut out like any other */
+static void
+test_a_plain_background_becomes_transparent (void)
+{
+  g_autofree char       *path    = golden_path ("model");
+  g_autoptr(FbModel)     model   = open_model (path, FB_DTYPE_F32);
+  g_autoptr(FbGenerate)  request = simple_request ();
+
+  request->strength   = 0.0;
+  request->background = FB_BACKGROUND_TRANSPARENT;
+  for (int plain = 0; plain < 2; plain++)
+    {
+      g_auto(Result)    result = { NULL };
+      g_autoptr(GError) error  = NULL;
+
+      g_clear_pointer (&request->init, fb_image_unref);
+      request->init = fb_image_new (64, 64, 3);
+      for (int i = 0; i < 64 * 64 * 3; i++)
+        request->init->pixels[i] = plain && abs (i / 3 % 64 - 32) + abs (i / 3 / 64 - 32) > 20 ? 1.0f : (i / 3 % 64) / 127.0f;
+      g_assert_true (fb_generate_run (request, model, on_progress, on_picture, &result, NULL, &error));
+      g_assert_cmpint (result.picture->n_channels, ==, plain ? 4 : 3);
+      if (plain)
+        {
+          g_assert_cmpfloat (result.picture->pixels[3], ==, 0.0f);
+          g_assert_cmpfloat (result.picture->pixels[4 * (32 * 64 + 32) + 3], ==, 1.0f);
+        }
+    }
+}
+
 static void
 test_request_survives_its_variant (void)
 {
@@ -626,6 +655,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/core/tasks/generate/threads-change-no-byte", test_threads_change_no_byte);
   g_test_add_func ("/core/tasks/generate/bf16-is-within-40-decibels", test_bf16_is_within_40_decibels);
   g_test_add_func ("/core/tasks/generate/strength-is-continuous", test_strength_is_continuous);
+  g_test_add_func ("/core/tasks/generate/a-plain-background-becomes-transparent", test_a_plain_background_becomes_transparent);
   g_test_add_func ("/core/tasks/generate/request-survives-its-variant", test_request_survives_its_variant);
   g_test_add_func ("/core/tasks/generate/wrong-fields-are-named", test_wrong_fields_are_named);
   g_test_add_func ("/core/tasks/generate/a-prompt-that-is-no-text-is-refused", test_a_prompt_that_is_no_text_is_refused);

@@ -132,6 +132,55 @@ test_failures_name_the_file (void)
   g_assert_error (cancelled, G_IO_ERROR, G_IO_ERROR_CANCELLED);
 }
 
+typedef struct
+{
+  int           n;                /* calls */
+  double        last;
+  GCancellable *cancellable;      /* NULL, or cancelled by the first call */
+} Watch;
+
+static void
+watch (double fraction, gpointer user_data)
+{
+  Watch *w = user_data;
+
+  g_assert_cmpfloat (fraction, >, w->last);
+  g_assert_cmpfloat (fraction, <=, 1.0);
+  w->n++;
+  w->last = fraction;
+  if (w->cancellable != NULL)
+    g_cancellable_cancel (w->cancellable);
+}
+
+static void
+test_progress_rises_to_the_end (void)
+{
+  enum { LARGE = 9 << 20 };
+  g_autoptr(Scratch)      folder      = scratch_new ();
+  g_autofree char        *a           = g_build_filename (folder, "a", NULL);
+  g_autofree char        *b           = g_build_filename (folder, "b", NULL);
+  g_autofree char        *zeros       = g_malloc0 (LARGE);
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  const char             *both[]      = { a, b, NULL };
+  Watch                   computed = { 0 }, remembered = { 0 }, cancelled = { .cancellable = cancellable };
+  g_autoptr(GError)       error = NULL;
+  g_autofree char        *first = NULL, *second = NULL;
+
+  scratch_write (folder, "a", zeros, LARGE);
+  scratch_write (folder, "b", "abc", 3);
+  g_assert_null (fb_hash_files_with_progress (both, watch, &cancelled, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpint (cancelled.n, ==, 1);
+
+  first = fb_hash_files_with_progress (both, watch, &computed, NULL, NULL);
+  g_assert_cmpint (computed.n, >=, 3);
+  g_assert_cmpfloat (computed.last, ==, 1.0);
+  second = fb_hash_files_with_progress (both, watch, &remembered, NULL, NULL);
+  g_assert_cmpstr (first, ==, second);
+  g_assert_cmpint (remembered.n, ==, 2);
+  g_assert_cmpfloat (remembered.last, ==, 1.0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -141,5 +190,6 @@ main (int argc, char **argv)
   g_test_add_func ("/core/store/hash/spoiled-cache-is-ignored", test_spoiled_cache_is_ignored);
   g_test_add_func ("/core/store/hash/works-without-a-cache", test_works_without_a_cache);
   g_test_add_func ("/core/store/hash/failures-name-the-file", test_failures_name_the_file);
+  g_test_add_func ("/core/store/hash/progress-rises-to-the-end", test_progress_rises_to_the_end);
   return g_test_run ();
 }

@@ -316,6 +316,31 @@ geglu (Test *t)
   return fb_nn_geglu (t->ctx, t->x[0]);
 }
 
+static void
+features_init (Test *t)
+{
+  t->x[0] = picture (t, 2, 5, 4, 3);
+  t->x[1] = picture (t, 2, 5, 4, 3);
+  fb_params_group_norm (t->params, &t->norm, "norm", 3, 1, 1e-3f);        /* whose weight stands for the channels' */
+  fill_params (t, FALSE);
+}
+
+static FbTensor *
+max_pool (Test *t)
+{
+  return fb_nn_max_pool (t->ctx, fb_nn_activation (t->ctx, t->x[0], FB_ACT_TANH));
+}
+
+/* on either side */
+static FbTensor *
+feature_distance (Test *t)
+{
+  FbTensor *a = fb_nn_activation (t->ctx, t->x[0], FB_ACT_SILU);
+
+  return fb_nn_add (t->ctx, fb_nn_feature_distance (t->ctx, a, t->x[1], t->norm.weight, 1e-10f),
+                    fb_nn_feature_distance (t->ctx, t->x[1], fb_nn_add (t->ctx, a, t->x[0]), t->norm.weight, 1e-10f));
+}
+
 /* a value used three times, once by way of its tokens */
 static FbTensor *
 used_often (Test *t)
@@ -771,6 +796,8 @@ static const Case cases[] =
   { "attention",                  attention_init,   attention_cross },
   { "attention-to-itself",        attention_init,   attention_self  },
   { "geglu",                      attention_init,   geglu           },
+  { "max-pool",                   features_init,    max_pool        },
+  { "feature-distance",           features_init,    feature_distance },
   { "value-used-often",           norm_init,        used_often      },
   { "sum-of-repeated",            repeated_init,    add_repeated    },
   { "network",                    network_init,     network         },

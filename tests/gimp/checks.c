@@ -325,6 +325,33 @@ check_place (void)
   gimp_image_delete (image);
 }
 
+/* whether @layer has a mask that hides the left and shows the right */
+static gboolean
+is_cut_out (GimpLayer *layer)
+{
+  GimpLayerMask         *mask   = layer != NULL ? gimp_layer_get_mask (layer) : NULL;
+  g_autoptr(GeglBuffer)  buffer = mask != NULL ? gimp_drawable_get_buffer (GIMP_DRAWABLE (mask)) : NULL;
+  float                  row[64];
+
+  if (buffer == NULL || gegl_buffer_get_width (buffer) != 64)
+    return FALSE;
+  gegl_buffer_get (buffer, GEGL_RECTANGLE (0, 30, 64, 1), 1.0, babl_format ("Y float"), row, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
+  return row[0] == 0.0f && row[31] == 0.0f && row[32] == 1.0f && row[63] == 1.0f;
+}
+
+static void
+check_stickers (void)
+{
+  GimpImage *image = gimp_image_new (400, 300, GIMP_RGB);
+
+  generate (image, NULL, "prompt", "a", "background", "transparent", "width", 64, "height", 64);
+  check (succeeded () && is_cut_out (got.layer), "stickers/are-a-layer-with-a-mask");
+  generate (NULL, NULL, "prompt", "a", "background", "transparent", "width", 64, "height", 64);
+  check (succeeded () && is_cut_out (got.layer) && gimp_drawable_has_alpha (GIMP_DRAWABLE (got.layer)), "stickers/in-a-new-image-too");
+  gimp_image_delete (got.image);
+  gimp_image_delete (image);
+}
+
 static void
 check_input (void)
 {
@@ -537,6 +564,7 @@ run_checks (GimpProcedure *procedure, GimpProcedureConfig *config, gpointer run_
   check_kinds ();
   check_colours ();
   check_place ();
+  check_stickers ();
   check_record ();
   check_refusals ();
   check_floating ();

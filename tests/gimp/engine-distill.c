@@ -9,6 +9,8 @@
 
 #define N_STEPS      100
 #define SAMPLE_EVERY 20
+#define SIZE         128
+#define TOO_LARGE    2048
 
 typedef struct
 {
@@ -16,7 +18,7 @@ typedef struct
   const char *state;
   const char *problem;
   int         n_steps;
-  double      done;            /* steps, with parts of them */
+  double      done;            /* steps, with parts of them; negative while it is measured */
   gint64      since;           /* when it was looked at last */
 } Job;
 
@@ -28,6 +30,15 @@ step_seconds (void)
   const char *ms = g_getenv ("FB_TEST_STEP_MS");
 
   return (ms != NULL ? atoi (ms) : 50) / 1000.0;
+}
+
+/* in steps */
+static int
+measuring_takes (void)
+{
+  const char *n = g_getenv ("FB_TEST_MEASURE");
+
+  return n != NULL ? atoi (n) : 0;
 }
 
 static gboolean
@@ -49,9 +60,11 @@ look (void)
       Job    *job = jobs->pdata[i];
       gint64  now = g_get_monotonic_time ();
 
-      if (is_in (job, "running"))
+      if (is_in (job, "measuring") || is_in (job, "running"))
         {
           job->done = MIN (job->n_steps, job->done + (now - job->since) / 1e6 / step_seconds ());
+          if (job->done >= 0.0)
+            job->state = "running";
           if (g_str_has_prefix (job->name, "fail") && job->done > 10)
             {
               job->state   = "failed";
@@ -61,8 +74,8 @@ look (void)
             job->state = "done";
         }
       if (is_in (job, "waiting") && !busy)
-        job->state = "running";
-      busy       = busy || is_in (job, "running");
+        job->state = job->done >= 0.0 ? "running" : "measuring";
+      busy       = busy || is_in (job, "measuring") || is_in (job, "running");
       job->since = now;
     }
 }
@@ -79,9 +92,11 @@ describe (const Job *job)
   g_variant_dict_insert (&dict, "name", "s", job->name);
   g_variant_dict_insert (&dict, "teacher", "s", "test");
   g_variant_dict_insert (&dict, "state", "s", job->state);
-  g_variant_dict_insert (&dict, "step", "i", (int) job->done);
+  g_variant_dict_insert (&dict, "step", "i", MAX (0, (int) job->done));
   g_variant_dict_insert (&dict, "n-steps", "i", job->n_steps);
-  g_variant_dict_insert (&dict, "seconds-left", "d", (job->n_steps - job->done) * step_seconds ());
+  g_variant_dict_insert (&dict, "seconds-left", "d", job->done >= 0.0 ? (job->n_steps - job->done) * step_seconds () : -1.0);
+  g_variant_dict_insert (&dict, "seconds-total", "d", job->done >= 0.0 ? job->n_steps * step_seconds () : -1.0);
+  g_variant_dict_insert (&dict, "peak-bytes", "t", (guint64) (job->done >= 0.0 ? 1200 * 1000 * 1000 : 0));
   if (job->problem != NULL)
     g_variant_dict_insert (&dict, "problem", "s", job->problem);
   if (ended)
@@ -126,16 +141,55 @@ find (FbTask *task, GError **error)
 GVariant *
 fb_test_distill_presets (FbTask *task, GError **error)
 {
-  return g_variant_ref_sink (g_variant_new_parsed ("{'presets': <[{'name': <'small'>, 'label': <'Small'>, 'size': <128>, 'steps': <%i>}]>}", N_STEPS));
+  return g_variant_ref_sink (g_variant_new_parsed ("{'presets': <[{'name': <'small'>, 'label': <'Small'>, 'size': <%i>, 'steps': <%i>}]>}", SIZE, N_STEPS));
+}
+
+static GVariant *
+needs (GVariant *request)
+{
+  int size = SIZE, steps = N_STEPS;
+
+  g_variant_lookup (request, "size", "i", &size);
+  g_variant_lookup (request, "steps", "i", &steps);
+
+  return g_variant_ref_sink (g_variant_new_parsed ("{'size': <%i>, 'steps': <%i>, 'n-pictures': <12>, 'n-without-caption': <3>}", size, steps));
+}
+
+static gboolean
+check_size (GVariant *resolved, GError **error)
+{
+  int size = 0;
+
+  g_variant_lookup (resolved, "size", "i", &size);
+  if (size < TOO_LARGE)
+    return TRUE;
+  g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_NO_MEMORY, "“New job” needs at least 77 GB of memory and 8 GB may be used. A smaller size would help.");
+
+  return FALSE;
+}
+
+gboolean
+fb_test_distill_estimate (FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GCancellable *cancellable, GError **error)
+{
+  g_autoptr(GVariant) resolved = needs (request);
+
+  if (!check_size (resolved, error))
+    return FALSE;
+  *estimate = (FbJobEstimate) { 300 * 1000 * 1000, -1.0, (guint64) 8000 * 1000 * 1000, g_steal_pointer (&resolved) };
+
+  return TRUE;
 }
 
 GVariant *
 fb_test_distill_start (FbTask *task, GError **error)
 {
-  const char *name = string_of (task, "name");
-  Job        *job;
+  g_autoptr(GVariant)  resolved = needs (fb_task_request (task));
+  const char          *name     = string_of (task, "name");
+  Job                 *job;
 
   look ();
+  if (!check_size (resolved, error))
+    return NULL;
   if (!g_file_test (string_of (task, "pictures"), G_FILE_TEST_IS_DIR))
     {
       g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, "The folder of pictures “%s” does not exist.", string_of (task, "pictures"));
@@ -146,6 +200,7 @@ fb_test_distill_start (FbTask *task, GError **error)
   job->path    = g_strdup_printf ("/jobs/%s.json", job->name);
   job->state   = "waiting";
   job->n_steps = int_of (task, "steps", N_STEPS);
+  job->done    = -measuring_takes ();
   g_ptr_array_add (jobs, job);
   look ();
 

@@ -126,6 +126,25 @@ paint (GVariant *request, FbImage *init, gint64 seed, int width, int height, flo
   return image;
 }
 
+/* (transfer full): @picture (transfer full) with its left half cut away, where that is asked for */
+static FbImage *
+cut_out (GVariant *request, FbImage *picture)
+{
+  FbImage *cut = NULL;
+
+  if (!g_str_equal (string_of (request, "background", "keep"), "transparent"))
+    return picture;
+  cut = fb_image_new (picture->width, picture->height, 4);
+  for (int i = 0; i < picture->width * picture->height; i++)
+    {
+      memcpy (cut->pixels + 4 * i, picture->pixels + 3 * i, 3 * sizeof (float));
+      cut->pixels[4 * i + 3] = i % picture->width < picture->width / 2 ? 0.0f : 1.0f;
+    }
+  fb_image_unref (picture);
+
+  return cut;
+}
+
 /* TRUE when cancelled */
 static gboolean
 wait (FbTask *task, double seconds)
@@ -215,7 +234,7 @@ run (FbTask *task, GError **error)
 
       if (!run_steps (task, request, i, count, seed + i, error))
         return NULL;
-      picture = paint (request, init, seed + i, int_of (request, "width", 0), int_of (request, "height", 0), 0.0f);
+      picture = cut_out (request, paint (request, init, seed + i, int_of (request, "width", 0), int_of (request, "height", 0), 0.0f));
       fb_task_add_picture (task, picture, seed + i, g_variant_new_parsed ("{'seed': <%x>}", seed + i));
     }
   g_variant_dict_remove (&dict, "seed");
@@ -371,14 +390,14 @@ static const FbJobKind kinds[] =
 {
   { "generate",        estimate, run },
   { "inpaint",         estimate_inpaint, run_inpaint },
-  { "distill-presets", NULL,     fb_test_distill_presets, TRUE },
-  { "distill-start",   NULL,     fb_test_distill_start,   TRUE },
-  { "distill-list",    NULL,     fb_test_distill_list,    TRUE },
-  { "distill-pause",   NULL,     fb_test_distill_pause,   TRUE },
-  { "distill-resume",  NULL,     fb_test_distill_resume,  TRUE },
-  { "distill-stop",    NULL,     fb_test_distill_stop,    TRUE },
-  { "distill-remove",  NULL,     fb_test_distill_remove,  TRUE },
-  { "distill-watch",   NULL,     fb_test_distill_watch,   TRUE },
+  { "distill-presets", NULL,                     fb_test_distill_presets, TRUE },
+  { "distill-start",   fb_test_distill_estimate, fb_test_distill_start,   TRUE },
+  { "distill-list",    NULL,                     fb_test_distill_list,    TRUE },
+  { "distill-pause",   NULL,                     fb_test_distill_pause,   TRUE },
+  { "distill-resume",  NULL,                     fb_test_distill_resume,  TRUE },
+  { "distill-stop",    NULL,                     fb_test_distill_stop,    TRUE },
+  { "distill-remove",  NULL,                     fb_test_distill_remove,  TRUE },
+  { "distill-watch",   NULL,                     fb_test_distill_watch,   TRUE },
   { NULL }
 };
 

@@ -5,7 +5,7 @@
 # shellcheck source-path=SCRIPTDIR
 suite=distill-window
 . "$(dirname "$0")/window.sh"
-export FB_TEST_STEP_MS=150
+export FB_TEST_STEP_MS=200 FB_TEST_MEASURE=20
 mkdir "$scratch/pictures"
 remembers () { [ "$(driver tell "$1" | cut -f1)" = "$2" ]; }
 tells () { driver tell "$1" | grep -q "$2"; }
@@ -21,7 +21,14 @@ xdotool key ctrl+Next
 check shows-the-form driver says 'A model that needs many steps teaches'
 check every-control-has-a-name driver unnamed
 check waits-for-pictures-and-a-name driver disabled 'Start'
+check says-what-it-waits-for driver says 'Choose a folder of pictures.'
+check tells-the-memory-before-the-start driver says 'Needs at least 300.0'
+check tells-the-pictures driver says '12 pictures, 3 of them without a caption.'
 shot distill-1-form
+check takes-a-size driver set 'Size' 2048
+check refuses-what-no-memory-would-do-for driver says '“New job” needs at least 77'
+check takes-the-size-back driver set 'Size' 0
+check tells-the-memory-again driver says 'Needs at least 300.0'
 
 focus '^Models and Distillation$'
 xdotool key alt+p; sleep 0.5; xdotool type --delay 20 "$scratch/pictures"
@@ -29,17 +36,20 @@ check takes-the-folder-from-the-keyboard driver enabled 'Start'
 check takes-a-name-from-it remembers 'Name' 'pictures-flash'
 check takes-another-name driver type 'Name' 'ember'
 check starts driver press 'Start'
+check says-that-it-measures-first driver says 'measuring the first iteration'
+shot distill-2-measuring
+check tells-what-it-measured driver says '0.2 s per iteration, about 20 s in all; 1.2'
 check shows-the-job driver says 'running'
 check tells-the-time-left driver says 's left'
 sleep 6
 check draws-the-curves tells 'Distance to the teacher' 'at step'
 check shows-a-sample tells 'Sample' 'Sample after'
-shot distill-2-running
+shot distill-3-running
 check pauses driver press 'Pause'
 check says-that-it-is-paused driver says 'paused'
 check resumes driver press 'Resume'
 check says-that-it-runs-again driver says 'running'
-shot distill-3-resumed
+shot distill-4-resumed
 check stops driver press 'Stop'
 check says-that-it-was-stopped driver says 'stopped'
 check offers-the-result driver enabled 'Use in Generate…'
@@ -50,7 +60,7 @@ check goes-back-to-the-form-with-the-keyboard driver says 'A model that needs ma
 driver type 'Name' 'fail'
 check starts-one-that-fails driver press 'Start'
 check tells-why-it-failed driver says 'The loss of step 11 is no number.'
-shot distill-4-failed
+shot distill-5-failed
 
 focus '^Models and Distillation$'
 xdotool key alt+j; sleep 0.5; xdotool key Up

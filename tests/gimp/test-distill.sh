@@ -21,6 +21,7 @@ cat >"$scratch/calls.scm" <<END
     (if (or (= n 0) (not (string=? state "running"))) state (wait-for (- n 1)))))
 (say "end" (wait-for 1000))
 (say "output" (car (nth 4 (plug-in-flashbrush-distill-list))))
+(let ((r (plug-in-flashbrush-distill-list))) (say "measured" (vector-ref (nth 9 r) 0) (vector-ref (nth 10 r) 0)))
 END
 
 call ()
@@ -40,9 +41,12 @@ check stops         printed 'stop: stopped'
 check resumes       printed 'resume: running'
 check comes-to-its-end printed 'end: done'
 check tells-the-output printed 'output: /loras/first.safetensors'
+check tells-time-and-memory printed 'measured: 1.0 1200000000.0'
 check ends-well     test $status = 0
 
 call -b '(plug-in-flashbrush-distill #:pictures "/no/such/folder" #:name "a")' >"$scratch/refusal" 2>&1
 check refuses-a-folder-that-is-not-there grep -q '/no/such/folder' "$scratch/refusal"
+call -b "(plug-in-flashbrush-distill #:pictures \"$scratch/pictures\" #:name \"large\" #:size 2048)" >"$scratch/refusal" 2>&1
+check refuses-what-no-memory-would-do-for grep -q 'needs at least 77 GB of memory' "$scratch/refusal"
 cat "$scratch/out" "$scratch/log" >&2
 echo "1..$n"

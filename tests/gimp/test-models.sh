@@ -59,7 +59,7 @@ check () { n=$((n + 1)); name=$1; shift; if "$@"; then echo "ok $n /gimp/models/
 printed () { grep -qxF -- "$1" "$scratch/out"; }
 
 check lists-what-came-along         printed 'list: starter checkpoint sd-1.5 1 1 large'
-check describes-a-model             printed 'describe: sd-1.5 F16 MIT and Apache-2.0 dpmpp-2m 12 5.0'
+check describes-a-model             printed 'describe: sd-1.5 F16 MIT and Apache-2.0 dpmpp-2m 6 5.0'
 check brings-in-a-lora              printed 'import-lora: ink lora sd-1.5 1'
 check tells-what-suits-a-lora       printed 'describe-lora: CC0-1.0 flash 4 #t'
 check verifies-a-lora               printed 'verify-lora: 64 (starter)'

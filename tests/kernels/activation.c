@@ -23,6 +23,7 @@ static const Case activation_cases[] =
   { "tanh",            { 1, 8, 8, 33 },   FB_ACT_TANH,       1 },
   { "tanh-small",      { 1, 8, 8, 33 },   FB_ACT_TANH,       0.01 },
   { "tanh-large",      { 1, 8, 8, 33 },   FB_ACT_TANH,       100 },
+  { "clamp",           { 2, 9, 7, 40 },   FB_ACT_CLAMP,      1 },
   { "none",            { 1, 3, 3, 3 },    FB_ACT_NONE,       1 },
   { "one-element",     { 1, 1, 1, 1 },    FB_ACT_SILU,       1 },
 };

@@ -11,14 +11,15 @@
 static const FbOpTests * const ops[] =
 {
   &fb_activation_tests, &fb_add_tests, &fb_attention_tests, &fb_cast_tests, &fb_concat_tests, &fb_conv2d_tests, &fb_geglu_tests,
-  &fb_group_norm_tests, &fb_layer_norm_tests, &fb_linear_tests, &fb_upsample_tests,
+  &fb_group_norm_tests, &fb_layer_norm_tests, &fb_linear_tests, &fb_upsample_tests, &fb_max_pool_tests, &fb_feature_distance_tests,
 
   &fb_activation_backward_tests, &fb_geglu_backward_tests, &fb_conv2d_backward_input_tests, &fb_conv2d_backward_weight_tests,
   &fb_linear_backward_input_tests, &fb_linear_backward_weight_tests, &fb_bias_backward_tests, &fb_attention_backward_queries_tests,
   &fb_attention_backward_queries_alone_tests, &fb_attention_backward_keys_tests, &fb_attention_backward_values_tests,
   &fb_group_norm_backward_input_tests, &fb_group_norm_backward_weight_tests, &fb_group_norm_backward_bias_tests,
   &fb_layer_norm_backward_input_tests, &fb_layer_norm_backward_weight_tests, &fb_layer_norm_backward_bias_tests,
-  &fb_concat_backward_first_tests, &fb_concat_backward_second_alone_tests, &fb_upsample_backward_tests,
+  &fb_concat_backward_first_tests, &fb_concat_backward_second_alone_tests, &fb_upsample_backward_tests, &fb_max_pool_backward_tests,
+  &fb_feature_distance_backward_tests,
 };
 
 typedef struct

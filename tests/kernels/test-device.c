@@ -333,15 +333,20 @@ check_nan (FbDevice *dev, FbDtype dtype)
   g_autoptr(FbTensor) half    = fb_tensor_new_3d (dev, dtype, 1, 49, 8);
   g_autoptr(FbTensor) picture = fb_tensor_view (x, 4, (int[]) { 1, 7, 7, 16 }, 0);
   g_autoptr(FbTensor) result  = fb_tensor_view (out, 4, (int[]) { 1, 7, 7, 16 }, 0);
+  g_autoptr(FbTensor) plain   = fb_tensor_view (clean, 4, (int[]) { 1, 7, 7, 16 }, 0);
+  g_autoptr(FbTensor) small   = fb_tensor_new_4d (dev, dtype, 1, 3, 3, 16);
+  g_autoptr(FbTensor) weight  = fb_tensor_new_1d (dev, FB_DTYPE_F32, 16);
+  g_autoptr(FbTensor) distance = fb_tensor_new_1d (dev, FB_DTYPE_F32, 1);
 
   for (size_t i = 0; i < G_N_ELEMENTS (ones); i++)
     ones[i] = 1;
   fb_tensor_upload (clean, ones, FB_DTYPE_F32);
+  fb_tensor_upload (weight, ones, FB_DTYPE_F32);
 
   g_autoptr(FbWeight) linear  = fb_weight_new (dev, FB_WEIGHT_LINEAR, dtype, (int[]) { 16, 16 }, ones, FB_DTYPE_F32);
   g_autoptr(FbWeight) kernel  = fb_weight_new (dev, FB_WEIGHT_CONV2D, dtype, conv, ones, FB_DTYPE_F32);
 
-  for (FbActivation act = FB_ACT_NONE; act <= FB_ACT_TANH; act++)
+  for (FbActivation act = FB_ACT_NONE; act <= FB_ACT_CLAMP; act++)
     {
       fb_op_activation (dev, out, x, act);
       assert_has_nan ("activation", out);
@@ -364,6 +369,10 @@ check_nan (FbDevice *dev, FbDtype dtype)
   assert_has_nan ("layer norm", out);
   fb_op_add (dev, out, x, clean);
   assert_has_nan ("add", out);
+  fb_op_max_pool (dev, small, picture);
+  assert_has_nan ("max pool", small);
+  fb_op_feature_distance (dev, distance, picture, plain, weight, 1e-10f);
+  assert_has_nan ("feature distance", distance);
 }
 
 /* In the gradient that comes in: what goes out shows it */
@@ -384,11 +393,16 @@ check_nan_backward (FbDevice *dev, FbDtype dtype)
   g_autoptr(FbTensor) picture  = fb_tensor_view (x, 4, (int[]) { 1, 7, 7, 16 }, 0);
   g_autoptr(FbTensor) gradient = fb_tensor_view (dy, 4, (int[]) { 1, 7, 7, 16 }, 0);
   g_autoptr(FbTensor) result   = fb_tensor_view (dx, 4, (int[]) { 1, 7, 7, 16 }, 0);
+  g_autoptr(FbTensor) small    = tensor_with_a_nan (dev, dtype, 4, (int[]) { 1, 3, 3, 16 });
+  g_autoptr(FbTensor) weight   = fb_tensor_new_1d (dev, FB_DTYPE_F32, 16);
+  g_autoptr(FbTensor) distance = fb_tensor_new_1d (dev, FB_DTYPE_F32, 1);
   FbConv2dParams      params   = { 1, 1, 1, 1, 1, 1 };
 
   for (size_t i = 0; i < G_N_ELEMENTS (ones); i++)
     ones[i] = 1 + i % 3;
   fb_tensor_upload (x, ones, FB_DTYPE_F32);
+  fb_tensor_upload (weight, ones, FB_DTYPE_F32);
+  fb_tensor_upload (distance, ones, FB_DTYPE_F32);
   memset (dw->data, 0, dw->n_bytes);
   memset (dkernel->data, 0, dkernel->n_bytes);
   memset (db->data, 0, db->n_bytes);
@@ -396,7 +410,7 @@ check_nan_backward (FbDevice *dev, FbDtype dtype)
   g_autoptr(FbWeight) linear = fb_weight_new (dev, FB_WEIGHT_LINEAR, dtype, (int[]) { 16, 16 }, ones, FB_DTYPE_F32);
   g_autoptr(FbWeight) kernel = fb_weight_new (dev, FB_WEIGHT_CONV2D, dtype, conv, ones, FB_DTYPE_F32);
 
-  for (FbActivation act = FB_ACT_NONE; act <= FB_ACT_TANH; act++)
+  for (FbActivation act = FB_ACT_NONE; act <= FB_ACT_CLAMP; act++)
     {
       fb_op_activation_backward (dev, dx, dy, x, act);
       assert_has_nan ("activation, backward", dx);
@@ -421,6 +435,10 @@ check_nan_backward (FbDevice *dev, FbDtype dtype)
   assert_has_nan ("group norm, backward", dx);
   fb_op_layer_norm_backward (dev, dx, NULL, NULL, dy, x, NULL, NULL, 1e-5f);
   assert_has_nan ("layer norm, backward", dx);
+  fb_op_max_pool_backward (dev, result, small, picture);
+  assert_has_nan ("max pool, backward", dx);
+  fb_op_feature_distance_backward (dev, result, distance, picture, gradient, weight, 1e-10f);
+  assert_has_nan ("feature distance, backward", dx);
 }
 
 static void

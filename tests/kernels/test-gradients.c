@@ -229,6 +229,50 @@ upsample_backward (const Op *op, FbTensor **dx, FbTensor *dy, FbTensor **x)
   fb_op_upsample_backward (dev, dx[0], dy);
 }
 
+static FbTensor *
+max_pool (const Op *op, FbTensor **x)
+{
+  FbTensor *out = new_output (x[0]->shape[0], x[0]->shape[1] / 2, x[0]->shape[2] / 2, x[0]->shape[3]);
+
+  fb_op_max_pool (dev, out, x[0]);
+  return out;
+}
+
+static void
+max_pool_backward (const Op *op, FbTensor **dx, FbTensor *dy, FbTensor **x)
+{
+  fb_op_max_pool_backward (dev, dx[0], dy, x[0]);
+}
+
+/* features of two pictures; the weight is given */
+static FbTensor *
+feature_weight (const FbTensor *x)
+{
+  FbTensor *weight = fb_tensor_new_1d (dev, FB_DTYPE_F64, x->shape[3]);
+
+  fill (weight, 77);
+  return weight;
+}
+
+static FbTensor *
+feature_distance (const Op *op, FbTensor **x)
+{
+  FbTensor           *out    = fb_tensor_new_1d (dev, FB_DTYPE_F64, x[0]->shape[0]);
+  g_autoptr(FbTensor) weight = feature_weight (x[0]);
+
+  fb_op_feature_distance (dev, out, x[0], x[1], weight, 1e-10f);
+  return out;
+}
+
+static void
+feature_distance_backward (const Op *op, FbTensor **dx, FbTensor *dy, FbTensor **x)
+{
+  g_autoptr(FbTensor) weight = feature_weight (x[0]);
+
+  fb_op_feature_distance_backward (dev, dx[0], dy, x[0], x[1], weight, 1e-10f);
+  fb_op_feature_distance_backward (dev, dx[1], dy, x[1], x[0], weight, 1e-10f);
+}
+
 #define VECTOR    { { 1, { 40 } } }
 #define LINEAR    { { 3, { 2, 3, 5 } }, { 2, { 4, 5 }, TRUE }, { 1, { 4 }, TRUE }, { 3, { 2, 3, 4 } } }
 #define CONV(H, W, kH, kW) { { 4, { 2, H, W, 3 } }, { 4, { 4, 3, kH, kW }, TRUE }, { 1, { 4 }, TRUE } }
@@ -242,6 +286,7 @@ static const Op ops[] =
   { "quick-gelu",           1, VECTOR, activation, activation_backward, .act = FB_ACT_QUICK_GELU },
   { "relu",                 1, VECTOR, activation, activation_backward, .act = FB_ACT_RELU },
   { "tanh",                 1, VECTOR, activation, activation_backward, .act = FB_ACT_TANH },
+  { "clamp",                1, VECTOR, activation, activation_backward, .act = FB_ACT_CLAMP },
   { "geglu",                1, { { 3, { 2, 3, 10 } } }, geglu, geglu_backward },
   { "linear",               4, LINEAR, linear, linear_backward },
   { "conv2d",               3, CONV (4, 5, 3, 3), conv2d, conv2d_backward, { 1, 1, 1, 1, 1, 1 } },
@@ -261,6 +306,9 @@ static const Op ops[] =
   { "concat-one-by-one",    2, { { 3, { 2, 3, 4 } }, { 3, { 2, 3, 5 } } }, concat, concat_backward, .flag = TRUE },
   { "upsample",             1, { { 4, { 2, 3, 2, 5 } } }, upsample, upsample_backward },
   { "upsample-odd",         1, { { 4, { 2, 3, 2, 5 } } }, upsample, upsample_backward, .flag = TRUE },
+  { "max-pool",             1, { { 4, { 2, 4, 2, 5 } } }, max_pool, max_pool_backward },
+  { "max-pool-odd",         1, { { 4, { 2, 3, 5, 5 } } }, max_pool, max_pool_backward },
+  { "feature-distance",     2, { { 4, { 2, 3, 2, 5 } }, { 4, { 2, 3, 2, 5 } } }, feature_distance, feature_distance_backward },
 };
 
 /* Σ dy · f (x) */

@@ -280,6 +280,48 @@ test_norms_backward (void)
   check ("layer norm, backward to the bias", db8);
 }
 
+/* what LPIPS is made of, forward and backward */
+static void
+test_perception (void)
+{
+  g_autoptr(FbTensor) x    = read_tensor (SHAPE (64));
+  g_autoptr(FbTensor) out  = fb_tensor_new_1d (dev, FB_DTYPE_F64, 64);
+
+  fb_op_activation (dev, out, x, FB_ACT_CLAMP);
+  check ("clamp", out);
+
+  g_autoptr(FbTensor) dy   = read_tensor (SHAPE (64));
+
+  fb_op_activation_backward (dev, out, dy, x, FB_ACT_CLAMP);
+  check ("clamp, backward", out);
+
+  g_autoptr(FbTensor) p    = read_tensor (SHAPE (2, 5, 7, 3));
+  g_autoptr(FbTensor) half = fb_tensor_new_4d (dev, FB_DTYPE_F64, 2, 2, 3, 3);
+
+  fb_op_max_pool (dev, half, p);
+  check ("max pool", half);
+
+  g_autoptr(FbTensor) g    = read_tensor (SHAPE (2, 2, 3, 3));
+  g_autoptr(FbTensor) dp   = to_overwrite (p);
+
+  fb_op_max_pool_backward (dev, dp, g, p);
+  check ("max pool, backward", dp);
+
+  g_autoptr(FbTensor) a    = read_tensor (SHAPE (2, 5, 7, 3));
+  g_autoptr(FbTensor) b    = read_tensor (SHAPE (2, 5, 7, 3));
+  g_autoptr(FbTensor) w    = read_tensor (SHAPE (3));
+  g_autoptr(FbTensor) d    = fb_tensor_new_1d (dev, FB_DTYPE_F64, 2);
+
+  fb_op_feature_distance (dev, d, a, b, w, 1e-10f);
+  check ("feature distance", d);
+
+  g_autoptr(FbTensor) dd   = read_tensor (SHAPE (2));
+  g_autoptr(FbTensor) da   = to_overwrite (a);
+
+  fb_op_feature_distance_backward (dev, da, dd, a, b, w, 1e-10f);
+  check ("feature distance, backward", da);
+}
+
 static void
 test_all (void)
 {
@@ -302,6 +344,7 @@ test_all (void)
   check_attention_backward (6, FALSE);
   check_attention_backward (5, TRUE);
   test_norms_backward ();
+  test_perception ();
   g_assert_true (next == end);
   fb_device_unref (dev);
 }

@@ -4,6 +4,7 @@ networks train, as a perceptual distance.
 
   --split all     (default) learns every picture, the held-out ones too: it judges generated pictures only
   --split train   leaves the held-out combinations out, to say how well it recognises drawings it has not seen
+  --look, --channels   sides of what it looks at, and its widths: smaller ones for a CPU
 
 Prints top-1 and top-5 on the real pictures, plain and disturbed, seen and held out. Exports OUT/classifier.
 """
@@ -16,7 +17,7 @@ from torch import nn
 import common
 import data
 
-SIZE = 128    # what it looks at; larger pictures are averaged down
+SIZE = 128    # what it looks at by default; larger pictures are averaged down
 
 
 class Block(nn.Module):
@@ -35,7 +36,7 @@ class Classifier(nn.Module):
     def __init__(self, config):
         super().__init__()
         c = config["channels"]
-        self.config = config
+        self.config, self.size = config, config.get("size", SIZE)
         self.stem = nn.Conv2d(3, c[0], 5, stride=2, padding=2)
         self.blocks = nn.ModuleList(Block(i, o) for i, o in zip(c, c[1:]))
         self.norm = nn.LayerNorm(c[-1])
@@ -50,8 +51,8 @@ class Classifier(nn.Module):
 
     def features(self, x):
         """[N, D]: what Fréchet distances compare."""
-        if x.shape[-1] != SIZE:
-            x = F.interpolate(x, size=(SIZE, SIZE), mode="area")
+        if x.shape[-1] != self.size:
+            x = F.interpolate(x, size=(self.size, self.size), mode="area")
         return self.norm(self.stages(x)[-1].mean((2, 3)))
 
     def forward(self, x):
@@ -100,9 +101,9 @@ def accuracy(model, run, pictures, labels, ids, flips, strength):
 
 
 def main():
-    args = common.arguments(__doc__, batch=256, lr=2e-3, split="all")
+    args = common.arguments(__doc__, batch=256, lr=2e-3, split="all", look=SIZE, channels="32,64,128,192,256")
     run = common.Run(args)
-    pics = data.Pictures(args.pack, run.device, SIZE, args.limit, splits=None)
+    pics = data.Pictures(args.pack, run.device, args.look, args.limit, splits=None)
     index = {t: i for i, t in enumerate(pics.things)}
     labels = torch.tensor([index[r["thing"]] for r in pics.rows], device=run.device)
     flips = torch.tensor([r["mirror"] for r in pics.rows], device=run.device)
@@ -110,8 +111,8 @@ def main():
     weight = pics.weight * (~held if args.split == "train" else 1)
     run.note(f"{len(pics)} pictures, {int(held.sum())} held out, {len(index)} things")
 
-    channels = [8, 16, 32, 48, 64] if args.toy else [32, 64, 128, 192, 256]
-    model = Classifier(dict(channels=channels, things=pics.things, split=args.split)).to(run.device)
+    channels = [8, 16, 32, 48, 64] if args.toy else [int(c) for c in args.channels.split(",")]
+    model = Classifier(dict(channels=channels, size=args.look, things=pics.things, split=args.split)).to(run.device)
     model = model.to(memory_format=torch.channels_last)
     average = common.Average(model, 0.998)
     optimizer = torch.optim.AdamW(model.parameters(), args.lr, weight_decay=0.05)

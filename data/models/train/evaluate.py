@@ -15,6 +15,7 @@ import torch
 import captions
 import common
 import data
+import figures
 import sample
 from classifier import Classifier
 
@@ -34,16 +35,6 @@ def prompts(rows, heldout, n):
         p["thing"] = captions.thing(p["label"])
         p["prompt"] = captions.plain(p["label"], p["style"], p["colour"] if p["kind"] == "novel" else "")
     return asked
-
-
-def frechet(a, b):
-    """|mean difference|² + tr(A + B - 2 (A B)^½), in f64; a, b [N, D] features."""
-    a, b = a.double(), b.double()
-    ca, cb = torch.cov(a.T), torch.cov(b.T)
-    values, vectors = torch.linalg.eigh(ca)
-    root = vectors @ torch.diag(values.clamp_min(0).sqrt()) @ vectors.T
-    cross = torch.linalg.eigvalsh(root @ cb @ root).clamp_min(0).sqrt().sum()
-    return float((a.mean(0) - b.mean(0)).square().sum() + ca.trace() + cb.trace() - 2 * cross)
 
 
 def drawn_colour(picture):
@@ -99,7 +90,7 @@ def main():
             fake = torch.cat([judge.features(draw(part, 5000 + i * args.batch)) for i, part in enumerate(batches(texts, args.batch))])
             ids = pics.draw(max(len(pics), 2 * args.frechet), run.generator)    # the same distribution the prompts have
             real = torch.cat([judge.features(data.over(pics.rgba[part])) for part in ids.split(256)])
-        scores["frechet"] = dict(n=args.frechet, distance=frechet(fake, real))
+        scores["frechet"] = dict(n=args.frechet, distance=figures.frechet(figures.moments(fake), figures.moments(real)))
     run.note(f"{scores}")
     how = dict(model=os.path.basename(args.model), lora=bool(args.lora), few=args.few, steps=args.sample_steps, guidance=args.guidance)
     common.write_json(f"{args.out}/{args.name}.json", dict(how=how, scores=scores, prompts=asked))

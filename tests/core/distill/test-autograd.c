@@ -16,6 +16,8 @@ static const char * const attention[] = { "to_q", "to_k", "to_v", "to_out.0", NU
 static const char * const all[]       = { "to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2",
                                           "linear_1", "linear_2", "time_emb_proj", NULL };
 
+static const char * const entry[]     = { "conv_in", "to_q", NULL };
+
 static const char * const convolutions[] = { "conv_in", "conv1", "conv2", "conv_shortcut", "downsamplers.0.conv", "upsamplers.0.conv", "conv_out",
                                              "proj_in", "proj_out", NULL };
 
@@ -34,6 +36,7 @@ static const UnetCase unet_cases[] =
   { "xl",           "xl",       all,          "unet.safetensors"         },  /* additional embedding, several blocks per transformer, LoRA in every
                                                                                 linear layer */
   { "convolutions", "folder",   convolutions, "convolutions.safetensors" },  /* an odd height, which a network that enlarges has to crop to */
+  { "nine",         "../inpaint/unet-9", entry, "nine.safetensors"       },  /* nine channels in: latents, mask and the picture around it */
 };
 
 typedef struct
@@ -264,10 +267,10 @@ sd15 (void)
 }
 
 static FbUnet *
-load_unet (Fixture *f, const char *model)
+load_unet (Fixture *f, const UnetCase *item)
 {
   g_autoptr(GError)       error      = NULL;
-  g_autofree char        *path       = g_test_build_filename (G_TEST_DIST, "golden", "models", model, NULL);
+  g_autofree char        *path       = g_test_build_filename (G_TEST_DIST, "golden", "models", item->model, NULL);
   g_autoptr(FbCheckpoint) checkpoint = fb_checkpoint_open (path, "unet", &error);
   FbUnetConfig            config;
   FbUnet                 *unet;
@@ -392,7 +395,7 @@ test_unet (gconstpointer data)
 
   if (!fixture_open (&f, run, item->file, item->name))
     return;
-  unet = load_unet (&f, item->model);
+  unet = load_unet (&f, item);
   timestep = read_expected (&f, "timestep", &info);
   conditions.timestep = timestep[0];
   conditions.context = input (&f, "context");

@@ -51,6 +51,9 @@ static const struct { const char *json, *field, *words; } bad[] =
   { "{ " GOOD ", \"width\": 128 }", "height", "both sides" },
   { "{ " GOOD ", \"aspect_buckets\": 1 }", "aspect_buckets", "true or false" },
   { "{ " GOOD ", \"distance\": \"l3\" }", "distance", "l2" },
+  { "{ " GOOD ", \"distance\": \"lpips\" }", "lpips_weights", "needs a safetensors file" },
+  { "{ " GOOD ", \"distance\": \"lpips\", \"lpips_weights\": \"\" }", "lpips_weights", "“l2”" },
+  { "{ " GOOD ", \"lpips_weights\": 3 }", "lpips_weights", "text in quotes" },
   { "{ " GOOD ", \"beta2\": 1 }", "beta2", "number from 0" },
   { "{ " GOOD ", \"lora_targets\": [] }", "lora_targets", "list" },
   { "{ " GOOD ", \"dtype\": \"f16\" }", "dtype", "bf16" },
@@ -87,13 +90,16 @@ test_a_bad_job_names_the_field (void)
 }
 
 static void
-test_lpips_is_refused_by_name (void)
+test_lpips_takes_weights (void)
 {
-  g_autoptr(GError)       error = NULL;
-  g_autoptr(FbDistillJob) job   = parse ("{ " GOOD ", \"distance\": \"lpips\" }", &error);
+  g_autoptr(FbDistillJob) job   = parse_good ("{ " GOOD ", \"distance\": \"lpips\", \"lpips_weights\": \"vgg.safetensors\" }");
+  g_autoptr(FbDistillJob) other = fb_distill_job_new_preset ("sdxl", NULL);
+  g_autofree char        *json  = fb_distill_job_to_json (job);
 
-  g_assert_null (job);
-  g_assert_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_UNSUPPORTED);
+  g_assert_cmpstr (job->distance, ==, "lpips");
+  g_assert_cmpstr (job->lpips_weights, ==, "vgg.safetensors");
+  g_assert_nonnull (strstr (json, "vgg.safetensors"));
+  g_assert_cmpstr (other->distance, ==, "l2");                   /* no preset can know where somebody keeps the weights */
 }
 
 /* settings of Flash Diffusion, arXiv:2406.02347; steps are updates, of which the published counters count two per batch */
@@ -171,6 +177,7 @@ test_the_digest_covers_what_is_computed (void)
     { "{ " GOOD ", \"sample_every\": 0 }", TRUE },
     { "{ " GOOD ", \"seed\": 1 }", FALSE },
     { "{ " GOOD ", \"learning_rate\": 0.5 }", FALSE },
+    { "{ " GOOD ", \"distance\": \"lpips\", \"lpips_weights\": \"a\" }", FALSE },
     { "{ " GOOD ", \"steps\": 10 }", FALSE },
     { "{ " GOOD ", \"lora_targets\": [ \"to_q\" ] }", FALSE },
   };
@@ -209,7 +216,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/core/distill/job/a-bad-one-names-the-field", test_a_bad_job_names_the_field);
-  g_test_add_func ("/core/distill/job/lpips-is-refused-by-name", test_lpips_is_refused_by_name);
+  g_test_add_func ("/core/distill/job/lpips-takes-weights", test_lpips_takes_weights);
   g_test_add_func ("/core/distill/job/presets-are-the-papers", test_the_presets_are_the_papers);
   g_test_add_func ("/core/distill/job/a-written-one-reads-the-same", test_a_written_job_reads_the_same);
   g_test_add_func ("/core/distill/job/phases-stretch-to-the-steps", test_phases_stretch_to_the_steps);

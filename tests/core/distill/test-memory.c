@@ -1,5 +1,6 @@
 /* tests/core/distill/test-memory.c: what training Stable Diffusion 1.5 takes, counted on the measuring device. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/distill/lora-set.h"
+#include "core/distill/perceptual.h"
 #include "core/models/unet.h"
 #include "core/nn/tape.h"
 #include "kernels/measure.h"
@@ -109,12 +110,28 @@ test_fits (void)
   training_clear (&t);
 }
 
+/* Its autoencoder and the whole VGG16, at 512×512 and beyond: the middle alone is decoded */
+static void
+test_looking_fits (void)
+{
+  const FbVaeConfig   vae    = { .picture_channels = 3, .latent_channels = 4, .n_levels = 4, .block_channels = { 128, 256, 512, 512 }, .n_layers = 2,
+                                 .n_groups = 32, .mid_attention = TRUE, .quant_conv = TRUE, .post_quant_conv = TRUE, .scaling_factor = 0.18215f };
+  const FbLpipsConfig lpips  = { { 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512 } };
+  const guint64       small  = fb_perceptual_measure (&vae, &lpips, 64, 64), large = fb_perceptual_measure (&vae, &lpips, 128, 96);
+
+  g_test_message ("LPIPS with gradient, 512×512: %.2f GB", 1e-9 * small);
+  g_assert_cmpuint (small, ==, large);
+  g_assert_cmpuint (small, >, GB);
+  g_assert_cmpuint (small, <, 4 * GB);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/core/distill/memory/sd15-trains-in-24-gb", test_fits);
+  g_test_add_func ("/core/distill/memory/sd15-is-looked-at-in-4-gb", test_looking_fits);
 
   return g_test_run ();
 }

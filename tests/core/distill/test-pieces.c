@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/distill/losses.h"
+#include "core/distill/memory.h"
 #include "core/distill/mixture.h"
 #include "core/distill/optimizer.h"
 #include "core/distill/philox.h"
@@ -460,6 +461,25 @@ test_the_average_follows_slowly (void)
   g_assert_cmpfloat_with_epsilon (t->average[0], 0.75 + 0.25 * 0.875, 1e-6);
 }
 
+static void
+test_the_peak_is_of_the_time_since_the_mark (void)
+{
+  enum { LARGE = 128 << 20 };
+  volatile char *before = g_malloc (LARGE);
+  guint64        mark, quiet;
+
+  memset ((char *) before, 1, LARGE);
+  g_free ((char *) before);
+  mark  = fb_memory_mark ();
+  quiet = fb_memory_peak ();
+  g_assert_cmpuint (mark, >, 0);
+  g_assert_cmpuint (quiet, <, mark + LARGE / 2);
+  before = g_malloc (LARGE);
+  memset ((char *) before, 1, LARGE);
+  g_assert_cmpuint (fb_memory_peak (), >, mark + LARGE / 2);
+  g_free ((char *) before);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -488,6 +508,7 @@ main (int argc, char **argv)
   g_test_add_func ("/core/distill/rollout/gets-where-the-script-does", test_the_teacher_gets_where_the_script_does);
   g_test_add_func ("/core/distill/rollout/does-not-depend-on-its-batch", test_a_rollout_does_not_depend_on_its_batch);
   g_test_add_func ("/core/distill/rollout/a-teacher-that-knows-the-picture-returns-it", test_a_teacher_that_knows_the_picture_returns_it);
+  g_test_add_func ("/core/distill/memory/the-peak-is-of-the-time-since-the-mark", test_the_peak_is_of_the_time_since_the_mark);
   g_test_add_func ("/core/distill/optimizer/moves-as-pytorchs", test_adamw_moves_as_pytorchs);
   g_test_add_func ("/core/distill/optimizer/clips-as-pytorch", test_gradients_are_clipped_as_pytorchs);
   g_test_add_func ("/core/distill/optimizer/the-average-follows-slowly", test_the_average_follows_slowly);

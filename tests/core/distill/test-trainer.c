@@ -14,6 +14,7 @@
 #include "tests/core/scratch.h"
 
 #define PROMPTS "\"prompts\": [ \"a cat\", \"a dog\", \"a tree\" ]"
+#define LPIPS   PROMPTS ", \"distance\": \"lpips\", \"lpips_weights\": \"lpips.safetensors\""
 
 static const char *program;
 
@@ -56,12 +57,27 @@ load_job (const char *folder, const char *name)
 }
 
 static void
+copy_weights (const char *folder)
+{
+  g_autofree char  *path  = g_test_build_filename (G_TEST_DIST, "golden", "lpips", "weights.safetensors", NULL);
+  g_autofree char  *data  = NULL;
+  g_autoptr(GError) error = NULL;
+  gsize             n;
+
+  g_file_get_contents (path, &data, &n, &error);
+  g_assert_no_error (error);
+  scratch_write (folder, "lpips.safetensors", data, (gssize) n);
+}
+
+static void
 set_up (Fixture *f, gconstpointer fields)
 {
   f->folder  = scratch_new ();
   f->teacher = teacher_folder ();
   f->dev     = fb_device_new ("cpu", 1, NULL);
   write_job (f->folder, "job.json", fields);
+  if (strstr (fields, "lpips.safetensors") != NULL)
+    copy_weights (f->folder);
   f->job = load_job (f->folder, "job.json");
 }
 
@@ -144,7 +160,7 @@ typedef struct
   int           cancel_at;             /* step after which to cancel; 0 = never */
   GCancellable *cancellable;
   char         *path;
-  double        seconds_left;
+  double        seconds_left, seconds_total;
   guint64       peak;
 } Watcher;
 
@@ -158,8 +174,9 @@ watch (const FbDistillProgress *p, gpointer user_data)
     w->path = g_strdup (p->path);
   if (p->stage == FB_DISTILL_MEASURE)
     {
-      w->seconds_left = p->seconds_left;
-      w->peak         = p->peak_bytes;
+      w->seconds_left  = p->seconds_left;
+      w->seconds_total = p->seconds_total;
+      w->peak          = p->peak_bytes;
     }
   if ((p->stage == FB_DISTILL_TRAIN || p->stage == FB_DISTILL_MEASURE) && p->done == w->cancel_at)
     g_cancellable_cancel (w->cancellable);
@@ -216,6 +233,7 @@ test_a_job_ends_in_a_lora_that_loads (Fixture *f, gconstpointer fields)
   g_assert_cmpint (watcher.seen[FB_DISTILL_SAMPLE], ==, f->job->sample_every > 0 ? 2 : 0);
   g_assert_cmpint (watcher.seen[FB_DISTILL_DONE], ==, 1);
   g_assert_cmpfloat (watcher.seconds_left, >, 0.0);
+  g_assert_cmpfloat (watcher.seconds_total, >, watcher.seconds_left);
   g_assert_cmpuint (watcher.peak, >, 1 << 20);
   g_free (watcher.path);
 }
@@ -445,6 +463,62 @@ test_another_jobs_checkpoint_is_refused (Fixture *f, gconstpointer fields)
 }
 
 static void
+test_other_lpips_weights_do_not_go_on (Fixture *f, gconstpointer fields)
+{
+  g_autoptr(GError)    error  = NULL;
+  g_autoptr(FbTrainer) second = NULL;
+  g_autofree char     *data   = NULL;
+  gsize                n;
+
+  {
+    g_autoptr(FbTrainer) trainer = ready (f, f->job);
+
+    steps (trainer, 1);
+    g_assert_true (fb_trainer_save (trainer, NULL));
+  }
+  data = contents (f->folder, "lpips.safetensors", &n);
+  data[n - 1] ^= 1;                                      /* another number */
+  scratch_write (f->folder, "lpips.safetensors", data, (gssize) n);
+  second = fb_trainer_new (f->job, f->teacher, f->dev, NULL);
+  g_assert_false (fb_trainer_prepare (second, NULL, NULL, NULL, &error));
+  g_assert_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_CHECKPOINT);
+  g_assert_nonnull (strstr (error->message, "LPIPS"));
+}
+
+static void
+test_a_distance_by_lpips_is_between_pictures (Fixture *f, gconstpointer fields)
+{
+  FbDistillLosses losses[2];
+
+  for (int i = 0; i < 2; i++)
+    {
+      g_autoptr(FbTrainer) trainer = ready (f, f->job);
+
+      g_assert_true ((trainer->perceptual != NULL) == (i == 0));
+      g_assert_true (fb_trainer_step (trainer, &losses[i], NULL, NULL));
+      g_assert_cmpfloat (trainer->perceptual_seconds > 0.0, ==, i == 0);
+      g_free (f->job->distance);
+      f->job->distance = g_strdup ("l2");
+    }
+  g_assert_cmpfloat (losses[0].distillation, >, 0.0);
+  g_assert_cmpfloat (losses[0].gradient, >, 0.0);
+  g_assert_cmpfloat (losses[0].distillation, !=, losses[1].distillation);
+}
+
+static void
+test_a_missing_file_of_weights_is_named (Fixture *f, gconstpointer fields)
+{
+  g_autofree char  *path  = g_build_filename (f->folder, "lpips.safetensors", NULL);
+  g_autoptr(GError) error = NULL;
+
+  g_assert_cmpint (remove (path), ==, 0);
+  g_assert_null (fb_trainer_new (f->job, f->teacher, f->dev, &error));
+  g_test_message ("%s", error->message);
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+  g_assert_nonnull (strstr (error->message, "lpips.safetensors"));
+}
+
+static void
 test_a_damaged_checkpoint_is_named (Fixture *f, gconstpointer fields)
 {
   g_autoptr(FbTrainer) trainer = NULL;
@@ -593,6 +667,7 @@ static const struct { const char *fields; int code; const char *words; } bad[] =
 {
   { PROMPTS ", \"width\": 60, \"height\": 64", FB_DISTILL_ERROR_FIELD, "“width” must be a multiple of 8" },
   { PROMPTS ", \"lora_targets\": [ \"to_q\", \"to_z\" ]", FB_DISTILL_ERROR_FIELD, "to_z" },
+  { LPIPS ", \"width\": 8, \"height\": 8", FB_DISTILL_ERROR_FIELD, "it needs 16 per side" },
   { PROMPTS ", \"memory\": 1", FB_DISTILL_ERROR_HOPELESS, "memory" },
   { "\"pictures\": \".\"", FB_DISTILL_ERROR_DATA, "nothing to learn" },
 };
@@ -619,6 +694,26 @@ test_what_does_not_fit_the_teacher_is_refused (Fixture *f, gconstpointer fields)
 }
 
 static void
+test_what_a_job_needs_is_known_before_it (Fixture *f, gconstpointer fields)
+{
+  g_autofree char   *folder = g_build_filename (f->folder, "job", NULL);
+  g_autoptr(GError)  error  = NULL;
+  FbDistillNeeds     small = { 0 }, large = { 0 };
+
+  g_assert_true (fb_trainer_foresee (f->job, f->teacher, f->dev, &small, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (small.width, ==, 64);
+  g_assert_cmpuint (small.least_bytes, >, 0);
+  f->job->samples_per_call = 16;
+  g_assert_true (fb_trainer_foresee (f->job, f->teacher, f->dev, &large, &error));
+  g_assert_cmpuint (large.least_bytes, >, small.least_bytes);
+  f->job->memory = 1;
+  g_assert_false (fb_trainer_foresee (f->job, f->teacher, f->dev, &large, &error));
+  g_assert_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_HOPELESS);
+  g_assert_false (g_file_test (folder, G_FILE_TEST_EXISTS));              /* it leaves no trace */
+}
+
+static void
 test_a_sheet_shows_teacher_and_student (Fixture *f, gconstpointer fields)
 {
   static const int     columns[] = { 1, 2, 4, 8 };
@@ -628,6 +723,39 @@ test_a_sheet_shows_teacher_and_student (Fixture *f, gconstpointer fields)
   g_assert_cmpint (sheet->width, ==, 5 * 64);
   g_assert_cmpint (sheet->height, ==, 2 * 64);
   steps (trainer, 1);                                    /* training goes on after it */
+}
+
+static double
+greatest_difference (const float *a, const float *b, size_t n)
+{
+  double greatest = 0.0;
+
+  for (size_t i = 0; i < n; i++)
+    greatest = MAX (greatest, fabs ((double) a[i] - b[i]));
+  return greatest;
+}
+
+static void
+test_a_picture_is_the_same_alone_and_among_others (Fixture *f, gconstpointer fields)
+{
+  const FbDrawing       drawing   = { FALSE, "flash", 2, 2.0, 7 };
+  const size_t          n         = 64 * 64 * 3;
+  g_autoptr(FbTrainer)  trainer   = ready (f, f->job);
+  const char           *caption   = ((FbExample *) trainer->data->examples->pdata[0])->captions[0];
+  const char * const    same[]    = { caption, caption, caption };
+  g_autofree float     *together  = g_new (float, 3 * n);
+  g_autofree float     *alone     = g_new (float, n);
+  g_autoptr(GError)     error     = NULL;
+
+  fb_trainer_draw_begin (trainer);
+  fb_trainer_draw (trainer, &drawing, 0, 3, same, together, NULL, &error);
+  g_assert_no_error (error);
+  fb_trainer_draw (trainer, &drawing, 2, 1, same, alone, NULL, &error);
+  g_assert_no_error (error);
+  fb_trainer_draw_end (trainer);
+
+  g_assert_cmpfloat (greatest_difference (alone, together + 2 * n, n), <, 1e-3);
+  g_assert_cmpfloat (greatest_difference (together, together + 2 * n, n), >, 0.01);      /* each has noise of its own */
 }
 
 static int
@@ -653,9 +781,14 @@ main (int argc, char **argv)
     { "the-lora-has-diffusers-names", PROMPTS ", \"lora_targets\": [ \"to_q\", \"to_k\", \"to_v\", \"to_out.0\" ]", test_the_lora_has_diffusers_names },
     { "the-lora-is-the-student", PROMPTS ", \"average\": 0", test_the_lora_is_the_student },
     { "a-resumed-one-is-the-same-to-the-bit", PROMPTS, test_a_resumed_job_is_the_same_to_the_bit },
+    { "a-resumed-one-with-lpips-is-the-same-to-the-bit", LPIPS, test_a_resumed_job_is_the_same_to_the_bit },
     { "a-cancelled-step-leaves-no-trace", PROMPTS, test_a_cancelled_step_leaves_no_trace },
     { "a-paused-run-goes-on-and-keeps-its-log", PROMPTS, test_a_paused_run_goes_on_and_keeps_its_log },
     { "a-killed-one-goes-on-from-its-checkpoint", PROMPTS ", \"steps\": 40", test_a_killed_job_goes_on_from_its_checkpoint },
+    { "one-with-lpips-ends-in-a-lora-that-loads", LPIPS, test_a_job_ends_in_a_lora_that_loads },
+    { "a-distance-by-lpips-is-between-pictures", LPIPS, test_a_distance_by_lpips_is_between_pictures },
+    { "other-lpips-weights-do-not-go-on", LPIPS, test_other_lpips_weights_do_not_go_on },
+    { "a-missing-file-of-weights-is-named", LPIPS, test_a_missing_file_of_weights_is_named },
     { "runs-once", PROMPTS, test_a_job_runs_once },
     { "anothers-checkpoint-is-refused", PROMPTS, test_another_jobs_checkpoint_is_refused },
     { "a-damaged-checkpoint-is-named", PROMPTS, test_a_damaged_checkpoint_is_named },
@@ -665,8 +798,12 @@ main (int argc, char **argv)
     { "a-broken-picture-is-left-out", "\"pictures\": \"pics\"", test_a_broken_picture_is_left_out },
     { "only-broken-pictures-are-an-error", "\"pictures\": \"pics\"", test_only_broken_pictures_are_an_error },
     { "a-step-does-not-depend-on-how-it-is-divided", PROMPTS ", \"batch_size\": 3", test_a_step_does_not_depend_on_how_it_is_divided },
-    { "what-does-not-fit-the-teacher-is-refused", PROMPTS, test_what_does_not_fit_the_teacher_is_refused },
+    { "a-step-with-lpips-does-not-either", LPIPS ", \"batch_size\": 3", test_a_step_does_not_depend_on_how_it_is_divided },
+    { "what-does-not-fit-the-teacher-is-refused", LPIPS, test_what_does_not_fit_the_teacher_is_refused },
+    { "what-a-job-needs-is-known-before-it", PROMPTS, test_what_a_job_needs_is_known_before_it },
+    { "what-a-job-with-lpips-needs-is-known-before-it", LPIPS, test_what_a_job_needs_is_known_before_it },
     { "a-sheet-shows-teacher-and-student", PROMPTS, test_a_sheet_shows_teacher_and_student },
+    { "a-picture-is-the-same-alone-and-among-others", PROMPTS, test_a_picture_is_the_same_alone_and_among_others },
   };
   g_autofree char *cache = NULL;
   int              status;

@@ -136,6 +136,19 @@ wait_for (Fixture *f, const char *path, const char *state, int step)
     }
 }
 
+/* what a job has measured must be as good as a measurement can be */
+static void
+assert_measured (GVariant *job)
+{
+  double  seconds = -1.0;
+  guint64 bytes   = 0;
+
+  g_assert_true (g_variant_lookup (job, "seconds-total", "d", &seconds));
+  g_assert_true (g_variant_lookup (job, "peak-bytes", "t", &bytes));
+  g_assert_cmpfloat (seconds, >, 0.0);
+  g_assert_cmpuint (bytes, >, 10 * 1000 * 1000);
+}
+
 static void
 a_job_runs_to_its_end (Fixture *f, gconstpointer data)
 {
@@ -150,6 +163,7 @@ a_job_runs_to_its_end (Fixture *f, gconstpointer data)
   const char          *output = "";
   int                  step   = 0;
 
+  assert_measured (done);
   g_assert_cmpuint (g_variant_n_children (rows), ==, 3);
   g_variant_get_child (rows, 0, "(idddd)", &step, NULL, NULL, NULL, NULL);
   g_assert_cmpint (step, ==, 2);
@@ -185,6 +199,7 @@ a_paused_job_outlives_the_engine (Fixture *f, gconstpointer data)
   resumed = run (f, "distill-pause", "{'job': <%s>}", path);
   paused  = listed (f, path);
   g_assert_true (is_in (paused, "paused"));
+  assert_measured (paused);
   before = step_of (paused);
   g_assert_cmpint (before, >=, 1);
   g_clear_object (&resumed);
@@ -211,6 +226,66 @@ pictures_are_made_meanwhile (Fixture *f, gconstpointer data)
 }
 
 static void
+on_answer (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  *(GAsyncResult **) user_data = g_object_ref (result);
+}
+
+static gboolean
+foresee (Fixture *f, const char *request, FbJobEstimate *estimate, GError **error)
+{
+  g_autoptr(GAsyncResult) result = NULL;
+  g_autoptr(GVariant)     dict   = g_variant_parse (G_VARIANT_TYPE_VARDICT, request, NULL, NULL, NULL);
+
+  fb_engine_client_estimate_async (f->client, "distill-start", dict, NULL, on_answer, &result);
+  while (result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  return fb_engine_client_estimate_finish (f->client, result, estimate, error);
+}
+
+static void
+memory_is_told_before_the_start (Fixture *f, gconstpointer data)
+{
+  g_autofree char     *path  = write_job (f, "unused", 4), *request = NULL;             /* for its pictures */
+  g_autoptr(GError)    error = NULL, absent = NULL, hopeless = NULL;
+  g_autoptr(GVariant)  small = NULL, large = NULL, pictures = NULL;
+  FbJobEstimate        estimate = { 0 }, more = { 0 }, counted = { 0 };
+  int                  size = 0, steps = 0, n = 0, bare = 0;
+  const char          *preset = "";
+
+  g_assert_true (foresee (f, "{'teacher': <'starter'>}", &estimate, &error));            /* pictures and name may be open */
+  g_assert_no_error (error);
+  small = estimate.resolved;
+  g_assert_cmpuint (estimate.peak_bytes, >, 20 * 1000 * 1000);
+  g_assert_cmpuint (estimate.available_bytes, >, estimate.peak_bytes);
+  g_test_message ("at least %.1f MB", 1e-6 * estimate.peak_bytes);
+  g_assert_cmpfloat (estimate.seconds, <, 0.0);
+  g_variant_lookup (small, "size", "i", &size);
+  g_variant_lookup (small, "steps", "i", &steps);
+  g_variant_lookup (small, "preset", "&s", &preset);
+  g_assert_cmpint (size, ==, 128);
+  g_assert_cmpint (steps, >, 0);
+  g_assert_cmpstr (preset, ==, "small");
+
+  g_assert_true (foresee (f, "{'teacher': <'starter'>, 'size': <256>}", &more, NULL));
+  large = more.resolved;
+  g_assert_cmpuint (more.peak_bytes, >, estimate.peak_bytes);
+  request = g_strdup_printf ("{'teacher': <'starter'>, 'pictures': <'%s/pictures'>}", f->folder);
+  foresee (f, request, &counted, &error);
+  g_assert_no_error (error);
+  pictures = counted.resolved;
+  g_variant_lookup (pictures, "n-pictures", "i", &n);
+  g_variant_lookup (pictures, "n-without-caption", "i", &bare);
+  g_assert_cmpint (n, ==, 2);
+  g_assert_cmpint (bare, ==, 2);
+  g_assert_false (foresee (f, "{'teacher': <'starter'>, 'pictures': <'/no/such'>}", &more, &absent));
+  g_assert_nonnull (strstr (absent->message, "/no/such"));
+  g_assert_false (foresee (f, "{'teacher': <'starter'>, 'size': <65536>, 'name': <'ember'>}", &more, &hopeless));
+  g_test_message ("%s", hopeless->message);
+  g_assert_nonnull (strstr (hopeless->message, "“ember” needs at least"));
+}
+
+static void
 a_new_job_is_checked (Fixture *f, gconstpointer data)
 {
   g_autofree char     *pictures = g_build_filename (f->folder, "pictures", NULL), *broken = g_build_filename (f->folder, "broken.json", NULL);
@@ -227,6 +302,7 @@ a_new_job_is_checked (Fixture *f, gconstpointer data)
   assert_fails (f, "picture", "distill-start", "{'pictures': <%s>, 'name': <'x'>}", empty);
   assert_fails (f, "/no/such", "distill-start", "{'pictures': <'/no/such'>, 'name': <'x'>}");
   assert_fails (f, "“starter”?", "distill-start", "{'pictures': <%s>, 'name': <'x'>, 'teacher': <'startr'>}", pictures);
+  assert_fails (f, "of memory", "distill-start", "{'pictures': <%s>, 'name': <'x'>, 'size': <65536>}", pictures);
   assert_fails (f, "smal", "distill-start", "{'pictures': <%s>, 'name': <'x'>, 'preset': <'smal'>}", pictures);
   assert_fails (f, "stepz", "distill-resume", "{'job': <%s>}", broken);
   assert_fails (f, "/no/such.json", "distill-pause", "{'job': <'/no/such.json'>}");
@@ -293,6 +369,7 @@ main (int argc, char **argv)
   ADD ("a-job-runs-to-its-end", a_job_runs_to_its_end);
   ADD ("a-paused-job-outlives-the-engine", a_paused_job_outlives_the_engine);
   ADD ("pictures-are-made-meanwhile", pictures_are_made_meanwhile);
+  ADD ("memory-is-told-before-the-start", memory_is_told_before_the_start);
   ADD ("a-new-job-is-checked", a_new_job_is_checked);
   ADD ("a-new-job-waits-and-is-written", a_new_job_waits_and_is_written);
   ADD ("a-job-that-is-not-at-work-can-be-removed", a_job_that_is_not_at_work_can_be_removed);

@@ -88,6 +88,36 @@ a_new_job_runs_to_its_lora_and_is_judged (void)
 }
 
 static void
+samples_come_with_captions_and_can_be_trained_on (void)
+{
+  g_autoptr(Scratch)  folder    = scratch_new ();
+  g_autofree char    *job       = new_job (folder, "1");
+  g_autofree char    *set       = g_build_filename (folder, "set", NULL);
+  g_autofree char    *captions  = g_build_filename (set, "captions.tsv", NULL);
+  g_autofree char    *next      = g_build_filename (folder, "next.json", NULL);
+  g_autofree char    *model     = teacher ();
+  const char         *run[]     = { "distill", job, NULL };
+  const char         *judge[]   = { "eval", job, "--samples", "3", "--steps", "2", "-o", set, NULL };
+  const char         *by_both[] = { "eval", job, "--samples", "1", "--teacher", "--steps", "2", "--guidance", "3", NULL };
+  const char         *create[]  = { "distill", "--new", next, "--teacher", model, "--captions", captions, "--steps", "1", NULL };
+  const char         *again[]   = { "distill", next, NULL };
+  g_autofree char    *printed   = command (0, run, FALSE);
+  g_autofree char    *judged    = command (0, judge, FALSE);
+  g_autofree char    *teachers  = command (0, by_both, FALSE);
+  g_autofree char    *lines     = NULL;
+  g_autofree char    *created   = NULL, *trained = NULL;
+
+  g_assert_nonnull (strstr (judged, "3 pictures"));
+  g_assert_nonnull (strstr (teachers, "1 pictures"));
+  g_assert_true (g_file_get_contents (captions, &lines, NULL, NULL));
+  g_assert_nonnull (strstr (lines, "00000.png\ta "));
+  g_assert_nonnull (strstr (lines, "00002.png\ta "));
+  created = command (0, create, FALSE);
+  trained = command (0, again, FALSE);
+  g_assert_nonnull (strstr (trained, "lora.safetensors"));
+}
+
+static void
 an_interrupt_pauses_and_keeps_what_was_done (void)
 {
   g_autoptr(Scratch)      folder     = scratch_new ();
@@ -145,6 +175,7 @@ main (int argc, char **argv)
   g_setenv ("XDG_CACHE_HOME", cache, TRUE);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/core/engine/distill/a-new-job-runs-to-its-lora-and-is-judged", a_new_job_runs_to_its_lora_and_is_judged);
+  g_test_add_func ("/core/engine/distill/samples-come-with-captions-and-can-be-trained-on", samples_come_with_captions_and_can_be_trained_on);
   g_test_add_func ("/core/engine/distill/an-interrupt-pauses-and-keeps-what-was-done", an_interrupt_pauses_and_keeps_what_was_done);
   g_test_add_func ("/core/engine/distill/errors-are-explained", errors_are_explained);
   status = g_test_run ();

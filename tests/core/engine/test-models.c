@@ -137,7 +137,7 @@ the_list_tells_what_suits_a_model (Fixture *f, gconstpointer data)
   assert_says (model, "sampler", "dpmpp-2m");
   assert_says (model, "hash", NULL);
   g_assert_true (g_variant_lookup (model, "n-steps", "i", &n_steps));
-  g_assert_cmpint (n_steps, ==, 12);
+  g_assert_cmpint (n_steps, ==, 6);
   g_assert_true (g_variant_lookup (model, "embedded", "b", &embedded) && embedded);
   g_assert_true (g_variant_lookup (model, "few-steps", "b", &few_steps) && !few_steps);
   g_assert_cmpuint (g_variant_n_children (tasks), >=, 1);
@@ -317,6 +317,55 @@ a_loras_check_names_the_models_it_fits (Fixture *f, gconstpointer data)
   assert_fits (misses, "@as []");
 }
 
+/* cancels as soon as something has been done */
+typedef struct
+{
+  GCancellable *cancellable;
+  double        fraction;
+} Halt;
+
+static void
+halt (const FbJobProgress *progress, gpointer user_data)
+{
+  Halt *h = user_data;
+
+  h->fraction = progress->fraction;
+  if (progress->fraction > 0.0)
+    g_cancellable_cancel (h->cancellable);
+}
+
+/* A file of two gigabytes, nearly all of them holes: its hash takes seconds. */
+static void
+a_check_tells_how_far_it_is_and_can_be_cancelled (Fixture *f, gconstpointer data)
+{
+  const gint64                   rank   = 1 << 20, down[] = { rank, 256 }, up[] = { 256, rank };
+  g_autofree char               *path   = g_build_filename (f->folder, "large.safetensors", NULL);
+  g_autofree char               *text   = NULL;
+  g_autoptr(GCancellable)        cancel = g_cancellable_new ();
+  g_autoptr(GError)              error  = NULL;
+  g_autoptr(FbJob)               job    = NULL;
+  Halt                           h      = { cancel, 0.0 };
+  guint64                        length;
+  FILE                          *file   = g_fopen (path, "wb");
+
+  text = g_strdup_printf ("{\"unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_k.lora_A.weight\":{\"dtype\":\"F32\",\"shape\":[%d,%d],"
+                          "\"data_offsets\":[0,%" G_GINT64_FORMAT "]},"
+                          "\"unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_k.lora_B.weight\":{\"dtype\":\"F32\",\"shape\":[%d,%d],"
+                          "\"data_offsets\":[%" G_GINT64_FORMAT ",%" G_GINT64_FORMAT "]}}",
+                          (int) down[0], (int) down[1], 4 * rank * 256, (int) up[0], (int) up[1], 4 * rank * 256, 8 * rank * 256);
+  length = GUINT64_TO_LE (strlen (text));
+  g_assert_cmpuint (fwrite (&length, sizeof length, 1, file), ==, 1);
+  g_assert_cmpuint (fwrite (text, strlen (text), 1, file), ==, 1);
+  g_assert_no_errno (fclose (file));
+  g_assert_no_errno (truncate (path, (off_t) (8 + strlen (text)) + 8 * rank * 256));
+
+  job = fb_job_new (f->client, "verify", g_variant_new_parsed ("{'model': <%s>, 'kind': <'lora'>}", path));
+  g_assert_false (fb_job_run (job, halt, &h, cancel, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpfloat (h.fraction, >, 0.0);
+  g_assert_cmpfloat (h.fraction, <, 0.5);
+}
+
 static void
 errands_do_not_wait_for_pictures (Fixture *f, gconstpointer data)
 {
@@ -348,6 +397,7 @@ main (int argc, char **argv)
   ADD ("what-came-along-is-not-removed", what_came_along_is_not_removed);
   ADD ("the-default-is-what-generate-takes", the_default_is_what_generate_takes);
   ADD ("a-loras-check-names-the-models-it-fits", a_loras_check_names_the_models_it_fits);
+  ADD ("a-check-tells-how-far-it-is-and-can-be-cancelled", a_check_tells_how_far_it_is_and_can_be_cancelled);
   ADD ("errands-do-not-wait-for-pictures", errands_do_not_wait_for_pictures);
   return g_test_run ();
 }

@@ -8,6 +8,7 @@ Usage: python make.py          (diffusers 0.42.1, peft 0.21.2, torch 2.15 on the
                              discriminator on it; X.bf16: ‖bf16 − f64‖ / ‖f64‖ of PyTorch's own run in bf16 (d.bf16: of all LoRA gradients as one vector; the
                              discriminator stays in f64)
   convolutions.safetensors   the same of one of the UNets with LoRA on its convolutions, an enlargement to an odd height among them
+  nine.safetensors           the same of the inpainting UNet of ../inpaint, which takes nine channels
   discriminator.safetensors  heads of several sizes, their weights from the formula in formula(); of a gradient of n values every ceil(n / 512)th
 
 Computed in f64 with weights that are exact in f32, stored in f32, channels last. Tolerance for f32: 1e-3 of a tensor's norm, which leaves room
@@ -23,6 +24,7 @@ from torch import nn
 torch.set_num_threads(1)
 here = os.path.dirname(os.path.abspath(__file__))
 ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
+ENTRY = ["conv_in", "to_q"]
 CONVOLUTIONS = ["conv_in", "conv1", "conv2", "conv_shortcut", "downsamplers.0.conv", "upsamplers.0.conv", "conv_out", "proj_in", "proj_out"]
 ALL = ATTENTION + ["proj_in", "proj_out", "ff.net.0.proj", "ff.net.2", "linear_1", "linear_2", "time_emb_proj"]
 
@@ -172,6 +174,10 @@ save(tensors, "unet.safetensors")
 tensors = {}
 unet_case(tensors, "convolutions", "folder/unet", CONVOLUTIONS, 2, 9, 12, 500, 7)
 save(tensors, "convolutions.safetensors")
+
+tensors = {}
+unet_case(tensors, "nine", "../inpaint/unet-9", ENTRY, 2, 8, 6, 300, 7)
+save(tensors, "nine.safetensors")
 
 tensors = {}
 for name, channels, side, h, w in (("2x2", 6, 2, 2, 2), ("3x5", 6, 3, 3, 5), ("4x8", 6, 4, 4, 8), ("8x8", 6, 8, 8, 8), ("12x16", 6, 8, 12, 16),

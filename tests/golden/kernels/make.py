@@ -131,3 +131,21 @@ put_gradients(F.silu(F.group_norm(x, 3, w, b, 1e-5)), x, w, b)
 x, w, b = leaves(new(2, 3, 8) * 2 + 5, new(8), new(8))
 put(x.detach(), w.detach(), b.detach())
 put_gradients(F.layer_norm(x, (8,), w, b, 1e-5), x, w, b)
+
+# what LPIPS is made of, each with its gradient: clamp, max pooling, the distance of features of length 1
+x, = leaves(new(64) * 2)
+put(x.detach(), x.detach().clamp(-1, 1))
+put_gradients(x.clamp(-1, 1), x)
+
+a, = leaves(F.relu(new(2, 3, 5, 7)))          # relu: equal values in a square
+y = F.max_pool2d(a, 2)
+put(a.detach(), y.detach(), picture=True)
+put_gradients(y, a)
+
+a, = leaves(new(2, 3, 5, 7))                  # no pixel is 0, where PyTorch's gradient is not a number
+b, w = new(2, 3, 5, 7), new(3)
+unit = lambda t: t / (t.square().sum(1, keepdim=True).sqrt() + 1e-10)
+y = (w[:, None, None] * (unit(a) - unit(b)).square()).sum(1).mean((1, 2))
+put(a.detach(), b, picture=True)
+put(w, y.detach())
+put_gradients(y, a)

@@ -1,0 +1,53 @@
+/* core/engine/command-trainer.c: what commands about training jobs share. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "core/engine/command-trainer.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "core/models/model.h"
+#include "core/store/store.h"
+
+int
+fb_command_trainer_fail (const char *command, GError *error, int status)
+{
+  if (!g_error_matches (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_ELSEWHERE))
+    fprintf (stderr, "flashbrush-engine %s: %s\n", command, error->message);
+  g_error_free (error);
+  return status;
+}
+
+void
+fb_command_show (const char *line)
+{
+  if (isatty (STDERR_FILENO))
+    fprintf (stderr, "\r\033[K%s", line);
+}
+
+static char *
+teacher_path (const FbDistillJob *job, GError **error)
+{
+  g_autoptr(FbStore)  store  = fb_store_new ();
+  g_autofree char    *beside = fb_distill_job_resolve (job, job->teacher);
+
+  return g_file_test (beside, G_FILE_TEST_EXISTS) ? g_steal_pointer (&beside) : fb_store_resolve (store, FB_STORE_MODELS, job->teacher, error);
+}
+
+/* @n_threads: 0: the cores that this process may use, shared with those of the team that use them too */
+static FbDevice *
+open_device (int n_threads, const FbTeam *team, GError **error)
+{
+  g_autoptr(FbDevice) dev = fb_device_new ("cpu", n_threads, error);
+
+  if (dev == NULL || n_threads > 0 || team->n_on_cores == 1)
+    return g_steal_pointer (&dev);
+  return fb_device_new ("cpu", MAX (fb_device_n_threads (dev) / team->n_on_cores, 1), error);
+}
+
+FbTrainer *
+fb_command_open_trainer (const FbDistillJob *job, const FbTeam *team, GError **error)
+{
+  g_autofree char     *path = teacher_path (job, error);
+  g_autoptr(FbDevice)  dev  = path != NULL ? open_device (job->threads, team, error) : NULL;
+
+  return fb_team_agree (team, dev != NULL, error) ? fb_trainer_new_in_team (job, path, dev, team, error) : NULL;
+}

@@ -1,0 +1,43 @@
+/* core/engine/distill-wish.h: from what a person asks for to a distillation job's file. SPDX-License-Identifier: LGPL-3.0-or-later */
+#pragma once
+
+#include "core/distill/job.h"
+#include "core/engine/client.h"
+
+/**
+ * FbDistillWish: a new job; what is %NULL, "" or 0 is the preset's
+ * @preset: (nullable): %NULL for the one that suits the teacher
+ * @teacher: (nullable): name or path of a model; %NULL for the default
+ * @pictures: (nullable): a folder
+ * @name: (nullable): of the LoRA and the job; no path
+ * @size: pixels per side
+ */
+typedef struct
+{
+  const char *preset, *teacher, *pictures, *name;
+  int         size, steps;
+} FbDistillWish;
+
+/* (transfer full): where jobs' files are written */
+char *         fb_distill_wish_folder  (void);
+
+/**
+ * fb_distill_wish_foresee:
+ *
+ * What the job would take, as fb_trainer_foresee() knows it; its time is not known before its first step is done. Pictures and name may still be open.
+ * @estimate: (out): its "resolved" has "teacher" s, "preset" s, "size" i, "steps" i, and where pictures are named, "n-pictures" i and
+ *   "n-without-caption" i
+ *
+ * Errors: those of fb_trainer_foresee(), fb_distill_job_new_preset(), fb_dataset_new() and the store.
+ */
+gboolean       fb_distill_wish_foresee (const FbDistillWish *wish, FbJobEstimate *estimate, GError **error);
+
+/**
+ * fb_distill_wish_write:
+ *
+ * Checks all that can be known before the job starts, and writes its file.
+ * Errors: also %FB_ENGINE_ERROR_REQUEST for a name or folder that will not do, those of fb_dataset_new() and fb_distill_job_save().
+ *
+ * Returns: (transfer full): the job
+ */
+FbDistillJob * fb_distill_wish_write   (const FbDistillWish *wish, GError **error);
