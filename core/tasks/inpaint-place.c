@@ -20,7 +20,7 @@ fb_inpaint_strength (FbInpaintUse use)
 double
 fb_inpaint_whole (FbInpaintUse use, double strength)
 {
-  if (use == FB_INPAINT_REMOVE)
+  if (use == FB_INPAINT_REMOVE || use == FB_INPAINT_EXPAND)
     return 1.0;
   return CLAMP (1.0 - 5.0 * (1.0 - strength), 0.0, 1.0);       /* exactly 1 at 1 */
 }
@@ -121,12 +121,12 @@ strength_of (const FbInpaintPlace *place)
   return place->strength >= 0.0 ? place->strength : fb_inpaint_strength (place->use);
 }
 
-/* How much of its pixels a model has to spare for the surroundings. Measured with the starter, of 128 pixels: with as much around as a large model gets,
- * it drew blobs where it drew hearts without. */
+/* How much of its pixels a model has to spare for the surroundings of something new. Measured with the starter, of 128 pixels: with as much around as a
+ * large model gets, it drew blobs where it drew hearts without; but what it made go on had fewer streaks with all of it. */
 static double
-spare (int native)
+spare (FbInpaintUse use, int native)
 {
-  return CLAMP ((native - 128) / 384.0, 0.0, 1.0);
+  return use == FB_INPAINT_FILL ? CLAMP ((native - 128) / 384.0, 0.0, 1.0) : 1.0;
 }
 
 gboolean
@@ -169,7 +169,7 @@ fb_inpaint_context (const FbInpaintPlace *place, FbRect *context)
       int uneven = abs (r.width - r.height) / 2;
       int less;
 
-      around = (int) (whole * spare (native) * MAX (longest / 16, (r.width + r.height) / 2 / 2));
+      around = (int) (whole * spare (place->use, native) * MAX (longest / 16, (r.width + r.height) / 2 / 2));
       less   = MAX (around / 2, around - uneven);               /* towards a square */
       r = pad_both (r, r.width > r.height ? less : around, r.height > r.width ? less : around,
                     (int) (native * (0.5 + 0.5 * whole)), 8, place);

@@ -64,8 +64,8 @@ typedef struct
  * Returns: %FALSE, @context left alone, where no pixel of the mask lies on the canvas
  *
  * Source: the sizes of section 4.2 and 4.4 of the survey of peers: a margin of 6 % of the mask's diagonal and its soft edge, half the
- * mask's mean side around that at strength 1, nothing around that below 0.8, and in between in between. For models of less than 512 pixels there is
- * less around, and for one of 128 nothing.
+ * mask's mean side around that at strength 1, nothing around that below 0.8, and in between in between. To fill, models of less than 512 pixels get
+ * less around, and one of 128 nothing.
  */
 gboolean fb_inpaint_context  (const FbInpaintPlace *place, FbRect *context);
 
@@ -89,8 +89,8 @@ FbRect   fb_inpaint_shown    (const FbInpaintPlace *place, double grow, FbRect c
  */
 double   fb_inpaint_detail   (const FbImage *mask, FbRect around, int native);
 
-/* what a negative strength stands for here: 1, and 0.4 for FB_INPAINT_REFINE; the job itself knows the model, and takes 0.4 for FB_INPAINT_REMOVE with
- * an ordinary one, too, after the hole has been filled from its border */
+/* what a negative strength stands for here: 1, and 0.4 for FB_INPAINT_REFINE; the job itself knows the model, and takes 0.2 for FB_INPAINT_REMOVE, and
+ * without words for FB_INPAINT_EXPAND, with an ordinary one, after the hole has been filled from its border */
 double   fb_inpaint_strength (FbInpaintUse use);
 
 /**

@@ -305,12 +305,14 @@ fill_for (const FbInpaint *request, const FbModelInfo *info)
   g_return_val_if_reached (FB_FILL_BLUR);
 }
 
-/* An ordinary model without words draws whatever it likes best: it may only work on what has been spread inwards. Measured with the starter: at 0.8
- * it put new things in the place of the old one, at 0.35 nothing that stands out. */
+/* An ordinary model without words draws whatever it likes best: it may only work on what has been spread inwards. Looked at with the starter: at 0.8
+ * it put new things in the place of the old one, at 0.4 it left streaks, at 0.2 the fewest. */
 static double
 own_strength (const FbInpaint *request, const FbModelInfo *info)
 {
-  return request->use == FB_INPAINT_REMOVE && !is_inpaint_model (info) ? 0.4 : fb_inpaint_strength (request->use);
+  const gboolean goes_on = request->use == FB_INPAINT_REMOVE || (request->use == FB_INPAINT_EXPAND && *request->generate->prompt == '\0');
+
+  return goes_on && !is_inpaint_model (info) ? 0.2 : fb_inpaint_strength (request->use);
 }
 
 int

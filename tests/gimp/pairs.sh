@@ -86,7 +86,7 @@ pair 1-heart    0 'yellow heart, 3d'  3  60   45 45 115 45 115 115 45 115 45 80 
 canvas 160x160 "$mint"      1f34b 120 20 20
 pair 2-on-mint  0 'purple heart, 3d'  3  60   45 45 115 45 115 115 45 115 45 80 115 80
 canvas 192x192 "$white"     1f431 170 11 11
-pair 3-forehead 0 'purple heart, 3d'  3  50   96 66 97 67
+pair 3-mouth 0 'purple heart, 3d'  3  90   96 96 97 97
 canvas 160x160 "$white"     1f436 140 10 10
 pair 4-cat      0 'cat face, 3d'      5  70   45 45 115 45 115 115 45 115 45 80 115 80
 canvas 256x128 "$sky"       1f388 100 14 10  1f31f 90 150 18
@@ -106,6 +106,6 @@ pair 10-refined 4 'purple heart, 3d'  3  70   45 45 115 45 115 115 45 115 45 80 
 
 cd "$FB_SHOTS" || exit 1
 for i in 1 2 3 4 5 6 7 8 9 10; do
-  montage "$i"-*-before.png "$i"-*-after.png -tile 2x1 -geometry 'x128+2+2' "$scratch/pair-$i.png"
+  convert "$i"-*-before.png "$i"-*-after.png -resize x128 -bordercolor white -border 3 +append -bordercolor gray -border 1 "$scratch/pair-$i.png"
 done
-montage "$scratch"/pair-[1-9].png "$scratch/pair-10.png" -tile 3x -geometry '+6+6' -gravity center inpaint-pairs.png
+montage "$scratch"/pair-[1-9].png "$scratch/pair-10.png" -tile 2x -geometry '+6+4' PNG8:inpaint-pairs.png
