@@ -106,6 +106,6 @@ pair 10-refined 4 'purple heart, 3d'  3  70   45 45 115 45 115 115 45 115 45 80 
 
 cd "$FB_SHOTS" || exit 1
 for i in 1 2 3 4 5 6 7 8 9 10; do
-  convert "$i"-*-before.png "$i"-*-after.png -resize x128 -bordercolor white -border 3 +append -bordercolor gray -border 1 "$scratch/pair-$i.png"
+  convert "$i"-*-before.png "$i"-*-after.png -resize x112 -depth 8 -bordercolor white -border 3 +append -bordercolor gray -border 1 "$scratch/pair-$i.png"
 done
-montage "$scratch"/pair-[1-9].png "$scratch/pair-10.png" -tile 2x -geometry '+6+4' PNG8:inpaint-pairs.png
+montage "$scratch"/pair-[1-9].png "$scratch/pair-10.png" -tile 2x -geometry '+6+4' -depth 8 -strip PNG24:inpaint-pairs.png
