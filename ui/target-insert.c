@@ -36,6 +36,7 @@ static GVariant *
 parameters_of (const FbTarget *target, FbResult *result)
 {
   GimpDrawable        *input = fb_drawable_by_id (target->input_id);
+  const FbRect         seen  = fb_target_seen (target);
   g_auto(GVariantDict) dict  = G_VARIANT_DICT_INIT (result->parameters);
 
   if (target->task != NULL)
@@ -43,10 +44,10 @@ parameters_of (const FbTarget *target, FbResult *result)
   if (target->context != NULL)
     {
       g_variant_dict_insert (&dict, "context", "s", target->context);
-      g_variant_dict_insert (&dict, "place-x", "i", target->x + target->margins.left);
-      g_variant_dict_insert (&dict, "place-y", "i", target->y + target->margins.top);
-      g_variant_dict_insert (&dict, "place-width", "i", target->width);
-      g_variant_dict_insert (&dict, "place-height", "i", target->height);
+      g_variant_dict_insert (&dict, "place-x", "i", seen.x + target->margins.left);
+      g_variant_dict_insert (&dict, "place-y", "i", seen.y + target->margins.top);
+      g_variant_dict_insert (&dict, "place-width", "i", seen.width);
+      g_variant_dict_insert (&dict, "place-height", "i", seen.height);
     }
   if (input != NULL && !target->input_is_copy)
     g_variant_dict_insert (&dict, "input-tattoo", "i", gimp_item_get_tattoo (GIMP_ITEM (input)));

@@ -218,9 +218,16 @@ fb_target_use_input (FbTarget *target, GError **error)
   return TRUE;
 }
 
+FbRect
+fb_target_seen (const FbTarget *target)
+{
+  return target->seen.width > 0 ? target->seen : (FbRect) { target->x, target->y, target->width, target->height };
+}
+
 FbImage *
 fb_target_read (const FbTarget *target, int width, int height, GError **error)
 {
+  const FbRect           seen     = fb_target_seen (target);
   GimpDrawable          *drawable = fb_drawable_by_id (target->input_id);
   g_autoptr(GeglBuffer)  buffer   = drawable != NULL ? gimp_drawable_get_buffer (drawable) : NULL;
   g_autoptr(FbImage)     picture  = NULL;
@@ -236,12 +243,12 @@ fb_target_read (const FbTarget *target, int width, int height, GError **error)
     }
 
   /* a large layer is read at twice the wanted size, not whole */
-  scale = MIN (1.0, 2.0 * MAX ((double) width / target->width, (double) height / target->height));
+  scale = MIN (1.0, 2.0 * MAX ((double) width / seen.width, (double) height / seen.height));
   gimp_drawable_get_offsets (drawable, &offset_x, &offset_y);
-  rect.x      = (int) round ((target->x - offset_x) * scale);
-  rect.y      = (int) round ((target->y - offset_y) * scale);
-  rect.width  = MAX (1, (int) round (target->width * scale));
-  rect.height = MAX (1, (int) round (target->height * scale));
+  rect.x      = (int) round ((seen.x - offset_x) * scale);
+  rect.y      = (int) round ((seen.y - offset_y) * scale);
+  rect.width  = MAX (1, (int) round (seen.width * scale));
+  rect.height = MAX (1, (int) round (seen.height * scale));
 
   picture = fb_image_new (rect.width, rect.height, 4);
   if (picture == NULL)

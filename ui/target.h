@@ -54,6 +54,7 @@ typedef struct
  * @base_type: the image's at that time
  * @is_bounded: the place is the selection's bounds; else it is as large as the picture, in the middle of the canvas
  * @x, @y, @width, @height: the place, or the canvas when not @is_bounded, in the image's pixels
+ * @seen: where more is read and recorded than the place: all of it; without a width, it is the place
  * @margins: by which the image's canvas is enlarged when a result becomes a layer; the place may lie there, and @x and @y be negative
  * @canvas_width, @canvas_height: with margins: the image's size before that
  */
@@ -71,6 +72,7 @@ typedef struct
   gboolean          is_bounded;
   gboolean          is_fixed;
   int               x, y, width, height;
+  FbRect            seen;
   FbMargins         margins;
   int               canvas_width, canvas_height;
 } FbTarget;
@@ -96,6 +98,9 @@ int         fb_display_id       (void);
  */
 void        fb_target_choose_size (const FbTarget *target, int model_width, int model_height, int *width, int *height);
 
+/* what is read */
+FbRect      fb_target_seen        (const FbTarget *target);
+
 /* whether a result enlarges the canvas */
 gboolean    fb_target_has_margins (const FbTarget *target);
 
@@ -112,7 +117,7 @@ gboolean    fb_target_check  (const FbTarget *target, FbDestination destination,
  * @width, @height: the size wanted
  *
  * The first makes the drawable the input, and the selected part of it, or all of it, the place. The second reads the input
- * there: f32 RGBA in sRGB whatever the image's type, precision and profile; transparent where the drawable ends.
+ * there, and around it as far as @seen goes: f32 RGBA in sRGB whatever the image's type, precision and profile; transparent where the drawable ends.
  *
  * Returns: (transfer full): the picture, or %NULL with %FB_TARGET_ERROR
  */

@@ -122,8 +122,9 @@ G_DECLARE_FINAL_TYPE (FbJob, fb_job, FB, JOB, GObject)
  *   "inpaint": those keys without "width" and "height", and "use" s ("fill", "remove", "background", "expand", "refine"), "route" s ("auto", "inpaint-model",
  *     "masked-latents", "differential"), "fill" s ("auto", "original", "neutral", "blur", "border", "noise"), "passes" s ("auto", "one", "two"),
  *     "resolution" i, "feather" d, "grow" d, "blend" d, "match-colours" b, as core/tasks/inpaint.h explains them; "strength" is negative for the use's own. Pictures "image" (RGB or
- *     RGBA) and "mask" (1 channel), of the context's size, see fb_inpaint_context(). The job's pictures and previews are RGBA with the composite
- *     mask as alpha and cover the context. The mask is sent as painted: for "background" the engine inverts it. Both may be sent at a lower scale, for a
+ *     RGBA) and "mask" (1 channel), of the context's size, see fb_inpaint_context(); with "around" (iiii), the context in the mask's pixels, the mask is
+ *     what of it fb_inpaint_shown() says and the image has any size. The job's pictures and previews are RGBA with the composite mask as alpha and
+ *     cover what the mask does. The mask is sent as painted: for "background" the engine inverts it. Both may be sent at a lower scale, for a
  *     draft: the result then comes in that size. An estimate needs no pictures; its "width" and "height" are the model's own size.
  *   "load": "model" s, "vae" s, "taesd" s, "loras" a(sd), "dtype" s. "unload": "model" s, absent for all; gives "n-unloaded" i.
  *   "import": "path" s (a file, a model's folder, or a folder of such), "kind" s (as the models are listed with; absent: looks into the files),

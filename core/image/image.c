@@ -140,34 +140,46 @@ typedef struct
   float  *weights;    /* [n_out, n_taps], each row sums to 1 */
 } Filter;
 
-/* for the output pixels from @start on, @n_out of the @size_out there are */
+/* The weights of @f's output pixel @i, of the @n_taps in @taps whose sum is @sum: those of input pixels from @from on, as many as @f has. */
 static void
-filter_init (Filter *f, int size_in, int size_out, int start, int n_out)
+filter_set (Filter *f, int i, const double *taps, int n_taps, double sum, int first, int from)
+{
+  f->first[i] = from;
+  for (int j = 0; j < f->n_taps; j++)
+    {
+      const int tap = from + j - first;
+
+      f->weights[(size_t) i * f->n_taps + j] = tap >= 0 && tap < n_taps ? taps[tap] / sum : 0.0;
+    }
+}
+
+/* For the output pixels from @start on, @n_out of the @size_out there are. Of the @size_in input pixels there are only those from @offset on, @n_in of
+ * them, and first[] counts from there; the others are 0. */
+static void
+filter_init (Filter *f, int size_in, int offset, int n_in, int size_out, int start, int n_out)
 {
   double              scale   = (double) size_in / size_out;
   double              stretch = MAX (scale, 1.0);                 /* shrinking widens the filter, so that every input pixel counts */
   int                 width   = size_in == size_out ? 1 : (int) ceil (3.0 * stretch) * 2 + 1;
-  g_autofree double  *taps    = NULL;
+  int                 n_taps  = MIN (width, size_in);
+  g_autofree double  *taps    = g_new (double, n_taps);
 
-  f->n_taps  = MIN (width, size_in);
+  f->n_taps  = MIN (n_taps, n_in);
   f->first   = g_new (int, n_out);
   f->weights = g_new (float, (size_t) n_out * f->n_taps);
-  taps       = g_new (double, f->n_taps);
 
   for (int i = 0; i < n_out; i++)
     {
       double centre = (start + i + 0.5) * scale - 0.5;
-      int    first  = CLAMP ((int) floor (centre) - width / 2, 0, size_in - f->n_taps);
+      int    first  = CLAMP ((int) floor (centre) - width / 2, 0, size_in - n_taps);
       double sum    = 0.0;
 
-      for (int j = 0; j < f->n_taps; j++)
+      for (int j = 0; j < n_taps; j++)
         {
           taps[j] = lanczos3 ((first + j - centre) / stretch);
           sum    += taps[j];
         }
-      for (int j = 0; j < f->n_taps; j++)
-        f->weights[(size_t) i * f->n_taps + j] = taps[j] / sum;
-      f->first[i] = first;
+      filter_set (f, i, taps, n_taps, sum, first - offset, CLAMP (first - offset, 0, n_in - f->n_taps));
     }
 }
 
@@ -188,25 +200,36 @@ resize_down (const Filter *f, int y, const float *in, size_t n, float *row)
       const float  weight = f->weights[(size_t) y * f->n_taps + j];
       const float *tap    = in + (size_t) (f->first[y] + j) * n;
 
+      if (weight == 0.0f)                                         /* beyond what there is */
+        continue;
 #pragma omp simd
       for (size_t i = 0; i < n; i++)
         row[i] += weight * tap[i];
     }
 }
 
-/* [width, 1] -> [n_out, 1] */
+/* [width, 1] -> [n_out, 1]; some sums at once, because each waits for its own last term */
 static void
 resize_mask_row (const Filter *f, const float *row, float *out, int n_out)
 {
-  for (int x = 0; x < n_out; x++)
-    {
-      const float *taps    = row + f->first[x];
-      const float *weights = f->weights + (size_t) x * f->n_taps;
-      float        sum     = 0.0f;
+  enum { AT_ONCE = 4 };
 
+  for (int x = 0; x < n_out; x += AT_ONCE)
+    {
+      const float *taps[AT_ONCE], *weights[AT_ONCE];
+      float        sums[AT_ONCE] = { 0.0f };
+
+      for (int k = 0; k < AT_ONCE; k++)
+        {
+          const int i = MIN (x + k, n_out - 1);
+
+          taps[k]    = row + f->first[i];
+          weights[k] = f->weights + (size_t) i * f->n_taps;
+        }
       for (int j = 0; j < f->n_taps; j++)
-        sum += weights[j] * taps[j];
-      out[x] = sum;
+        for (int k = 0; k < AT_ONCE; k++)
+          sums[k] += weights[k][j] * taps[k][j];
+      memcpy (out + x, sums, MIN (AT_ONCE, n_out - x) * sizeof (float));
     }
 }
 
@@ -227,25 +250,24 @@ resize_row (const Filter *f, const float *row, float *out, int n_out, int C)
           memcpy (&tap, taps + (size_t) j * C, sizeof tap);
           sum += weights[j] * tap;
         }
-      memcpy (out + (size_t) x * C, &sum, C * sizeof (float));
+      if (C == 4 || x + 1 < n_out)                                /* the next pixel takes its place back from the fourth number */
+        memcpy (out + (size_t) x * C, &sum, sizeof sum);
+      else
+        memcpy (out + (size_t) x * C, &sum, 3 * sizeof (float));
     }
 }
 
-FbImage *
-fb_image_resize_part (const FbImage *image, int width, int height, int x, int y, int part_width, int part_height)
+/* (transfer full): one pixel for each of the filters' */
+static FbImage *
+resize (const FbImage *image, const Filter *down, const Filter *along, int part_width, int part_height)
 {
   const int    C      = image->n_channels;
   const size_t n      = (size_t) image->width * C;
   FbImage     *result = fb_image_new (part_width, part_height, C);
-  Filter       down, along;
-
-  g_return_val_if_fail (x >= 0 && y >= 0 && x + part_width <= width && y + part_height <= height, NULL);
 
   if (result == NULL)
     return NULL;
 
-  filter_init (&down, image->height, height, y, part_height);
-  filter_init (&along, image->width, width, x, part_width);
 #pragma omp parallel if (part_height > 1)
   {
     g_autofree float *row = g_new0 (float, n + 1);
@@ -255,13 +277,45 @@ fb_image_resize_part (const FbImage *image, int width, int height, int x, int y,
       {
         float *out = result->pixels + (size_t) i * part_width * C;
 
-        resize_down (&down, i, image->pixels, n, row);
+        resize_down (down, i, image->pixels, n, row);
         if (C == 1)
-          resize_mask_row (&along, row, out, part_width);
+          resize_mask_row (along, row, out, part_width);
         else
-          resize_row (&along, row, out, part_width, C);
+          resize_row (along, row, out, part_width, C);
       }
   }
+
+  return result;
+}
+
+FbImage *
+fb_image_resize_part (const FbImage *image, int width, int height, int x, int y, int part_width, int part_height)
+{
+  FbImage *result;
+  Filter   down, along;
+
+  g_return_val_if_fail (x >= 0 && y >= 0 && x + part_width <= width && y + part_height <= height, NULL);
+
+  filter_init (&down, image->height, 0, image->height, height, y, part_height);
+  filter_init (&along, image->width, 0, image->width, width, x, part_width);
+  result = resize (image, &down, &along, part_width, part_height);
+  filter_clear (&down);
+  filter_clear (&along);
+
+  return result;
+}
+
+FbImage *
+fb_image_resize_from (const FbImage *image, int x, int y, int whole_width, int whole_height, int width, int height)
+{
+  FbImage *result;
+  Filter   down, along;
+
+  g_return_val_if_fail (x >= 0 && y >= 0 && x + image->width <= whole_width && y + image->height <= whole_height, NULL);
+
+  filter_init (&down, whole_height, y, image->height, height, 0, height);
+  filter_init (&along, whole_width, x, image->width, width, 0, width);
+  result = resize (image, &down, &along, width, height);
   filter_clear (&down);
   filter_clear (&along);
 

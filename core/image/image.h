@@ -49,3 +49,7 @@ FbImage * fb_image_resize (const FbImage *image, int width, int height);
 
 /* (transfer full): the pixels from (@x, @y) on, @part_width × @part_height of them, of what fb_image_resize() to @width × @height would give */
 FbImage * fb_image_resize_part (const FbImage *image, int width, int height, int x, int y, int part_width, int part_height);
+
+/* (transfer full): what fb_image_resize() to @width × @height would give of a picture of @whole_width × @whole_height that is 0 but for @image, whose
+ * first pixel is its pixel (@x, @y) */
+FbImage * fb_image_resize_from (const FbImage *image, int x, int y, int whole_width, int whole_height, int width, int height);

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/image/wide.h"
+
 /* --- distance ------------------------------------------------------------------------------------------------------------ */
 
 /* Room for the lower envelope of n parabolas */
@@ -30,21 +32,35 @@ envelope_clear (Envelope *e)
   g_free (e->row);
 }
 
+/* what lies from @from up to @to of a row, with zeros where @left and @right say, at most as far apart as @most says */
+static void
+fill_gap (float *f, int from, int to, gboolean left, gboolean right, float most)
+{
+  const int before = from - 1;
+
+  for (int p = from; p < to; p++)
+    {
+      const float a = left ? p - before : INFINITY;
+      const float b = right ? to - p : INFINITY;
+      const float d = MIN (a, b);
+
+      f[p] = MIN (d * d, most);
+    }
+}
+
 /* the same for a row of nothing but 0 and @most */
 static void
 sweep_row (float *f, int n, float most)
 {
-  float d = INFINITY;
+  for (int p = 0; p < n; )
+    {
+      int end = p;
 
-  for (int p = 0; p < n; p++)
-    {
-      d    = f[p] > 0.0f ? d + 1.0f : 0.0f;
-      f[p] = MIN (d * d, most);
-    }
-  for (int p = n - 1; p >= 0; p--)
-    {
-      d    = f[p] > 0.0f ? d + 1.0f : 0.0f;
-      f[p] = MIN (d * d, f[p]);
+      while (end < n && f[end] > 0.0f)
+        end++;
+      if (end > p)
+        fill_gap (f, p, end, p > 0, end < n, most);
+      p = end + 1;
     }
 }
 
@@ -143,22 +159,77 @@ transform_rows (float *square, int n, int n_rows, float most)
   }
 }
 
+enum { COLUMNS = 64 };        /* at once: a processor does several at a time, and four lines of the cache are read of each row */
+
+/* @n columns side by side, of nothing but 0 and @most, in @n_rows rows that are @width apart */
+FB_WIDE static void
+sweep_columns (float *square, int width, int n, int n_rows, float most)
+{
+  float d[COLUMNS];
+
+  for (int x = 0; x < n; x++)
+    d[x] = INFINITY;
+  for (int y = 0; y < n_rows; y++)
+    {
+      float *row = square + (size_t) y * width;
+
+#pragma omp simd
+      for (int x = 0; x < n; x++)
+        {
+          d[x]   = row[x] > 0.0f ? d[x] + 1.0f : 0.0f;
+          row[x] = MIN (d[x] * d[x], most);
+        }
+    }
+  for (int x = 0; x < n; x++)
+    d[x] = INFINITY;
+  for (int y = n_rows - 1; y >= 0; y--)
+    {
+      float *row = square + (size_t) y * width;
+
+#pragma omp simd
+      for (int x = 0; x < n; x++)
+        {
+          d[x]   = row[x] > 0.0f ? d[x] + 1.0f : 0.0f;
+          row[x] = MIN (d[x] * d[x], row[x]);
+        }
+    }
+}
+
+/* each of @width columns of a mask of 0 and 1 */
+static void
+transform_columns (float *square, int width, int height, float most)
+{
+#pragma omp parallel for schedule(static)
+  for (int x = 0; x < width; x += COLUMNS)
+    sweep_columns (square + x, width, MIN (COLUMNS, width - x), height, most);
+}
+
 float *
 fb_mask_distance (const float *mask, int width, int height, float reach)
 {
-  const size_t      n      = (size_t) width * height;
-  float            *square = g_new (float, n);
-  g_autofree float *turned = g_new (float, n);
-  const float       most   = reach * reach;
+  const size_t n        = (size_t) width * height;
+  float       *square   = g_new (float, n);
+  const float  most     = reach * reach;
+  size_t       n_partly = 0;
 
-#pragma omp parallel for simd schedule(static)
+#pragma omp parallel for simd schedule(static) reduction(+ : n_partly)
   for (size_t i = 0; i < n; i++)
-    square[i] = most * (1.0f - mask[i]);
+    {
+      square[i] = most * (1.0f - mask[i]);
+      n_partly += mask[i] > 0.0f && mask[i] < 1.0f;
+    }
 
+  if (n_partly == 0)
+    transform_columns (square, width, height, most);
+  else
+    {
+      g_autofree float *turned = g_new (float, n);
+
+      transpose (square, width, height, turned);
+      transform_rows (turned, height, width, most);
+      transpose (turned, height, width, square);
+    }
   transform_rows (square, width, height, most);
-  transpose (square, width, height, turned);
-  transform_rows (turned, height, width, most);
-  transpose (turned, height, width, square);
 
 #pragma omp parallel for simd schedule(static)
   for (size_t i = 0; i < n; i++)
@@ -197,21 +268,6 @@ fb_mask_bounds (const FbImage *mask, FbRect *bounds)
   return TRUE;
 }
 
-/* 1 up to @inner, 0 from @outer on */
-static float
-ramp (float distance, float inner, float outer)
-{
-  float t;
-
-  if (distance >= outer)                                        /* first: distances end there, even where both are the same */
-    return 0.0f;
-  if (distance <= inner)
-    return 1.0f;
-  t = (outer - distance) / (outer - inner);
-
-  return t * t * (3.0f - 2.0f * t);
-}
-
 static FbImage *
 copy_mask (const FbImage *mask)
 {
@@ -222,16 +278,31 @@ copy_mask (const FbImage *mask)
   return copy;
 }
 
-/* One row of both masks: @out becomes at least the ramp. */
-static void
+/* One row: @out becomes at least 1 up to @inner and 0 from @outer on, a cubic in between. */
+FB_WIDE static void
 raise_row (const float *distance, float inner, float outer, int n, float *out)
 {
+  const float width = MAX (outer - inner, 1e-30f);              /* distances end at the outer one, even where both are the same */
+
+#pragma omp simd
   for (int x = 0; x < n; x++)
     {
-      float r = ramp (distance[x], inner, outer);
+      const float t = MIN (MAX ((outer - distance[x]) / width, 0.0f), 1.0f);
+      const float r = t * t * (3.0f - 2.0f * t);
 
       out[x] = MAX (out[x], r);
     }
+}
+
+/* (transfer full): what @r has of @mask */
+static float *
+part_of (const FbImage *mask, FbRect r)
+{
+  float *part = g_new (float, (size_t) r.width * r.height);
+
+  for (int y = 0; y < r.height; y++)
+    memcpy (part + (size_t) y * r.width, mask->pixels + (size_t) (r.y + y) * mask->width + r.x, r.width * sizeof (float));
+  return part;
 }
 
 void
@@ -246,11 +317,10 @@ fb_mask_grow (const FbImage *mask, const FbRamps *ramps, FbImage **denoise, FbIm
   if (*denoise == NULL || *composite == NULL || ramps->outer <= 0 || !fb_mask_bounds (mask, &r))
     return;
 
-  r    = fb_rect_grown (r, ramps->outer, mask->width, mask->height);                         /* the rest stays 0, at no cost */
-  part = g_new (float, (size_t) r.width * r.height);
-  for (int y = 0; y < r.height; y++)
-    memcpy (part + (size_t) y * r.width, mask->pixels + (size_t) (r.y + y) * mask->width + r.x, r.width * sizeof (float));
-  distance = fb_mask_distance (part, r.width, r.height, ramps->outer);
+  r = fb_rect_grown (r, ramps->outer, mask->width, mask->height);                            /* the rest stays 0, at no cost */
+  if (r.width < mask->width || r.height < mask->height)
+    part = part_of (mask, r);
+  distance = fb_mask_distance (part != NULL ? part : mask->pixels, r.width, r.height, ramps->outer);
 
 #pragma omp parallel for schedule(static)
   for (int y = 0; y < r.height; y++)

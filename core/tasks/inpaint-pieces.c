@@ -58,22 +58,33 @@ any_above_0 (const float *values, int n)
   return FALSE;
 }
 
+/* Marks of a row of cells, all of which are −1, those with −2 that hold some of the row @y of what is shown. */
+static void
+mark_row (FbPieces *self, const FbImage *denoise, int y, gint8 *owners)
+{
+  const FbRect *s   = &self->view.shown;
+  const float  *row = denoise->pixels + (size_t) y * denoise->width;
+
+  for (int cx = s->x / FB_PIECE_CELL; cx <= (s->x + s->width - 1) / FB_PIECE_CELL; cx++)
+    {
+      const int left = MAX (cx * FB_PIECE_CELL - s->x, 0), right = MIN ((cx + 1) * FB_PIECE_CELL - s->x, s->width);
+
+      if (owners[cx] == -1 && any_above_0 (row + left, right - left))
+        owners[cx] = -2;
+    }
+}
+
 /* Marks the cells that hold some of the mask with −2, the others with −1. */
 static void
 mark_cells (FbPieces *self, const FbImage *denoise)
 {
+  const FbRect *s = &self->view.shown;
+
   memset (self->owners, -1, (size_t) self->cells_x * self->cells_y);
 #pragma omp parallel for schedule(static)
-  for (int cy = 0; cy < self->cells_y; cy++)
-    for (int y = cy * FB_PIECE_CELL; y < MIN ((cy + 1) * FB_PIECE_CELL, denoise->height); y++)
-      for (int cx = 0; cx < self->cells_x; cx++)
-        {
-          const int x = cx * FB_PIECE_CELL;
-
-          if (self->owners[cy * self->cells_x + cx] == -1 &&
-              any_above_0 (denoise->pixels + (size_t) y * denoise->width + x, MIN (FB_PIECE_CELL, denoise->width - x)))
-            self->owners[cy * self->cells_x + cx] = -2;
-        }
+  for (int cy = s->y / FB_PIECE_CELL; cy <= (s->y + s->height - 1) / FB_PIECE_CELL; cy++)
+    for (int y = MAX (cy * FB_PIECE_CELL, s->y); y < MIN ((cy + 1) * FB_PIECE_CELL, s->y + s->height); y++)
+      mark_row (self, denoise, y - s->y, self->owners + (size_t) cy * self->cells_x);
 }
 
 /* Gives the island around the marked @cell to @owner; returns its bounds in cells. */
@@ -112,18 +123,17 @@ flood (FbPieces *self, int cell, int owner, GArray *stack)
 }
 
 static void
-cells_init (FbPieces *self, const FbImage *mask)
+cells_init (FbPieces *self, const FbImage *mask, const FbView *view)
 {
-  self->width   = mask->width;
-  self->height  = mask->height;
-  self->cells_x = (mask->width + FB_PIECE_CELL - 1) / FB_PIECE_CELL;
-  self->cells_y = (mask->height + FB_PIECE_CELL - 1) / FB_PIECE_CELL;
+  self->view    = *view;
+  self->cells_x = (view->width + FB_PIECE_CELL - 1) / FB_PIECE_CELL;
+  self->cells_y = (view->height + FB_PIECE_CELL - 1) / FB_PIECE_CELL;
   self->owners  = g_new (gint8, (size_t) self->cells_x * self->cells_y);
   mark_cells (self, mask);
 }
 
 double
-fb_mask_diagonal (const FbImage *mask, const FbRect *bounds, int native, int *longest)
+fb_mask_diagonal (const FbImage *mask, const FbView *view, const FbRect *bounds, int native, int *longest)
 {
   g_autoptr(FbPieces) cells   = g_new0 (FbPieces, 1);
   g_autoptr(GArray)   stack   = g_array_new (FALSE, FALSE, sizeof (int));
@@ -131,7 +141,7 @@ fb_mask_diagonal (const FbImage *mask, const FbRect *bounds, int native, int *lo
   double              island  = 0.0;
   int                 n       = 0;
 
-  cells_init (cells, mask);
+  cells_init (cells, mask, view);
   for (int i = 0; i < cells->cells_x * cells->cells_y; i++)
     if (cells->owners[i] == -2)
       {
@@ -150,10 +160,10 @@ fb_mask_diagonal (const FbImage *mask, const FbRect *bounds, int native, int *lo
 
 /* What a client would have cut for the pixels in @cells alone */
 static FbRect
-crop_of (FbRect cells, const FbImage *denoise, int native)
+crop_of (FbRect cells, const FbView *view, int native)
 {
-  FbInpaintPlace place = { .canvas_width = denoise->width, .canvas_height = denoise->height, .strength = 1.0, .native = native };
-  FbRect         crop  = { 0, 0, denoise->width, denoise->height };
+  FbInpaintPlace place = { .canvas_width = view->width, .canvas_height = view->height, .strength = 1.0, .native = native };
+  FbRect         crop  = { 0, 0, view->width, view->height };
 
   place.mask = (FbRect) { cells.x * FB_PIECE_CELL, cells.y * FB_PIECE_CELL, cells.width * FB_PIECE_CELL, cells.height * FB_PIECE_CELL };
   fb_inpaint_context (&place, &crop);
@@ -178,16 +188,17 @@ cost (FbRect crop, int native)
 
 /* Joins the two of the @n islands, given by their @cells, that gain most by it; FALSE where none gains and there are few enough. */
 static gboolean
-join_two (FbPieces *self, FbRect *cells, const FbImage *denoise, int native)
+join_two (FbPieces *self, FbRect *cells, int native)
 {
+  const FbView *view = &self->view;
   double best = self->n > FB_MAX_PIECES ? INFINITY : 0.0;
   int    a = -1, b = -1;
 
   for (int i = 0; i < self->n; i++)
     for (int j = i + 1; j < self->n; j++)
       {
-        double loss = cost (crop_of (together (cells[i], cells[j]), denoise, native), native) -
-                      cost (crop_of (cells[i], denoise, native), native) - cost (crop_of (cells[j], denoise, native), native);
+        double loss = cost (crop_of (together (cells[i], cells[j]), view, native), native) -
+                      cost (crop_of (cells[i], view, native), native) - cost (crop_of (cells[j], view, native), native);
 
         if (loss <= best)
           {
@@ -222,7 +233,7 @@ join_all (FbPieces *self)
 }
 
 FbPieces *
-fb_pieces_new (const FbImage *denoise, int native, int resolution)
+fb_pieces_new (const FbImage *denoise, const FbView *view, int native, int resolution)
 {
   enum { MOST_ISLANDS = 48 };                                   /* a strewn mask is one */
 
@@ -231,7 +242,7 @@ fb_pieces_new (const FbImage *denoise, int native, int resolution)
   FbRect             cells[MOST_ISLANDS];
 
   self->pieces = g_new0 (FbPiece, FB_MAX_PIECES);
-  cells_init (self, denoise);
+  cells_init (self, denoise, view);
 
   for (int i = 0; i < self->cells_x * self->cells_y && self->n < MOST_ISLANDS; i++)
     if (self->owners[i] == -2)
@@ -241,13 +252,13 @@ fb_pieces_new (const FbImage *denoise, int native, int resolution)
       }
   if (self->n == MOST_ISLANDS)
     join_all (self);
-  while (self->n > 1 && join_two (self, cells, denoise, native))
+  while (self->n > 1 && join_two (self, cells, native))
     ;
 
   for (int i = 0; i < self->n; i++)
-    self->pieces[i].crop = crop_of (cells[i], denoise, native);
+    self->pieces[i].crop = crop_of (cells[i], view, native);
   if (self->n == 1)
-    self->pieces[0].crop = (FbRect) { 0, 0, denoise->width, denoise->height };   /* as the client chose */
+    self->pieces[0].crop = (FbRect) { 0, 0, view->width, view->height };      /* as the client chose */
   for (int i = 0; i < self->n; i++)
     fb_piece_fit (&self->pieces[i], native, resolution);
 
@@ -270,7 +281,30 @@ fb_pieces_bounds (const FbPieces *self, int index)
   left *= FB_PIECE_CELL;
   top  *= FB_PIECE_CELL;
 
-  return (FbRect) { left, top, MIN (right * FB_PIECE_CELL, self->width) - left, MIN (bottom * FB_PIECE_CELL, self->height) - top };
+  return (FbRect) { left, top, MIN (right * FB_PIECE_CELL, self->view.width) - left, MIN (bottom * FB_PIECE_CELL, self->view.height) - top };
+}
+
+double
+fb_inpaint_detail (const FbImage *mask, FbRect around, int native)
+{
+  const FbView        view  = { around.width, around.height, { -around.x, -around.y, mask->width, mask->height } };
+  g_autoptr(FbPieces) cells = g_new0 (FbPieces, 1);
+  g_autoptr(GArray)   stack = g_array_new (FALSE, FALSE, sizeof (int));
+  FbPiece             whole = { .crop = { 0, 0, view.width, view.height } };
+  int                 n     = 0;
+
+  cells_init (cells, mask, &view);
+  for (int i = 0; i < cells->cells_x * cells->cells_y && n < 2; i++)
+    if (cells->owners[i] == -2)
+      {
+        flood (cells, i, 0, stack);
+        n++;
+      }
+  if (n != 1)
+    return 1.0;
+  fb_piece_fit (&whole, native, 0);
+
+  return MIN (1.0, 2.0 * whole.inner.width / whole.crop.width);
 }
 
 void
@@ -279,103 +313,4 @@ fb_pieces_free (FbPieces *self)
   g_free (self->pieces);
   g_free (self->owners);
   g_free (self);
-}
-
-/* --- there and back ------------------------------------------------------------------------------------------------------ */
-
-/* (transfer full): RGBA with its colours multiplied by its alpha */
-static FbImage *
-premultiplied (const FbImage *image)
-{
-  FbImage *out = fb_image_new (image->width, image->height, 4);
-  size_t   n   = (size_t) image->width * image->height;
-
-  for (size_t i = 0; out != NULL && i < n; i++)
-    {
-      const float *p = image->pixels + 4 * i;
-
-      for (int c = 0; c < 3; c++)
-        out->pixels[4 * i + c] = p[c] * p[3];
-      out->pixels[4 * i + 3] = p[3];
-    }
-  return out;
-}
-
-static void
-divide_by_alpha (FbImage *image)
-{
-  size_t n = (size_t) image->width * image->height;
-
-  for (size_t i = 0; i < n; i++)
-    {
-      float *p = image->pixels + 4 * i;
-
-      for (int c = 0; c < 3; c++)
-        p[c] *= p[3] > 1e-4f ? 1.0f / p[3] : 0.0f;
-    }
-}
-
-/* where a coordinate beyond the border is found in a picture that is mirrored there, as often as need be */
-static int
-mirrored (int i, int n)
-{
-  int period = 2 * n;
-  int k      = ((i % period) + period) % period;
-
-  return k < n ? k : period - 1 - k;
-}
-
-FbImage *
-fb_piece_take (const FbPiece *piece, FbImage *image)
-{
-  const FbRect       *inner  = &piece->inner;
-  const int           C      = image->n_channels;
-  g_autoptr(FbImage)  part   = fb_image_cut (image, piece->crop.x, piece->crop.y, piece->crop.width, piece->crop.height);
-  g_autoptr(FbImage)  scaled = NULL;
-  FbImage            *out    = fb_image_new (piece->width, piece->height, C);
-
-  if (part != NULL && C == 4)
-    {
-      FbImage *multiplied = premultiplied (part);
-
-      fb_image_unref (part);
-      part = multiplied;
-    }
-  scaled = part != NULL ? fb_image_resize (part, inner->width, inner->height) : NULL;
-  if (scaled == NULL || out == NULL)
-    {
-      g_clear_pointer (&out, fb_image_unref);
-      return NULL;
-    }
-  if (C == 4)
-    divide_by_alpha (scaled);
-
-  for (int y = 0; y < piece->height; y++)
-    {
-      const float *row = scaled->pixels + (size_t) mirrored (y - inner->y, inner->height) * inner->width * C;
-      float       *to  = out->pixels + (size_t) y * piece->width * C;
-
-      for (int x = 0; x < piece->width; x++)
-        memcpy (to + (size_t) x * C, row + (size_t) mirrored (x - inner->x, inner->width) * C, C * sizeof (float));
-    }
-
-  return out;
-}
-
-FbImage *
-fb_piece_give (const FbPiece *piece, FbImage *picture, int width, int height, FbRect wanted)
-{
-  double             x = (double) picture->width / piece->width;
-  double             y = (double) picture->height / piece->height;
-  FbRect             r = { (int) rint (piece->inner.x * x), (int) rint (piece->inner.y * y),
-                           MAX (1, (int) rint (piece->inner.width * x)), MAX (1, (int) rint (piece->inner.height * y)) };
-  g_autoptr(FbImage) part = NULL;
-
-  r.x      = MIN (r.x, picture->width - 1);
-  r.y      = MIN (r.y, picture->height - 1);
-  r.width  = MIN (r.width, picture->width - r.x);
-  r.height = MIN (r.height, picture->height - r.y);
-  part     = fb_image_cut (picture, r.x, r.y, r.width, r.height);
-
-  return part != NULL ? fb_image_resize_part (part, width, height, wanted.x, wanted.y, wanted.width, wanted.height) : NULL;
 }

@@ -58,18 +58,39 @@ typedef struct
 
 /**
  * fb_inpaint_context:
- * @context: (out): the part of the canvas to send: "image" and "mask" of the job have its size. It holds the mask, its soft edges and, towards
- *   a square, what the model should see of the surroundings. Never larger than the canvas.
+ * @context: (out): the part of the canvas that "image" of the job shows. It holds the mask, its soft edges and, towards a square, what the model
+ *   should see of the surroundings. Never larger than the canvas.
  *
  * Returns: %FALSE, @context left alone, where no pixel of the mask lies on the canvas
  *
  * Source: the sizes of section 4.2 and 4.4 of the survey of peers: a margin of 6 % of the mask's diagonal and its soft edge, half the
- * mask's mean side around that at strength 1, nothing around that below 0.8, and in between in between.
+ * mask's mean side around that at strength 1, nothing around that below 0.8, and in between in between. To fill, models of less than 512 pixels get
+ * less around, and one of 128 nothing.
  */
 gboolean fb_inpaint_context  (const FbInpaintPlace *place, FbRect *context);
 
-/* what a negative strength stands for here: 1, and 0.4 for FB_INPAINT_REFINE; the job itself knows the model, and takes 0.4 for FB_INPAINT_REMOVE with
- * an ordinary one, too, after the hole has been filled from its border */
+/**
+ * fb_inpaint_shown:
+ * @grow: as in FbInpaint
+ * @context: what fb_inpaint_context() said
+ *
+ * What of the context may change, on the canvas: the mask with its soft edges. It is all that "mask" of the job has to cover, and its result does.
+ */
+FbRect   fb_inpaint_shown    (const FbInpaintPlace *place, double grow, FbRect context);
+
+/**
+ * fb_inpaint_detail:
+ * @mask: [h, w], 1 channel: what will be sent
+ * @around: as in FbInpaint
+ * @native: as in FbInpaintPlace
+ *
+ * At which scale of the mask's pixels the context is worth reading for a single pass: at twice the detail that the model sees; 1 at most, and 1 where
+ * the mask's islands may be drawn each for itself.
+ */
+double   fb_inpaint_detail   (const FbImage *mask, FbRect around, int native);
+
+/* what a negative strength stands for here: 1, and 0.4 for FB_INPAINT_REFINE; the job itself knows the model, and takes 0.2 for FB_INPAINT_REMOVE, and
+ * without words for FB_INPAINT_EXPAND, with an ordinary one, after the hole has been filled from its border */
 double   fb_inpaint_strength (FbInpaintUse use);
 
 /**

@@ -48,6 +48,20 @@ typedef struct
  */
 void   fb_ramps_init    (FbRamps *ramps, double diagonal, double unit, double strength, const FbRampWishes *wishes);
 
+/* Ends both ramps @most pixels from the mask, if they go on beyond that. */
+void   fb_ramps_limit   (FbRamps *ramps, int most);
+
+/**
+ * FbView: the context, and what of it may change
+ * @width, @height: the context's, in the mask's pixels
+ * @shown: what the request's mask, the masks made from it and the result cover of it
+ */
+typedef struct
+{
+  int    width, height;
+  FbRect shown;
+} FbView;
+
 /* --- masks: core/tasks/inpaint-mask.c -------------------------------------------------------------------------------- */
 
 /**
@@ -101,16 +115,17 @@ typedef struct
 
 /**
  * FbPieces:
- * @width, @height: the context's
  * @owners: [cells_y, cells_x] for cells of FB_PIECE_CELL pixels: index of the piece that draws there, −1 for none
+ * @draws_all: whether the one piece there is draws everywhere, also where the mask lets nothing through
  */
 typedef struct
 {
   FbPiece *pieces;
   int      n;
-  int      width, height;
+  FbView   view;
   int      cells_x, cells_y;
   gint8   *owners;
+  gboolean draws_all;
 } FbPieces;
 
 #define FB_PIECE_CELL 16
@@ -118,18 +133,18 @@ typedef struct
 
 /* Diagonal of the largest island's bounds, within a cell's size; that of @bounds, the whole mask's, where it is in one piece. @longest: (inout):
  * longer side of the mask, made what one island's crop has at most */
-double     fb_mask_diagonal (const FbImage *mask, const FbRect *bounds, int native, int *longest);
+double     fb_mask_diagonal (const FbImage *mask, const FbView *view, const FbRect *bounds, int native, int *longest);
 
 /**
  * fb_pieces_new:
- * @denoise: [h, w], not 0 everywhere
+ * @denoise: [h, w] of @view's shown part, not 0 everywhere
  * @native: the model's own size
  * @resolution: as in FbInpaint, 0 for @native
  *
  * Islands of the mask are drawn together, with the whole context around, where that needs no more pixels at the same detail than each for
  * itself does.
  */
-FbPieces * fb_pieces_new  (const FbImage *denoise, int native, int resolution);
+FbPieces * fb_pieces_new  (const FbImage *denoise, const FbView *view, int native, int resolution);
 void       fb_pieces_free (FbPieces *pieces);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbPieces, fb_pieces_free)
 
@@ -145,6 +160,12 @@ void       fb_piece_fit   (FbPiece *piece, int native, int resolution);
  * transparent beside them */
 FbImage *  fb_piece_take  (const FbPiece *piece, FbImage *image);
 
+/* (transfer full): the same of a mask that is 0 but for what lies in @shown, which is @mask */
+FbImage *  fb_piece_take_mask (const FbPiece *piece, FbImage *mask, FbRect shown);
+
+/* @piece in a picture of @view's whole context at @width × @height: where its crop lies there */
+FbPiece    fb_piece_scaled (const FbPiece *piece, const FbView *view, int width, int height);
+
 /* (transfer full): of the crop's part of a picture of the network's shape, at @width × @height, what lies in @part; %NULL when memory runs out */
 FbImage *  fb_piece_give  (const FbPiece *piece, FbImage *picture, int width, int height, FbRect part);
 
@@ -157,9 +178,9 @@ FbRect     fb_pieces_bounds (const FbPieces *pieces, int index);
  * @piece: that piece, or a tile of it: where @picture lies
  * @picture: of the network's shape, at any size
  * @part: (nullable): what of it to draw; %NULL for all
- * @onto: RGBA of the context's shape, at any size, with the composite mask as alpha
+ * @onto: RGBA of the shape of what is shown, at any size, with the composite mask as alpha
  *
- * Draws only where the piece draws and the mask lets something through. FALSE when memory runs out.
+ * Draws only where the piece draws and the mask lets something through, or everywhere with @draws_all. FALSE when memory runs out.
  */
 gboolean   fb_pieces_put    (const FbPieces *pieces, int index, const FbPiece *piece, FbImage *picture, const FbPart *part, FbImage *onto);
 
@@ -262,6 +283,9 @@ void     fb_match_seam    (FbImage *picture, const FbImage *image, const float *
 /* (transfer full): the mask as the task means it: 0 … 1 (not a number is 0), inverted for a background, with what is transparent where the picture
  * is to go on; %NULL when memory runs out */
 FbImage * fb_inpaint_mask   (const FbInpaint *request);
+
+/* @request has both pictures. */
+FbView    fb_inpaint_view   (const FbInpaint *request);
 
 /* the model's own size: of a square of as many pixels */
 int      fb_inpaint_native (FbModel *model);

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-/* Where the pixels of a picture of the context's shape lie among the pieces' cells
+/* Where the pixels of a picture of what is shown lie among the pieces' cells
  * @columns: [width]
  * @rows: [height]: index of the first cell
  */
@@ -15,14 +15,15 @@ typedef struct
 static void
 cells_init (Cells *cells, const FbPieces *pieces, const FbImage *onto)
 {
-  const double fx = (double) onto->width / pieces->width, fy = (double) onto->height / pieces->height;
+  const FbRect *s  = &pieces->view.shown;
+  const double  fx = (double) onto->width / s->width, fy = (double) onto->height / s->height;
 
   cells->columns = g_new (int, onto->width);
   cells->rows    = g_new (int, onto->height);
   for (int x = 0; x < onto->width; x++)
-    cells->columns[x] = (int) (x / fx) / FB_PIECE_CELL;
+    cells->columns[x] = (s->x + (int) (x / fx)) / FB_PIECE_CELL;
   for (int y = 0; y < onto->height; y++)
-    cells->rows[y] = (int) (y / fy) / FB_PIECE_CELL * pieces->cells_x;
+    cells->rows[y] = (s->y + (int) (y / fy)) / FB_PIECE_CELL * pieces->cells_x;
 }
 
 static void
@@ -37,8 +38,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Cells, cells_clear)
 static inline gboolean
 draws (const FbPieces *pieces, int index, const FbImage *onto, const Cells *cells, int x, int y)
 {
-  return onto->pixels[((size_t) y * onto->width + x) * 4 + 3] > 0.0f &&
-         pieces->owners[cells->rows[y] + cells->columns[x]] == index;
+  return pieces->draws_all || (onto->pixels[((size_t) y * onto->width + x) * 4 + 3] > 0.0f &&
+                               pieces->owners[cells->rows[y] + cells->columns[x]] == index);
 }
 
 /* Bounds of what there is to draw of @area of @onto; FALSE for nothing */
@@ -87,19 +88,28 @@ take_over (int at, int ramp)
 gboolean
 fb_pieces_put (const FbPieces *pieces, int index, const FbPiece *piece, FbImage *picture, const FbPart *part, FbImage *onto)
 {
-  double             fx    = (double) onto->width / pieces->width, fy = (double) onto->height / pieces->height;
-  FbRect             area  = scaled (piece->crop, fx, fy, onto->width, onto->height);
-  FbRect             most  = fb_rect_grown (fb_pieces_bounds (pieces, index), (int) ceil (3.0 / MIN (fx, fy)), pieces->width, pieces->height);
+  const FbView      *view  = &pieces->view;
+  double             fx    = (double) onto->width / view->shown.width, fy = (double) onto->height / view->shown.height;
+  const int          w     = (int) rint (view->width * fx), h = (int) rint (view->height * fy);     /* of all of the context */
+  const FbRect       all   = { (int) rint (view->shown.x * fx), (int) rint (view->shown.y * fy), onto->width, onto->height };
+  FbRect             area  = scaled (piece->crop, fx, fy, w, h);
+  FbRect             most  = fb_rect_grown (fb_pieces_bounds (pieces, index), (int) ceil (3.0 / MIN (fx, fy)), view->width, view->height);
   g_auto(Cells)      cells = { NULL };
-  FbRect             shown = part != NULL ? scaled (part->rect, fx, fy, onto->width, onto->height) : area;
+  FbRect             shown = part != NULL ? scaled (part->rect, fx, fy, w, h) : area;
   FbRect             r, wanted;
   g_autoptr(FbImage) given = NULL;
 
   cells_init (&cells, pieces, onto);
-  most = scaled (most, fx, fy, onto->width, onto->height);      /* scaling a mask widens it by 3 pixels */
-  if (!fb_rect_intersect (shown, most, &most) || !drawn_bounds (pieces, index, onto, &cells, most, &r))
+  most = scaled (most, fx, fy, w, h);                           /* scaling a mask widens it by 3 pixels */
+  if (pieces->draws_all)
+    most = all;
+  if (!fb_rect_intersect (shown, most, &most) || !fb_rect_intersect (all, most, &most))
     return TRUE;
-  wanted = (FbRect) { r.x - area.x, r.y - area.y, r.width, r.height };
+  most.x -= all.x;
+  most.y -= all.y;
+  if (!drawn_bounds (pieces, index, onto, &cells, most, &r))
+    return TRUE;
+  wanted = (FbRect) { all.x + r.x - area.x, all.y + r.y - area.y, r.width, r.height };
   given  = fb_piece_give (piece, picture, area.width, area.height, wanted);
   if (given == NULL)
     return FALSE;
@@ -110,7 +120,8 @@ fb_pieces_put (const FbPieces *pieces, int index, const FbPiece *piece, FbImage 
       {
         float       *to   = onto->pixels + ((size_t) (r.y + y) * onto->width + r.x + x) * 4;
         const float *from = given->pixels + ((size_t) y * r.width + x) * 3;
-        const float  t    = part != NULL ? take_over (r.x + x - shown.x, part->ramp_left) * take_over (r.y + y - shown.y, part->ramp_top) : 1.0f;
+        const float  t    = part != NULL ? take_over (all.x + r.x + x - shown.x, part->ramp_left) *
+                                            take_over (all.y + r.y + y - shown.y, part->ramp_top) : 1.0f;
 
         if (draws (pieces, index, onto, &cells, r.x + x, r.y + y))
           for (int c = 0; c < 3; c++)

@@ -1,269 +1,9 @@
 /* core/tasks/inpaint.c: what lies under a mask, drawn anew: masks → pieces → fill → network → colours → composite.
  * SPDX-License-Identifier: LGPL-3.0-or-later */
-#include "core/tasks/inpaint-private.h"
+#include "core/tasks/inpaint-run-private.h"
 
 #include <glib/gi18n-lib.h>
-#include <math.h>
 #include <string.h>
-
-#include "core/tasks/pace.h"
-
-#define MAX_PREVIEW     768       /* pixels of a preview's longer side */
-#define SECOND_STRENGTH 0.4       /* of a second pass: as the survey of peers has it */
-
-/**
- * Run: a running job
- * @request: resolved; its generate has the size of the piece in work
- * @denoise, @composite: [h, w] of the whole context
- * @result: [h, w] RGBA, what is to be handed over
- * @small: (nullable): the context as the network has it, where that is all of it in one piece
- * @preview: (nullable): the result, smaller, with pieces as far as they are
- * @tiles: [pieces->n]: of the second pass
- * @piece: index of the one in work
- * @tile: (nullable): the one in work, of the second pass
- */
-typedef struct
-{
-  FbInpaint  *request;
-  FbDiffusion job;
-  FbImage    *denoise, *composite;
-  FbPieces   *pieces;
-  FbTiles    *tiles;
-  FbImage    *result, *small, *preview;
-  int         piece;
-  FbPiece    *tile;
-} Run;
-
-static void
-run_clear (Run *run)
-{
-  g_clear_pointer (&run->request, fb_inpaint_free);
-  fb_diffusion_clear (&run->job);
-  g_clear_pointer (&run->denoise, fb_image_unref);
-  g_clear_pointer (&run->composite, fb_image_unref);
-  g_clear_pointer (&run->result, fb_image_unref);
-  g_clear_pointer (&run->small, fb_image_unref);
-  g_clear_pointer (&run->preview, fb_image_unref);
-  g_clear_pointer (&run->pieces, fb_pieces_free);
-  g_clear_pointer (&run->tiles, g_free);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Run, run_clear)
-
-static gboolean
-no_memory (GError **error, const FbImage *image)
-{
-  g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_MEMORY, _("No memory for a picture of %d×%d."), image->width, image->height);
-  return FALSE;
-}
-
-/* --- masks and pieces ---------------------------------------------------------------------------------------------------- */
-
-static void
-plan_second_pass (Run *run, int native)
-{
-  const int width = run->denoise->width, height = run->denoise->height;
-  const int most  = run->request->passes == FB_PASSES_TWO ? FB_MAX_TILES : 1;
-
-  run->tiles = g_new0 (FbTiles, run->pieces->n);
-  for (int i = 0; i < run->pieces->n && run->request->passes != FB_PASSES_ONE; i++)
-    {
-      FbRect shown = fb_pieces_bounds (run->pieces, i);
-      int    pad   = MAX (shown.width, shown.height) / 16;      /* so that the surroundings are seen */
-
-      fb_tiles_init (&run->tiles[i], &run->pieces->pieces[i], fb_rect_grown (shown, pad, width, height), width, height, native, most);
-    }
-}
-
-/* @run's request is resolved, with pictures. */
-static gboolean
-run_prepare (Run *run, int native, GError **error)
-{
-  const FbInpaint    *r      = run->request;
-  const FbRampWishes  wishes = { r->feather, r->grow, r->blend };
-  g_autoptr(FbImage)  mask   = fb_inpaint_mask (r);
-  FbRamps             ramps;
-  FbRect              bounds;
-  double              diagonal;
-  int                 longest;
-
-  if (mask == NULL || !fb_mask_bounds (mask, &bounds))
-    return no_memory (error, r->image);                         /* an empty mask has been refused */
-
-  longest  = MAX (mask->width, mask->height);
-  diagonal = fb_mask_diagonal (mask, &bounds, native, &longest);
-  fb_ramps_init (&ramps, diagonal, fb_inpaint_unit (longest, 2 * native, native), r->generate->strength, &wishes);
-  fb_mask_grow (mask, &ramps, &run->denoise, &run->composite);
-  if (run->denoise == NULL || run->composite == NULL)
-    return no_memory (error, r->image);
-  run->pieces = fb_pieces_new (run->denoise, native, r->resolution);
-  plan_second_pass (run, native);
-
-  return TRUE;
-}
-
-static void
-use_piece_size (FbInpaint *r, const FbPiece *piece)
-{
-  r->generate->width  = piece->width;
-  r->generate->height = piece->height;
-}
-
-/* --- the second pass's request --------------------------------------------------------------------------------------- */
-
-/* @r for @tile, over @generate, which is filled; neither is to be freed */
-static FbInpaint
-second_request (const FbInpaint *r, const FbPiece *tile, FbGenerate *generate)
-{
-  FbInpaint second = *r;
-
-  *generate          = *r->generate;
-  generate->strength = MIN (r->generate->strength, SECOND_STRENGTH);
-  generate->n_steps  = MAX (1, (int) ceil (r->generate->n_steps * generate->strength));
-  second.generate    = generate;
-  second.fill        = FB_FILL_ORIGINAL;
-  use_piece_size (&second, tile);
-
-  return second;
-}
-
-/* --- estimate ------------------------------------------------------------------------------------------------------------ */
-
-/* tiles from @first on */
-static double
-tiles_seconds (const FbInpaint *r, FbModel *model, const FbTiles *tiles, int first)
-{
-  double seconds = 0.0;
-
-  for (int i = first; i < tiles->n_x * tiles->n_y; i++)
-    {
-      FbGenerate generate;
-      FbInpaint  second = second_request (r, &tiles->pieces[i], &generate);
-
-      seconds += fb_diffusion_picture_seconds (&generate, model, fb_inpaint_n_encodes (&second, fb_model_info (model)));
-    }
-
-  return seconds;
-}
-
-/* pieces from @first on; @tiles: (nullable): theirs */
-static double
-pieces_seconds (FbInpaint *r, FbModel *model, const FbPieces *pieces, const FbTiles *tiles, int first)
-{
-  const int width   = r->generate->width, height = r->generate->height;
-  double    seconds = 0.0;
-
-  for (int i = first; i < pieces->n; i++)
-    {
-      use_piece_size (r, &pieces->pieces[i]);
-      seconds += fb_diffusion_picture_seconds (r->generate, model, fb_inpaint_n_encodes (r, fb_model_info (model)));
-      if (tiles != NULL)
-        seconds += tiles_seconds (r, model, &tiles[i], 0);
-    }
-  r->generate->width  = width;
-  r->generate->height = height;
-
-  return seconds;
-}
-
-/* Leaves the request at the size of the largest piece. */
-static void
-estimate_resolved (FbInpaint *r, FbModel *model, const FbPieces *pieces, const FbTiles *tiles, FbEstimate *estimate)
-{
-  const FbPiece *largest = &pieces->pieces[0];
-
-  for (int i = 1; i < pieces->n; i++)
-    if (pieces->pieces[i].width * pieces->pieces[i].height > largest->width * largest->height)
-      largest = &pieces->pieces[i];
-  use_piece_size (r, largest);
-  fb_diffusion_memory (r->generate, model, TRUE, estimate);
-  if (r->image != NULL)                                         /* masks, result, what is cut and scaled: measured, 60 bytes a pixel; a tile's part */
-    estimate->peak_bytes += 72 * (guint64) r->image->width * r->image->height;
-  estimate->seconds = fb_pace_known () ? fb_diffusion_load_seconds (r->generate, model, TRUE) +
-                                         r->generate->count * pieces_seconds (r, model, pieces, tiles, 0) : -1.0;
-}
-
-gboolean
-fb_inpaint_estimate (const FbInpaint *request, FbModel *model, FbEstimate *estimate, GError **error)
-{
-  g_auto(Run) run    = { .request = fb_inpaint_copy (request) };
-  int         native = fb_inpaint_native (model);
-  FbPiece     whole  = { .crop = { 0, 0, native, native } };
-  FbPieces    one    = { .pieces = &whole, .n = 1 };
-
-  if (!fb_inpaint_resolve (run.request, model, error))
-    return FALSE;
-  if (run.request->image == NULL)
-    fb_piece_fit (&whole, native, run.request->resolution);
-  else if (!run_prepare (&run, native, error))
-    return FALSE;
-  estimate_resolved (run.request, model, run.pieces != NULL ? run.pieces : &one, run.tiles, estimate);
-
-  return TRUE;
-}
-
-/* --- putting back -------------------------------------------------------------------------------------------------------- */
-
-/* the result as it is before anything has been drawn: the context's own colours, the composite mask as alpha */
-static FbImage *
-undrawn (const FbImage *image, const FbImage *composite)
-{
-  FbImage     *out = fb_image_new (image->width, image->height, 4);
-  const size_t n   = (size_t) image->width * image->height;
-
-  if (out == NULL)
-    return NULL;
-#pragma omp parallel for schedule(static)
-  for (size_t i = 0; i < n; i++)
-    {
-      memcpy (out->pixels + 4 * i, image->pixels + image->n_channels * i, 3 * sizeof (float));
-      out->pixels[4 * i + 3] = composite->pixels[i];
-    }
-  return out;
-}
-
-/* (transfer full) (nullable): @run's context as a preview before anything has been drawn, as large as its first piece would need it */
-static FbImage *
-undrawn_preview (const Run *run)
-{
-  const FbPiece     *piece  = &run->pieces->pieces[0];
-  double             scale  = MIN (1.0, (double) piece->inner.width / piece->crop.width);
-  int                longer = MAX (run->denoise->width, run->denoise->height);
-  g_autoptr(FbImage) small  = NULL;
-  g_autoptr(FbImage) mask   = NULL;
-  int                width, height;
-
-  scale = MIN (scale, (double) MAX_PREVIEW / longer);
-  width  = MAX (1, (int) rint (run->denoise->width * scale));
-  height = MAX (1, (int) rint (run->denoise->height * scale));
-  small  = run->small != NULL && run->small->width == width && run->small->height == height
-           ? fb_image_ref (run->small) : fb_image_resize (run->request->image, width, height);
-  mask  = small != NULL ? fb_image_resize (run->composite, small->width, small->height) : NULL;
-  if (mask == NULL)
-    return NULL;
-  for (int i = 0; i < mask->width * mask->height; i++)
-    mask->pixels[i] = CLAMP (mask->pixels[i], 0.0f, 1.0f);
-
-  return undrawn (small, mask);
-}
-
-/* takes @picture, a step's preview; gives what is to be shown */
-static FbImage *
-dress_preview (FbImage *picture, gpointer user_data)
-{
-  Run               *run   = user_data;
-  g_autoptr(FbImage) owned = picture;
-  FbImage           *shown;
-
-  if (run->preview == NULL)
-    run->preview = undrawn_preview (run);
-  if (run->preview == NULL || !fb_pieces_put (run->pieces, run->piece, run->tile != NULL ? run->tile : &run->pieces->pieces[run->piece], owned, NULL, run->preview))
-    return NULL;
-
-  shown = fb_image_new (run->preview->width, run->preview->height, 4);
-  if (shown != NULL)
-    memcpy (shown->pixels, run->preview->pixels, fb_image_n_bytes (run->preview));
-  return shown;
-}
 
 /* --- one piece ----------------------------------------------------------------------------------------------------------- */
 
@@ -296,20 +36,28 @@ known_colours (const FbImage *image, float *known)
   return out;
 }
 
-/* (transfer full): the denoise mask as the network sees it */
+/* (transfer full): what there is at first of @piece, as the network sees it */
 static FbImage *
-take_mask (const Run *run, const FbPiece *piece)
+take_image (const FbInpaintRun *run, const FbPiece *piece)
 {
-  FbImage *mask = fb_piece_take (piece, run->denoise);
+  FbImage       *image  = run->request->image;
+  const FbPiece  scaled = fb_piece_scaled (piece, &run->pieces->view, image->width, image->height);
+
+  return fb_piece_take (&scaled, image);
+}
+
+FbImage *
+fb_inpaint_take_mask (const FbInpaintRun *run, const FbPiece *piece)
+{
+  FbImage *mask = fb_piece_take_mask (piece, run->denoise, run->pieces->view.shown);
 
   for (int i = 0; mask != NULL && i < mask->width * mask->height; i++)
     mask->pixels[i] = mask->pixels[i] > 0.99f ? 1.0f : CLAMP (mask->pixels[i], 0.0f, 1.0f);     /* scaling overshoots, and stays below 1 */
   return mask;
 }
 
-/* how much each pixel counts for the colours: known, not mirrored, and, where a mask is given, not drawn anew */
-static void
-weigh (const FbPiece *piece, const FbImage *mask, float *known)
+void
+fb_inpaint_weigh (const FbPiece *piece, const FbImage *mask, float *known)
 {
   const FbRect *r = &piece->inner;
 
@@ -333,12 +81,12 @@ copy_rgb (const FbImage *image)
 }
 
 static gboolean
-draw_piece (Run *run, const FbPiece *piece, FbTorchRandom *random, GError **error)
+draw_piece (FbInpaintRun *run, const FbPiece *piece, FbTorchRandom *random, GError **error)
 {
   const FbInpaint   *r       = run->request;
   const gboolean     goes_on = r->use == FB_INPAINT_REMOVE || r->use == FB_INPAINT_EXPAND;
-  g_autoptr(FbImage) given  = fb_piece_take (piece, r->image);
-  g_autoptr(FbImage) mask   = take_mask (run, piece);
+  g_autoptr(FbImage) given  = take_image (run, piece);
+  g_autoptr(FbImage) mask   = fb_inpaint_take_mask (run, piece);
   g_autofree float  *known  = g_new (float, (size_t) piece->width * piece->height);
   g_autoptr(FbImage) image  = given != NULL ? known_colours (given, known) : NULL;
   g_autoptr(FbImage) filled = image != NULL ? copy_rgb (image) : NULL;
@@ -346,7 +94,7 @@ draw_piece (Run *run, const FbPiece *piece, FbTorchRandom *random, GError **erro
   g_autoptr(FbHole)  hole   = NULL;
 
   if (mask == NULL || filled == NULL)
-    return no_memory (error, r->image);
+    return fb_inpaint_no_memory (error, r->image);
 
   if (run->pieces->n == 1 && run->small == NULL)
     run->small = fb_image_cut (given, piece->inner.x, piece->inner.y, piece->inner.width, piece->inner.height);
@@ -357,109 +105,20 @@ draw_piece (Run *run, const FbPiece *piece, FbTorchRandom *random, GError **erro
     return FALSE;
   if (r->match_colours)
     {
-      weigh (piece, mask, known);
+      fb_inpaint_weigh (piece, mask, known);
       fb_match_colours (drawn, image, known, goes_on ? NULL : hole);
       fb_match_seam (drawn, image, known, goes_on ? NULL : hole);
     }
   if (run->preview != NULL)
     fb_pieces_put (run->pieces, run->piece, piece, drawn, NULL, run->preview);      /* later pieces' previews show this one finished */
 
-  return fb_pieces_put (run->pieces, run->piece, piece, drawn, NULL, run->result) || no_memory (error, r->image);
-}
-
-/* --- the second pass ----------------------------------------------------------------------------------------------------- */
-
-/* (transfer full): the network's picture of @tile of what has been drawn so far */
-static FbImage *
-take_drawn (const Run *run, const FbPiece *tile)
-{
-  const FbRect       *c     = &tile->crop;
-  FbPiece             whole = *tile;
-  g_autoptr(FbImage)  part  = fb_image_new (c->width, c->height, 3);
-
-  if (part == NULL)
-    return NULL;
-  for (int y = 0; y < c->height; y++)
-    for (int x = 0; x < c->width; x++)
-      memcpy (part->pixels + ((size_t) y * c->width + x) * 3, run->result->pixels + ((size_t) (c->y + y) * run->result->width + c->x + x) * 4,
-              3 * sizeof (float));
-  whole.crop.x = whole.crop.y = 0;
-
-  return fb_piece_take (&whole, part);
-}
-
-static float *
-ones (size_t n)
-{
-  float *values = g_new (float, n);
-
-  for (size_t i = 0; i < n; i++)
-    values[i] = 1.0f;
-  return values;
-}
-
-/* Draws over @tile what the first pass has left there: its colours stay those of the first pass, and the edge is the mask's. */
-static gboolean
-draw_tile (Run *run, const FbInpaint *second, const FbPiece *tile, FbImage *given, const FbPart *part, FbTorchRandom *random, GError **error)
-{
-  const size_t       n     = (size_t) tile->width * tile->height;
-  g_autoptr(FbImage) mask  = take_mask (run, tile);
-  g_autofree float  *all   = ones (n);
-  g_autofree float  *known = ones (n);
-  g_autoptr(FbImage) drawn = NULL;
-
-  if (given == NULL || mask == NULL)
-    return no_memory (error, run->request->image);
-  drawn = fb_inpaint_draw (&run->job, second, given, given, mask->pixels, random, error);
-  if (drawn == NULL)
-    return FALSE;
-  if (second->match_colours)
-    {
-      weigh (tile, NULL, all);
-      weigh (tile, mask, known);
-      fb_match_colours (drawn, given, all, NULL);
-      fb_match_seam (drawn, given, known, NULL);
-    }
-  if (run->preview != NULL)
-    fb_pieces_put (run->pieces, run->piece, tile, drawn, NULL, run->preview);
-
-  return fb_pieces_put (run->pieces, run->piece, tile, drawn, part, run->result) || no_memory (error, run->request->image);
-}
-
-static gboolean
-draw_tiles (Run *run, FbTiles *tiles, FbTorchRandom *random, double after, GError **error)
-{
-  const FbGenerate *first = run->job.request;
-  const int         n     = tiles->n_x * tiles->n_y;
-  FbImage          *given[FB_MAX_TILES];
-  gboolean          done  = TRUE;
-
-  for (int i = 0; i < n; i++)                                   /* of the first pass, all of them: a tile's sides are not to be seen by the next */
-    given[i] = take_drawn (run, &tiles->pieces[i]);
-  for (int i = 0; i < n && done; i++)
-    {
-      FbGenerate generate;
-      FbInpaint  second;
-
-      run->tile        = &tiles->pieces[i];
-      second           = second_request (run->request, run->tile, &generate);
-      run->job.request = &generate;
-      fb_diffusion_set_size (&run->job);
-      run->job.seconds_after = after + tiles_seconds (run->request, run->job.model, tiles, i + 1);
-      done = draw_tile (run, &second, run->tile, given[i], &tiles->parts[i], random, error);
-    }
-  for (int i = 0; i < n; i++)
-    g_clear_pointer (&given[i], fb_image_unref);
-  run->tile        = NULL;
-  run->job.request = first;
-
-  return done;
+  return fb_pieces_put (run->pieces, run->piece, piece, drawn, NULL, run->result) || fb_inpaint_no_memory (error, r->image);
 }
 
 /* --- all pieces ---------------------------------------------------------------------------------------------------------- */
 
 static gboolean
-draw_pieces (Run *run, gint64 seed, double after, GError **error)
+draw_pieces (FbInpaintRun *run, gint64 seed, double after, GError **error)
 {
   FbInpaint    *r = run->request;
   FbTorchRandom random;
@@ -468,12 +127,12 @@ draw_pieces (Run *run, gint64 seed, double after, GError **error)
   for (run->piece = 0; run->piece < run->pieces->n; run->piece++)
     {
       FbTiles *tiles = &run->tiles[run->piece];
-      double   later = after + pieces_seconds (r, run->job.model, run->pieces, run->tiles, run->piece + 1);
+      double   later = after + fb_inpaint_pieces_seconds (r, run->job.model, run->pieces, run->tiles, run->piece + 1);
 
-      use_piece_size (r, &run->pieces->pieces[run->piece]);
+      fb_inpaint_use_size (r, &run->pieces->pieces[run->piece]);
       fb_diffusion_set_size (&run->job);
-      run->job.seconds_after = later + tiles_seconds (r, run->job.model, tiles, 0);
-      if (!draw_piece (run, &run->pieces->pieces[run->piece], &random, error) || !draw_tiles (run, tiles, &random, later, error))
+      run->job.seconds_after = later + fb_inpaint_tiles_seconds (r, run->job.model, tiles, 0);
+      if (!draw_piece (run, &run->pieces->pieces[run->piece], &random, error) || !fb_inpaint_draw_tiles (run, tiles, &random, later, error))
         return FALSE;
     }
 
@@ -483,16 +142,16 @@ draw_pieces (Run *run, gint64 seed, double after, GError **error)
 /* --- the job ------------------------------------------------------------------------------------------------------------- */
 
 static gboolean
-run_start (Run *run, FbModel *model, GError **error)
+run_start (FbInpaintRun *run, FbModel *model, GError **error)
 {
   FbInpaint *r = run->request;
   FbEstimate estimate;
 
-  estimate_resolved (r, model, run->pieces, run->tiles, &estimate);
+  fb_inpaint_estimate_planned (r, model, run->pieces, run->tiles, &estimate);
   if (!fb_diffusion_check_memory (&estimate, r->generate->width, r->generate->height, error))
     return FALSE;
   fb_diffusion_set_size (&run->job);
-  run->job.seconds_after = r->generate->count * pieces_seconds (r, model, run->pieces, run->tiles, 0);
+  run->job.seconds_after = r->generate->count * fb_inpaint_pieces_seconds (r, model, run->pieces, run->tiles, 0);
 
   return fb_diffusion_load (&run->job, TRUE, error) && fb_diffusion_encode_prompts (&run->job, error);
 }
@@ -501,12 +160,12 @@ gboolean
 fb_inpaint_run (const FbInpaint *request, FbModel *model, FbProgressFunc progress, FbPictureFunc picture, gpointer user_data,
                 GCancellable *cancellable, GError **error)
 {
-  g_auto(Run)  run = { .request = fb_inpaint_copy (request) };
-  FbGenerate  *g   = run.request->generate;
-  gboolean     keeps;
+  g_auto(FbInpaintRun)  run = { .request = fb_inpaint_copy (request) };
+  FbGenerate           *g   = run.request->generate;
+  gboolean              keeps;
 
   run.job = (FbDiffusion) { .request = g, .model = model, .info = fb_model_info (model), .progress = progress, .user_data = user_data,
-                            .dress = dress_preview, .dress_data = &run, .cancellable = cancellable };
+                            .dress = fb_inpaint_dress, .dress_data = &run, .cancellable = cancellable };
   fb_model_share_threads (model);
   if (!fb_inpaint_resolve (run.request, model, error))
     return FALSE;
@@ -516,18 +175,18 @@ fb_inpaint_run (const FbInpaint *request, FbModel *model, FbProgressFunc progres
       return FALSE;
     }
   keeps = g->strength == 0.0;
-  if (!run_prepare (&run, fb_inpaint_native (model), error) || (!keeps && !run_start (&run, model, error)))
+  if (!fb_inpaint_run_plan (&run, fb_inpaint_native (model), error) || (!keeps && !run_start (&run, model, error)))
     return FALSE;
 
   for (run.job.picture = 0; run.job.picture < g->count; run.job.picture++)
     {
       gint64 seed  = (gint64) ((guint64) g->seed + run.job.picture);
-      double after = (g->count - 1 - run.job.picture) * pieces_seconds (run.request, model, run.pieces, run.tiles, 0);
+      double after = (g->count - 1 - run.job.picture) * fb_inpaint_pieces_seconds (run.request, model, run.pieces, run.tiles, 0);
 
       g_clear_pointer (&run.result, fb_image_unref);
-      run.result = undrawn (run.request->image, run.composite);
+      run.result = fb_inpaint_undrawn (&run);
       if (run.result == NULL)
-        return no_memory (error, run.request->image);
+        return fb_inpaint_no_memory (error, run.request->image);
       if (!keeps && !draw_pieces (&run, seed, after, error))
         return FALSE;
       picture (run.result, seed, user_data);

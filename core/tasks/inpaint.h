@@ -36,6 +36,8 @@ typedef enum
  *   both ways, where the tiny autoencoder can encode
  * @image: [h, w] RGB or RGBA, the context that fb_inpaint_context() said; transparent pixels are not known
  * @mask: [h, w], 1 channel, 0 … 1: 1 is drawn anew, 0 is kept; what lies in between is kept as soft as it is
+ * @around: where @mask covers a part of the context only: that whole context in the mask's pixels, counted from its first one; @image may then have any
+ *   size of that shape, see fb_inpaint_detail(). With a width of 0, @mask covers the context and @image is as large
  * @resolution: the network works on about @resolution² pixels; 0 for the model's own size, 256 for a draft
  * @feather: the one slider for edges: width of the ramp around the mask as a share of its bounds' diagonal, 0 … 0.5; 0 takes the mask as it is
  * @grow: how far around the mask all is drawn anew before the ramp begins, 0 … 0.5 of the diagonal; negative follows @feather
@@ -49,6 +51,7 @@ typedef struct
   FbGenerate     *generate;
   FbImage        *image;
   FbImage        *mask;
+  FbRect          around;
   FbInpaintUse    use;
   FbInpaintRoute  route;
   FbInpaintFill   fill;
@@ -68,7 +71,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbInpaint, fb_inpaint_free)
  * fb_inpaint_to_variant, fb_inpaint_from_variant:
  *
  * As fb_generate_to_variant(): the keys of generate without "width" and "height", and "use", "route", "fill", "passes", "resolution", "feather", "grow",
- * "blend", "match-colours"; without the pictures.
+ * "blend", "match-colours"; without the pictures and @around, which may come as "around" (iiii).
  */
 GVariant *  fb_inpaint_to_variant   (const FbInpaint *request);
 FbInpaint * fb_inpaint_from_variant (GVariant *variant, GError **error);
@@ -86,10 +89,10 @@ gboolean    fb_inpaint_estimate (const FbInpaint *request, FbModel *model, FbEst
 
 /**
  * fb_inpaint_run:
- * @picture: called with each finished picture: [h, w] RGBA, as large as @image. Its colours are the result, its straight alpha is the composite
- *   mask: where that is 0, nothing has changed
+ * @picture: called with each finished picture: [h, w] RGBA, as large as @mask. Its colours are the result, its straight alpha is the composite
+ *   mask: where that is 0, nothing is to change, and the colours are @image's own, or what the network made of it if @image has not all its detail
  *
- * As fb_generate_run(). Previews are RGBA too, of the context's shape at a lower resolution, with the composite mask as alpha.
+ * As fb_generate_run(). Previews are RGBA too, of the mask's shape at a lower resolution, with the composite mask as alpha.
  */
 gboolean    fb_inpaint_run (const FbInpaint *request, FbModel *model,
                             FbProgressFunc progress, FbPictureFunc picture, gpointer user_data,

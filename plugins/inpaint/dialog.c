@@ -1,44 +1,15 @@
 /* plugins/inpaint/dialog.c: the window with the canvas. SPDX-License-Identifier: LGPL-3.0-or-later */
-#include "plugins/inpaint/dialog.h"
+#include "plugins/inpaint/dialog-private.h"
 
 #include <glib/gi18n-lib.h>
 
-#include "plugins/inpaint/live.h"
 #include "plugins/inpaint/request.h"
 #include "plugins/inpaint/toolbar.h"
-#include "ui/canvas.h"
-#include "ui/dialog-class.h"
 #include "ui/job.h"
 #include "ui/mask-source.h"
 
-#define DRAFT_SIDE         256
-#define DRAFT_STEPS        2
-#define DRAFT_STEPS_GUIDED 4
-#define THUMBNAIL          96       /* of the image, to see that it changed */
 #define CANVAS_WIDTH       560
 #define CANVAS_HEIGHT      380
-
-#define INPAINT_TYPE_DIALOG (inpaint_dialog_get_type ())
-GType inpaint_dialog_get_type (void);
-
-typedef struct
-{
-  FbDialog     parent_instance;
-  FbCanvas    *canvas;
-  GtkWidget   *live_switch;
-  GtkWidget   *from_selection;
-  InpaintLive *live;
-  gint64       live_seed;           /* the same for every draft, so that they do not flicker */
-
-  FbTarget    *source;              /* with its input */
-  int          input_id;            /* given by the caller; 0 follows the selected layer */
-  int          continued_id;        /* the layer that is continued, which is not looked at; 0 for none */
-  char        *seen;                /* the image's thumbnail as a checksum, while a copy of it is the source */
-  gboolean     is_masked;
-  gboolean     is_stale;            /* the chosen result is not what the canvas shows */
-} InpaintDialog;
-
-typedef FbDialogClass InpaintDialogClass;
 
 G_DEFINE_TYPE (InpaintDialog, inpaint_dialog, FB_TYPE_DIALOG)
 
@@ -51,101 +22,14 @@ static const char * const rows[] =
   "decoder", NULL
 };
 
-static char *
-text_of (InpaintDialog *self, const char *name)
-{
-  char *text = NULL;
-
-  g_object_get (FB_DIALOG (self)->config, name, &text, NULL);
-
-  return text;
-}
-
 /* --- what it works on ---------------------------------------------------------------------------------------------------- */
-
-/* (transfer full): changes whenever something visible does */
-static char *
-look_at (GimpImage *image)
-{
-  int               width = THUMBNAIL, height = THUMBNAIL, bytes;
-  g_autoptr(GBytes) data  = gimp_image_get_thumbnail_data (image, &width, &height, &bytes);
-
-  return data != NULL ? g_compute_checksum_for_bytes (G_CHECKSUM_MD5, data) : g_strdup ("");
-}
-
-static void
-forget_source (InpaintDialog *self)
-{
-  if (self->source != NULL)
-    inpaint_forget_source (self->source);
-  g_clear_pointer (&self->source, fb_target_free);
-  g_clear_pointer (&self->seen, g_free);
-}
-
-/* (transfer full): the image and the layer as they are now, with their input, or NULL with @error */
-static FbTarget *
-source_new (InpaintDialog *self, GimpImage *image, const char *source, GError **error)
-{
-  g_autofree GimpDrawable **drawables = gimp_image_get_selected_drawables (image);
-  g_autoptr(FbTarget)       target    = fb_target_new (image, drawables);
-  GimpLayer                *without   = gimp_item_id_is_layer (self->continued_id) ? gimp_layer_get_by_id (self->continued_id) : NULL;
-
-  target->task = "inpaint";
-  if (self->input_id != 0 && gimp_item_id_is_layer (self->input_id) && g_strcmp0 (source, "visible") != 0)
-    target->input_id = self->input_id;
-  else if (!inpaint_use_source (target, source, without, error))
-    return NULL;
-
-  return g_steal_pointer (&target);
-}
-
-/* a copy of all that is visible is made anew only when something visible has changed */
-static gboolean
-is_up_to_date (InpaintDialog *self, GimpImage *image, const char *source)
-{
-  g_autofree char *seen = NULL;
-
-  if (self->source == NULL || !self->source->input_is_copy || g_strcmp0 (source, "visible") != 0)
-    return FALSE;
-  seen = look_at (image);
-
-  return g_strcmp0 (seen, self->seen) == 0;
-}
-
-/* Reads anew what may have changed in GIMP meanwhile; the mask stays. */
-static gboolean
-refresh (InpaintDialog *self, GError **error)
-{
-  GimpImage           *image  = fb_dialog_get_image (FB_DIALOG (self));
-  g_autofree char     *source = text_of (self, "source");
-  g_autoptr(FbTarget)  target = NULL;
-
-  if (image == NULL)
-    {
-      g_set_error_literal (error, FB_TARGET_ERROR, FB_TARGET_ERROR_CLOSED, _("The image was closed, so there is nothing to work on."));
-      return FALSE;
-    }
-  if (is_up_to_date (self, image, source))
-    return TRUE;
-  target = source_new (self, image, source, error);
-  if (target == NULL)
-    return FALSE;
-
-  forget_source (self);
-  self->source = g_steal_pointer (&target);
-  if (self->source->input_is_copy)
-    self->seen = look_at (image);
-  fb_canvas_set_source (self->canvas, image, gimp_drawable_get_by_id (self->source->input_id));
-
-  return TRUE;
-}
 
 static void
 refresh_or_say (InpaintDialog *self)
 {
   g_autoptr(GError) error = NULL;
 
-  if (!refresh (self, &error))
+  if (!inpaint_dialog_refresh (self, &error))
     fb_dialog_show_message (FB_DIALOG (self), GTK_MESSAGE_WARNING, error->message, FALSE, FALSE);
 }
 
@@ -153,7 +37,7 @@ static gboolean
 on_focus (InpaintDialog *self)
 {
   if (fb_dialog_get_image (FB_DIALOG (self)) != NULL && !fb_canvas_is_painting (self->canvas))
-    refresh (self, NULL);              /* what stands against it is said when something is to be done */
+    inpaint_dialog_refresh (self, NULL);              /* what stands against it is said when something is to be done */
 
   return GDK_EVENT_PROPAGATE;
 }
@@ -174,8 +58,8 @@ job_for (InpaintDialog *self, GVariant *request, FbTarget *target, int pixels_ma
 {
   FbDialog          *dialog   = FB_DIALOG (self);
   g_autoptr(FbMask)  mask     = NULL;
-  g_autofree char   *use      = text_of (self, "use");
-  g_autofree char   *context  = text_of (self, "context");
+  g_autofree char   *use      = inpaint_dialog_text (self, "use");
+  g_autofree char   *context  = inpaint_dialog_text (self, "context");
   GVariant          *resolved = fb_estimator_get_resolved (dialog->estimator);
   int                width    = 0;
   int                height   = 0;
@@ -184,11 +68,11 @@ job_for (InpaintDialog *self, GVariant *request, FbTarget *target, int pixels_ma
     return NULL;
   mask = inpaint_enlarge_mask (fb_canvas_get_mask (self->canvas), target);
   fb_estimator_get_model_size (dialog->estimator, &width, &height);
-  if (!inpaint_check_mask (mask, use, error) || !inpaint_place_target (target, request, resolved, context, mask, width, error))
+  if (!inpaint_check_mask (mask, use, error) || !inpaint_place_target (target, request, resolved, context, mask, width, NULL, error))
     return NULL;
-  fb_canvas_set_context (self->canvas, &(GdkRectangle) { target->x, target->y, target->width, target->height });
+  fb_canvas_set_context (self->canvas, &(GdkRectangle) { target->seen.x, target->seen.y, target->seen.width, target->seen.height });
 
-  return inpaint_job_new (dialog->client, request, target, mask, pixels_max, error);
+  return inpaint_job_new (dialog->client, request, target, mask, width, pixels_max, error);
 }
 
 /* (transfer full): the mask that @target's job has */
@@ -256,46 +140,12 @@ is_live (InpaintDialog *self)
   return gtk_toggle_button_get_active (GTK_TOGGLE_BUTTON (self->live_switch));
 }
 
-/* How many steps a draft of @resolved takes: what goes without guidance is made for few steps, and two of them show what it will be. */
-static int
-draft_steps (GVariant *resolved)
-{
-  double guidance = 1.0;
-  int    n_steps  = 0;
-  int    most;
-
-  g_variant_lookup (resolved, "guidance-scale", "d", &guidance);
-  g_variant_lookup (resolved, "n-steps", "i", &n_steps);
-  most = guidance > 1.0 ? DRAFT_STEPS_GUIDED : DRAFT_STEPS;
-
-  return n_steps > 0 ? MIN (n_steps, most) : most;
-}
-
-/* few pixels, few steps, and the tiny autoencoder where the model has one */
-static void
-make_draft (InpaintDialog *self, GVariantDict *request)
-{
-  FbEstimator *estimator = FB_DIALOG (self)->estimator;
-  GVariant    *resolved  = fb_estimator_get_resolved (estimator);
-  const char  *taesd     = "";
-  int          width     = 0;
-  int          height    = 0;
-
-  fb_estimator_get_model_size (estimator, &width, &height);
-  g_variant_dict_insert (request, "resolution", "i", width > 0 ? MIN (DRAFT_SIDE, width) : DRAFT_SIDE);
-  if (resolved == NULL)
-    return;
-  g_variant_dict_insert (request, "n-steps", "i", draft_steps (resolved));
-  if (g_variant_lookup (resolved, "taesd", "&s", &taesd) && *taesd != '\0')
-    g_variant_dict_insert (request, "decoder", "s", "taesd");
-}
-
 /* one picture with a fixed seed */
 static GVariant *
 live_request (InpaintDialog *self, gboolean is_draft, GError **error)
 {
   g_autoptr(GVariant)  request = fb_dialog_get_request (FB_DIALOG (self), error);
-  g_autofree char     *seed    = text_of (self, "seed");
+  g_autofree char     *seed    = inpaint_dialog_text (self, "seed");
   g_auto(GVariantDict) dict    = G_VARIANT_DICT_INIT (request);
 
   if (request == NULL)
@@ -304,7 +154,7 @@ live_request (InpaintDialog *self, gboolean is_draft, GError **error)
   if (g_str_equal (seed, "-1"))
     g_variant_dict_insert (&dict, "seed", "x", self->live_seed);
   if (is_draft)
-    make_draft (self, &dict);
+    inpaint_dialog_make_draft (self, &dict);
 
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
@@ -316,7 +166,7 @@ live_job_new (gboolean is_draft, FbTarget **target, GError **error, gpointer dat
   FbDialog            *dialog  = FB_DIALOG (self);
   g_autoptr(GVariant)  request = NULL;
 
-  if (!is_ready (dialog) || dialog->job != NULL || dialog->is_waiting || !refresh (self, error))
+  if (!is_ready (dialog) || dialog->job != NULL || dialog->is_waiting || !inpaint_dialog_refresh (self, error))
     return NULL;
   if (fb_estimator_get_error (dialog->estimator) != NULL)
     {
@@ -353,7 +203,7 @@ live_show (FbJob *job, FbImage *picture, const FbTarget *target, gboolean is_dra
   parameters = fb_job_get_metadata (job, 0);
   result     = fb_result_new (picture, fb_job_get_seed (job, 0), parameters);
   mask       = pack_mask (self, target);
-  prompt     = text_of (self, "prompt");
+  prompt     = inpaint_dialog_text (self, "prompt");
   fb_result_set_mask (result, mask);
   fb_dialog_set_status (dialog, _("Done"));
   fb_dialog_add_result (dialog, result, fb_target_copy (target), *prompt != '\0' ? prompt : _(dialog->layout->unnamed));
@@ -408,7 +258,7 @@ static void
 mask_what_is_open (InpaintDialog *self)
 {
   GimpImage       *image = fb_dialog_get_image (FB_DIALOG (self));
-  g_autofree char *use   = text_of (self, "use");
+  g_autofree char *use   = inpaint_dialog_text (self, "use");
 
   if (image != NULL && self->source != NULL && !self->is_masked && g_str_equal (use, "expand"))
     fb_canvas_set_mask (self->canvas, fb_mask_of_what_is_open (image, gimp_drawable_get_by_id (self->source->input_id)));
@@ -419,7 +269,7 @@ static void
 show_margins (InpaintDialog *self)
 {
   static const char * const sides[] = { "expand-left", "expand-right", "expand-top", "expand-bottom" };
-  g_autofree char *use = text_of (self, "use");
+  g_autofree char *use = inpaint_dialog_text (self, "use");
 
   for (gsize i = 0; i < G_N_ELEMENTS (sides); i++)
     fb_form_set_reason (FB_DIALOG (self)->form, sides[i], g_str_equal (use, "expand"), NULL);
@@ -467,7 +317,7 @@ static void
 inserted (FbDialog *dialog)
 {
   InpaintDialog   *self        = SELF (dialog);
-  g_autofree char *destination = text_of (self, "destination");
+  g_autofree char *destination = inpaint_dialog_text (self, "destination");
 
   fb_canvas_fill (self->canvas, 0);              /* so that it is seen; Undo brings the mask back */
   g_clear_pointer (&self->seen, g_free);
@@ -505,7 +355,7 @@ dispose (GObject *object)
   if (FB_DIALOG (self)->config != NULL)
     g_signal_handlers_disconnect_by_data (FB_DIALOG (self)->config, self);
   g_clear_pointer (&self->live, inpaint_live_free);
-  forget_source (self);
+  inpaint_dialog_forget_source (self);
 
   G_OBJECT_CLASS (inpaint_dialog_parent_class)->dispose (object);
 }

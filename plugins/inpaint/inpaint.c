@@ -60,13 +60,10 @@ job_for (GVariant *request, const char *context, const GdkRectangle *place, FbTa
   if (client == NULL)
     return NULL;
   g_variant_lookup (resolved, "width", "i", &native);
-  if (!(place != NULL && inpaint_place_again (target, use, context, mask, place)) &&
-      !inpaint_place_target (target, request, resolved, context, mask, native, error))
-    return NULL;
-  if (!fb_target_check (target, destination, error))
+  if (!inpaint_place_target (target, request, resolved, context, mask, native, place, error) || !fb_target_check (target, destination, error))
     return NULL;
 
-  return inpaint_job_new (client, request, target, mask, INPAINT_PIXELS_MAX, error);
+  return inpaint_job_new (client, request, target, mask, native, INPAINT_PIXELS_MAX, error);
 }
 
 static char *

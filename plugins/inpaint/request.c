@@ -216,80 +216,135 @@ inpaint_forget_source (FbTarget *target)
   target->input_id      = 0;
 }
 
-/* @x, @y: on the canvas with the margins */
+static FbRect
+moved (FbRect r, int dx, int dy)
+{
+  return (FbRect) { r.x + dx, r.y + dy, r.width, r.height };
+}
+
+/* @seen, @shown: on the canvas with the margins */
 static void
-set_place (FbTarget *target, const char *context, int x, int y, int width, int height)
+set_place (FbTarget *target, const char *context, FbRect seen, FbRect shown)
 {
   target->context    = fb_context_names[index_of (fb_context_names, context)];
   target->is_bounded = TRUE;
   target->is_fixed   = TRUE;
-  target->x          = x - target->margins.left;
-  target->y          = y - target->margins.top;
-  target->width      = width;
-  target->height     = height;
+  target->seen       = moved (seen, -target->margins.left, -target->margins.top);
+  target->x          = shown.x - target->margins.left;
+  target->y          = shown.y - target->margins.top;
+  target->width      = shown.width;
+  target->height     = shown.height;
+}
+
+/* whether @earlier is on the canvas of @place and holds all that is marked there */
+static gboolean
+fits_again (const FbInpaintPlace *place, const GdkRectangle *earlier)
+{
+  GdkRectangle canvas = { 0, 0, place->canvas_width, place->canvas_height };
+  GdkRectangle marked = { place->mask.x, place->mask.y, place->mask.width, place->mask.height };
+  GdkRectangle inside;
+
+  if (place->use == FB_INPAINT_BACKGROUND)
+    marked = canvas;
+  return marked.width > 0 && gdk_rectangle_intersect (earlier, &canvas, &inside) && gdk_rectangle_equal (earlier, &inside) &&
+         gdk_rectangle_intersect (&marked, earlier, &inside) && gdk_rectangle_equal (&marked, &inside);
 }
 
 gboolean
-inpaint_place_target (FbTarget *target, GVariant *request, GVariant *resolved, const char *context, const FbMask *mask, int native, GError **error)
+inpaint_place_target (FbTarget *target, GVariant *request, GVariant *resolved, const char *context, const FbMask *mask, int native,
+                      const GdkRectangle *earlier, GError **error)
 {
   FbInpaintPlace place  = { fb_mask_width (mask), fb_mask_height (mask), .native = native, .strength = -1.0 };
   GdkRectangle   bounds = { 0 };
   const char    *use    = "";
-  FbRect         rect;
+  double         grow   = -1.0;
+  FbRect         seen;
 
   g_variant_lookup (request, "use", "&s", &use);
   if (!g_variant_lookup (request, "strength", "d", &place.strength) && resolved != NULL)
     g_variant_lookup (resolved, "strength", "d", &place.strength);
   g_variant_lookup (request, "feather", "d", &place.feather);
+  g_variant_lookup (request, "grow", "d", &grow);
   fb_mask_get_bounds (mask, &bounds);
   place.use     = use_of (use);
   place.mask    = (FbRect) { bounds.x, bounds.y, bounds.width, bounds.height };
   place.context = (FbInpaintContext) index_of (fb_context_names, context);
-  if (!fb_inpaint_context (&place, &rect))
+  if (earlier != NULL && fits_again (&place, earlier))
+    seen = (FbRect) { earlier->x, earlier->y, earlier->width, earlier->height };
+  else if (!fb_inpaint_context (&place, &seen))
     return refuse (error, _("The mask lies beside the image, so there is nothing to change."));
 
-  set_place (target, context, rect.x, rect.y, rect.width, rect.height);
+  set_place (target, context, seen, fb_inpaint_shown (&place, grow, seen));
 
   return TRUE;
 }
 
-gboolean
-inpaint_place_again (FbTarget *target, const char *use, const char *context, const FbMask *mask, const GdkRectangle *place)
+/* --- the job ------------------------------------------------------------------------------------------------------------- */
+
+/* at which scale of its own pixels what is seen is worth reading: a second pass needs all of it, and so does what is transparent, or is to stay */
+static double
+detail_for (GVariant *request, const FbImage *marked, FbRect around, int native)
 {
-  GdkRectangle canvas = { 0, 0, fb_mask_width (mask), fb_mask_height (mask) };
-  GdkRectangle marked = canvas, inside;
+  const char *use = "", *passes = "auto";
+  double      strength = 1.0;
 
-  if (use_of (use) != FB_INPAINT_BACKGROUND && !fb_mask_get_bounds (mask, &marked))
-    return FALSE;
-  if (!gdk_rectangle_intersect (place, &canvas, &inside) || !gdk_rectangle_equal (place, &inside) ||
-      !gdk_rectangle_intersect (&marked, place, &inside) || !gdk_rectangle_equal (&marked, &inside))
-    return FALSE;
+  g_variant_lookup (request, "use", "&s", &use);
+  g_variant_lookup (request, "passes", "&s", &passes);
+  g_variant_lookup (request, "strength", "d", &strength);
+  if (native <= 0 || native >= INPAINT_TWO_PASSES || g_str_equal (passes, "two") || use_of (use) == FB_INPAINT_EXPAND || strength == 0.0)
+    return 1.0;
 
-  set_place (target, context, place->x, place->y, place->width, place->height);
+  return fb_inpaint_detail (marked, around, native);
+}
 
-  return TRUE;
+static FbJob *
+no_memory (GError **error, int width, int height)
+{
+  g_set_error (error, FB_TARGET_ERROR, FB_TARGET_ERROR_SIZE,
+               _("There is not enough memory for %d × %d pixels; select a smaller part."), width, height);
+
+  return NULL;
+}
+
+/* Too many pixels: all that is seen becomes what is shown. */
+static void
+show_all (FbTarget *target)
+{
+  target->x      = target->seen.x;
+  target->y      = target->seen.y;
+  target->width  = target->seen.width;
+  target->height = target->seen.height;
 }
 
 FbJob *
-inpaint_job_new (FbEngineClient *client, GVariant *request, const FbTarget *target, const FbMask *mask, int pixels_max, GError **error)
+inpaint_job_new (FbEngineClient *client, GVariant *request, FbTarget *target, const FbMask *mask, int native, int pixels_max, GError **error)
 {
-  GdkRectangle        area    = { target->x + target->margins.left, target->y + target->margins.top, target->width, target->height };
-  double              scale   = MIN (1.0, sqrt ((double) pixels_max / ((double) area.width * area.height)));
-  int                 width   = MAX (1, (int) (area.width * scale));
-  int                 height  = MAX (1, (int) (area.height * scale));
-  g_autoptr(FbImage)  picture = fb_target_read (target, width, height, error);
-  g_autoptr(FbImage)  marked  = picture != NULL ? fb_mask_to_image (mask, &area, width, height) : NULL;
-  FbJob              *job     = NULL;
+  const FbRect         seen   = fb_target_seen (target);
+  double               scale  = MIN (1.0, sqrt ((double) pixels_max / ((double) seen.width * seen.height)));
+  double               detail = 1.0;
+  g_auto(GVariantDict) dict   = G_VARIANT_DICT_INIT (request);
+  g_autoptr(FbImage)   picture = NULL, marked = NULL;
+  GdkRectangle         area;
+  FbRect               around;
+  FbJob               *job;
 
+  if (scale < 1.0)
+    show_all (target);
+  area   = (GdkRectangle) { target->x + target->margins.left, target->y + target->margins.top, target->width, target->height };
+  around = moved (seen, -target->x, -target->y);
+  marked = fb_mask_to_image (mask, &area, MAX (1, (int) (area.width * scale)), MAX (1, (int) (area.height * scale)));
+  if (marked == NULL)
+    return no_memory (error, area.width, area.height);
+  if (scale >= 1.0)
+    {
+      detail = detail_for (request, marked, around, native);
+      g_variant_dict_insert (&dict, "around", "(iiii)", around.x, around.y, around.width, around.height);
+    }
+  picture = fb_target_read (target, MAX (1, (int) (seen.width * scale * detail)), MAX (1, (int) (seen.height * scale * detail)), error);
   if (picture == NULL)
     return NULL;
-  if (marked == NULL)
-    {
-      g_set_error (error, FB_TARGET_ERROR, FB_TARGET_ERROR_SIZE,
-                   _("There is not enough memory for %d × %d pixels; select a smaller part."), width, height);
-      return NULL;
-    }
-  job = fb_job_new (client, "inpaint", request);
+
+  job = fb_job_new (client, "inpaint", g_variant_dict_end (&dict));
   fb_job_add_picture (job, "image", picture);
   fb_job_add_picture (job, "mask", marked);
 

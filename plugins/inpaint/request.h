@@ -8,6 +8,7 @@
 
 #define INPAINT_PIXELS_MAX (16 * 1024 * 1024)      /* sent at most; a larger context travels smaller */
 #define INPAINT_DRAFT_MAX  (512 * 512)
+#define INPAINT_TWO_PASSES 256                     /* the smallest model of which the engine, by itself, makes a second pass */
 
 /**
  * inpaint_use_margins:
@@ -38,21 +39,20 @@ void       inpaint_forget_source (FbTarget *target);
  * inpaint_place_target:
  * @resolved: (nullable): what the engine made of @request: its strength where that one leaves it open, as how soft the edges are follows it
  * @native: the model's own size, or 0
+ * @earlier: (nullable): what the model has been shown before, which it is to see again where that is on @mask's canvas and holds all that is marked
  *
- * Makes what the model has to see around @mask the place of @target.
+ * Makes what may change around @mask the place of @target, and what the model has to see what is read.
  */
 gboolean   inpaint_place_target (FbTarget *target, GVariant *request, GVariant *resolved, const char *context, const FbMask *mask, int native,
-                                 GError **error);
-
-/* Makes @place the place of @target, if it is on @mask's canvas and holds all that @mask, for @use, marks; else %FALSE. */
-gboolean   inpaint_place_again  (FbTarget *target, const char *use, const char *context, const FbMask *mask, const GdkRectangle *place);
+                                 const GdkRectangle *earlier, GError **error);
 
 /**
  * inpaint_job_new:
- * @target: with its input and its place
+ * @target: with its input and its place, which becomes all that is seen where the pictures have to be scaled down
  * @mask: of the canvas with @target's margins
+ * @native: the model's own size, or 0
  * @pixels_max: of the pictures sent; more are scaled down
  *
- * Reads the place and no more. Returns: (transfer full): a job ready to start, or %NULL with @error
+ * Reads what is seen and no more, and in no more detail than the model can use. Returns: (transfer full): a job ready to start, or %NULL with @error
  */
-FbJob *    inpaint_job_new (FbEngineClient *client, GVariant *request, const FbTarget *target, const FbMask *mask, int pixels_max, GError **error);
+FbJob *    inpaint_job_new (FbEngineClient *client, GVariant *request, FbTarget *target, const FbMask *mask, int native, int pixels_max, GError **error);

@@ -6,13 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/image/wide.h"
 #include "core/store/store.h"
 #include "core/tasks/inpaint-private.h"
 #include "tests/bench/checkpoint.h"
 
 #define N_TIMES 3
 #define N_STEPS 4
-#define DRAFT_STEPS 2        /* as plugins/inpaint/dialog.c has it */
+#define DRAFT_STEPS 2        /* as plugins/inpaint/dialog-draft.c has it */
 
 static char     *model_path;
 static int       n_threads;
@@ -102,43 +103,123 @@ mask_of (const Canvas *canvas)
   return (FbRect) { canvas->width / 2 - 350, canvas->height / 2 - 250, 700, 500 };
 }
 
-/* (transfer full): a request with what lies around @place of @canvas; for a draft of @resolution, only so many pixels of it as make sense for that */
+FB_WIDE static void
+to_floats (const guint8 *row, int n, float *out)
+{
+  for (int i = 0; i < n; i++)
+    out[i] = row[i] * (1.0f / 255.0f);
+}
+
+/* the sums of @skip rows of @n bytes */
+FB_WIDE static void
+add_rows (const guint8 *rows, size_t stride, int skip, int n, guint16 *sums)
+{
+  for (int i = 0; i < n; i++)
+    sums[i] = rows[i];
+  for (int k = 1; k < skip; k++)
+    for (int i = 0; i < n; i++)
+      sums[i] += rows[k * stride + i];
+}
+
+/* (transfer full): RGB of @r, a pixel for each box of @skip × @skip: its mean */
+static FbImage *
+read_canvas (const Canvas *canvas, FbRect r, int skip)
+{
+  const int    width  = r.width / skip, height = r.height / skip;
+  const size_t stride = (size_t) canvas->width * 3;
+  const float  share  = 1.0f / (255.0f * skip * skip);
+  FbImage     *image  = fb_image_new (width, height, 3);
+
+#pragma omp parallel
+  {
+    g_autofree guint16 *sums = g_new (guint16, width * skip * 3);
+
+#pragma omp for schedule(static)
+    for (int y = 0; y < height; y++)
+      {
+        const guint8 *rows = canvas->pixels + (r.y + y * skip) * stride + r.x * 3;
+        float        *out  = image->pixels + (size_t) y * width * 3;
+
+        if (skip == 1)
+          {
+            to_floats (rows, 3 * width, out);
+            continue;
+          }
+        add_rows (rows, stride, skip, width * skip * 3, sums);
+        for (int x = 0; x < width; x++)
+          for (int c = 0; c < 3; c++)
+            {
+              int sum = 0;
+
+              for (int bx = 0; bx < skip; bx++)
+                sum += sums[(x * skip + bx) * 3 + c];
+              out[3 * x + c] = sum * share;
+            }
+      }
+  }
+
+  return image;
+}
+
+/* (transfer full): what @r has of the rectangle @marked, a pixel for @skip of them */
+static FbImage *
+read_mask (FbRect marked, FbRect r, int skip)
+{
+  const int left  = CLAMP ((marked.x - r.x) / skip, 0, r.width / skip), top = CLAMP ((marked.y - r.y) / skip, 0, r.height / skip);
+  const int right = MIN (left + marked.width / skip, r.width / skip), bottom = MIN (top + marked.height / skip, r.height / skip);
+  FbImage  *mask  = fb_image_new (r.width / skip, r.height / skip, 1);
+
+  memset (mask->pixels, 0, fb_image_n_bytes (mask));
+  for (int y = top; y < bottom; y++)
+    for (int x = left; x < right; x++)
+      mask->pixels[(size_t) y * mask->width + x] = 1.0f;
+  return mask;
+}
+
+/* (transfer full): what is seen around @place of @canvas, read as plugins/inpaint/request.c does it: for a draft of @resolution, only so many pixels as
+ * make sense for that; for one pass, twice as many to a side as the model sees, from twice as many again; @shown (out): where the mask lies */
 static FbInpaint *
-cut_request (const Canvas *canvas, const FbInpaintPlace *place, int resolution)
+cut_request (const Canvas *canvas, const FbInpaintPlace *place, int resolution, FbRect *shown)
 {
   FbInpaint *request = fb_inpaint_new ();
   FbRect     r;
-  int        skip;
+  double     detail;
 
   g_assert_true (fb_inpaint_context (place, &r));
-  skip           = resolution > 0 ? MAX (1, MIN (r.width, r.height) / resolution) : 1;
-  r.width       /= skip;
-  r.height      /= skip;
-  request->image = fb_image_new (r.width, r.height, 3);
-  request->mask  = fb_image_new (r.width, r.height, 1);
-  for (int y = 0; y < r.height; y++)
-    for (int x = 0; x < r.width; x++)
-      {
-        const int cx = r.x + x * skip, cy = r.y + y * skip;
-
-        for (int c = 0; c < 3; c++)
-          request->image->pixels[((size_t) y * r.width + x) * 3 + c] = canvas->pixels[((size_t) cy * canvas->width + cx) * 3 + c] / 255.0f;
-        request->mask->pixels[(size_t) y * r.width + x] = cx >= place->mask.x && cx < place->mask.x + place->mask.width &&
-                                                          cy >= place->mask.y && cy < place->mask.y + place->mask.height ? 1.0f : 0.0f;
-      }
   request->resolution = resolution;
+  *shown              = resolution > 0 ? r : fb_inpaint_shown (place, request->grow, r);
+  if (resolution > 0)
+    {
+      const int skip = MAX (1, MIN (r.width, r.height) / resolution);
+
+      request->image = read_canvas (canvas, r, skip);
+      request->mask  = read_mask (place->mask, r, skip);
+      return request;
+    }
+
+  request->mask   = read_mask (place->mask, *shown, 1);
+  request->around = (FbRect) { r.x - shown->x, r.y - shown->y, r.width, r.height };
+  detail          = place->native < 256 ? fb_inpaint_detail (request->mask, request->around, place->native) : 1.0;
+  request->image  = read_canvas (canvas, r, MAX (1, (int) (0.5 / detail)));
+  if (detail < 1.0)
+    {
+      FbImage *read = request->image;
+
+      request->image = fb_image_resize (read, (int) (r.width * detail), (int) (r.height * detail));
+      fb_image_unref (read);
+    }
 
   return request;
 }
 
 /* (transfer full): the request for what lies in the middle of @canvas, read as far as its context goes */
 static FbInpaint *
-read_request (const Canvas *canvas, FbModel *model, int resolution, FbDecoder decoder, int n_steps)
+read_request (const Canvas *canvas, FbModel *model, int resolution, FbDecoder decoder, int n_steps, FbRect *shown)
 {
   const FbModelInfo *info    = fb_model_info (model);
   FbInpaintPlace     place   = { .canvas_width = canvas->width, .canvas_height = canvas->height, .mask = mask_of (canvas),
                                  .strength = 1.0, .feather = 0.1, .native = (info->width + info->height) / 2 };
-  FbInpaint         *request = cut_request (canvas, &place, resolution);
+  FbInpaint         *request = cut_request (canvas, &place, resolution, shown);
 
   request->generate->decoder        = decoder;
   request->generate->n_steps        = n_steps;
@@ -154,11 +235,12 @@ read_request (const Canvas *canvas, FbModel *model, int resolution, FbDecoder de
 
 /* --- times ---------------------------------------------------------------------------------------------------------------- */
 
-/* when the first preview or picture came; @image is what pictures are laid over */
+/* when the first preview or picture came; @shown of @canvas is what pictures are laid over */
 typedef struct
 {
-  double   first;
-  FbImage *image;
+  double        first;
+  const Canvas *canvas;
+  FbRect        shown;
 } Watch;
 
 static void
@@ -174,7 +256,8 @@ static void
 on_picture (FbImage *picture, gint64 seed, gpointer user_data)
 {
   Watch             *watch = user_data;
-  g_autoptr(FbImage) mixed = fb_inpaint_blend (watch->image, picture);
+  g_autoptr(FbImage) below = read_canvas (watch->canvas, watch->shown, watch->shown.width / picture->width);
+  g_autoptr(FbImage) mixed = fb_inpaint_blend (below, picture);
 
   if (watch->first == 0.0)
     watch->first = now_seconds ();
@@ -185,8 +268,8 @@ static double
 time_job (const Canvas *canvas, FbModel *model, int resolution, FbDecoder decoder, int n_steps, double *first)
 {
   double               start   = now_seconds ();
-  g_autoptr(FbInpaint) request = read_request (canvas, model, resolution, decoder, n_steps);
-  Watch                watch   = { .image = request->image };
+  Watch                watch   = { .canvas = canvas };
+  g_autoptr(FbInpaint) request = read_request (canvas, model, resolution, decoder, n_steps, &watch.shown);
   GError              *error   = NULL;
 
   fb_inpaint_run (request, model, on_progress, on_picture, &watch, NULL, &error);
@@ -208,32 +291,46 @@ some_floats (size_t n)
   return values;
 }
 
-/* what the network's calls of such a job take by themselves: prompt, encoding, steps, decoding, all at @size × @size; @step (out): one step */
+/* the picture that the network makes in such a job */
+static FbPiece
+piece_of (const Canvas *canvas, int native)
+{
+  FbInpaintPlace place = { .canvas_width = canvas->width, .canvas_height = canvas->height, .mask = mask_of (canvas), .strength = 1.0, .feather = 0.1,
+                           .native = native };
+  FbPiece        piece = { .width = 0 };
+
+  g_assert_true (fb_inpaint_context (&place, &piece.crop));
+  fb_piece_fit (&piece, native, 0);
+
+  return piece;
+}
+
+/* what the network's calls of such a job take by themselves: prompt, encoding, steps, decoding, all at @width × @height; @step (out): one step */
 static double
-time_network (FbModel *model, int size, double *step)
+time_network (FbModel *model, int width, int height, double *step)
 {
   const FbModelInfo *info    = fb_model_info (model);
-  const int          side    = size / info->scale_factor;
-  g_autofree float  *pixels  = some_floats ((size_t) size * size * 3);
-  g_autofree float  *latents = some_floats ((size_t) side * side * info->latent_channels);
-  g_autofree float  *out     = g_new (float, (size_t) side * side * info->latent_channels);
+  const int          w       = width / info->scale_factor, h = height / info->scale_factor;
+  g_autofree float  *pixels  = some_floats ((size_t) width * height * 3);
+  g_autofree float  *latents = some_floats ((size_t) w * h * info->latent_channels);
+  g_autofree float  *out     = g_new (float, (size_t) w * h * info->latent_channels);
   g_autofree float  *context = some_floats (FB_MODEL_CHUNK * info->context_width);
   g_autofree int    *ids     = g_new0 (int, FB_MODEL_CHUNK);
-  FbDenoise          call    = { .latents = latents, .n = 1, .height = side, .width = side, .timestep = 499, .context = context,
+  FbDenoise          call    = { .latents = latents, .n = 1, .height = h, .width = w, .timestep = 499, .context = context,
                                  .n_tokens = FB_MODEL_CHUNK };
   GError            *error   = NULL;
   double             start   = now_seconds (), before;
 
   fb_model_encode_text (model, ids, 1, 0, context, NULL, &error);
   die_on (error);
-  fb_model_encode_image (model, pixels, size, size, NULL, latents, NULL, &error);
+  fb_model_encode_image (model, pixels, height, width, NULL, latents, NULL, &error);
   die_on (error);
   before = now_seconds ();
   for (int i = 0; i < N_STEPS; i++)
     fb_model_denoise (model, &call, out, NULL, &error);
   die_on (error);
   *step = (now_seconds () - before) / N_STEPS;
-  fb_model_decode (model, latents, side, side, 0, pixels, NULL, &error);
+  fb_model_decode (model, latents, h, w, 0, pixels, NULL, &error);
   die_on (error);
 
   return now_seconds () - start;
@@ -246,16 +343,18 @@ measure_overhead (const char *path, const char *suffix)
   g_autoptr(FbModel) model  = open_model (path);
   const int          size   = fb_model_info (model)->width;
   Canvas             canvas = canvas_new (24);
+  const FbPiece      piece  = piece_of (&canvas, size);
   double             totals[N_TIMES], networks[N_TIMES], firsts[N_TIMES], steps[N_TIMES], ignored;
 
   time_job (&canvas, model, 0, FB_DECODER_FULL, N_STEPS, NULL);
-  time_network (model, size, &ignored);
+  time_network (model, piece.width, piece.height, &ignored);
   if (fb_model_has_taesd_encoder (model))
     time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, NULL);
   for (int i = 0; i < N_TIMES; i++)
     {
       totals[i]   = time_job (&canvas, model, 0, FB_DECODER_FULL, N_STEPS, NULL);
-      networks[i] = time_network (model, size, &steps[i]);
+      networks[i] = time_network (model, piece.width, piece.height, &ignored);
+      time_network (model, size, size, &steps[i]);
       if (fb_model_has_taesd_encoder (model))
         time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, &firsts[i]);
     }
@@ -280,7 +379,7 @@ measure_drafts (const char *path)
   time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, NULL);
   for (int i = 0; i < N_TIMES; i++)
     {
-      time_network (model, size, &steps[i]);
+      time_network (model, size, size, &steps[i]);
       time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, &firsts[i]);
     }
   g_free (canvas.pixels);
@@ -320,25 +419,28 @@ measure_stages (int native)
                                    .strength = 1.0, .feather = 0.1, .native = native };
   const FbRampWishes   wishes  = { 0.1, -1.0, -1.0 };
   g_autoptr(FbInpaint) request = NULL;
-  FbImage             *mask, *denoise, *composite, *taken, *taken_mask, *given, *result, *blended;
+  FbImage             *mask, *denoise, *composite, *taken, *taken_mask, *given, *result, *below, *blended;
   FbPieces            *pieces;
   FbHole              *hole;
   g_autofree float    *known   = NULL;
   FbRamps              ramps;
-  FbRect               context, bounds = { 0 };
+  FbPiece              seen;
+  FbView               view;
+  FbRect               shown, bounds = { 0 };
   double               diagonal = 0.0, all = 0.0;
   int                  longest;
 
-  g_assert_true (fb_inpaint_context (&place, &context));
-  STAGE ("read", request = cut_request (&canvas, &place, 0), fb_inpaint_free (request));
-  longest = MAX (context.width, context.height);
+  STAGE ("read", request = cut_request (&canvas, &place, 0, &shown), fb_inpaint_free (request));
+  view    = fb_inpaint_view (request);
+  longest = MAX (view.width, view.height);
   STAGE ("mask", mask = fb_inpaint_mask (request), fb_image_unref (mask));
-  STAGE ("bounds", { fb_mask_bounds (mask, &bounds); diagonal = fb_mask_diagonal (mask, &bounds, native, &longest); }, {});
+  STAGE ("bounds", { fb_mask_bounds (mask, &bounds); diagonal = fb_mask_diagonal (mask, &view, &bounds, native, &longest); }, {});
   fb_ramps_init (&ramps, diagonal, fb_inpaint_unit (longest, 2 * native, native), 1.0, &wishes);
   STAGE ("grow", fb_mask_grow (mask, &ramps, &denoise, &composite), { fb_image_unref (denoise); fb_image_unref (composite); });
-  STAGE ("pieces", pieces = fb_pieces_new (denoise, native, 0), fb_pieces_free (pieces));
-  STAGE ("take", taken = fb_piece_take (&pieces->pieces[0], request->image), fb_image_unref (taken));
-  STAGE ("take_mask", taken_mask = fb_piece_take (&pieces->pieces[0], denoise), fb_image_unref (taken_mask));
+  STAGE ("pieces", pieces = fb_pieces_new (denoise, &view, native, 0), fb_pieces_free (pieces));
+  seen = fb_piece_scaled (&pieces->pieces[0], &view, request->image->width, request->image->height);
+  STAGE ("take", taken = fb_piece_take (&seen, request->image), fb_image_unref (taken));
+  STAGE ("take_mask", taken_mask = fb_piece_take_mask (&pieces->pieces[0], denoise, view.shown), fb_image_unref (taken_mask));
   STAGE ("hole", hole = fb_hole_new (taken_mask->pixels, taken->width, taken->height), fb_hole_free (hole));
   STAGE ("fill_blur", fb_hole_fill (hole, FB_FILL_BLUR, 1.0, FALSE, taken), {});
   STAGE ("fill_border", fb_hole_fill (hole, FB_FILL_BORDER, 1.0, FALSE, taken), {});
@@ -347,19 +449,20 @@ measure_stages (int native)
     known[i] = 1.0f - taken_mask->pixels[i];
   STAGE ("match_colours", fb_match_colours (taken, taken, known, hole), {});
   STAGE ("match_seam", fb_match_seam (taken, taken, known, hole), {});
-  STAGE ("give", given = fb_piece_give (&pieces->pieces[0], taken, context.width, context.height, bounds), fb_image_unref (given));
-  result = fb_image_new (context.width, context.height, 4);
-  for (int i = 0; i < context.width * context.height; i++)
+  STAGE ("give", given = fb_piece_give (&pieces->pieces[0], taken, view.width, view.height, view.shown), fb_image_unref (given));
+  result = fb_image_new (shown.width, shown.height, 4);
+  for (int i = 0; i < shown.width * shown.height; i++)
     {
       for (int c = 0; c < 3; c++)
         result->pixels[4 * i + c] = 0.5f;
       result->pixels[4 * i + 3] = composite->pixels[i];
     }
-  STAGE ("blend", blended = fb_inpaint_blend (request->image, result), fb_image_unref (blended));
+  STAGE ("read_below", below = read_canvas (&canvas, shown, 1), fb_image_unref (below));
+  STAGE ("blend", blended = fb_inpaint_blend (below, result), fb_image_unref (blended));
   printf ("BENCH inpaint_stages_%d %.2f ms\n", native, all * 1000);
 
-  for (int i = 0; i < 8; i++)
-    fb_image_unref (((FbImage *[]) { mask, denoise, composite, taken, taken_mask, given, result, blended })[i]);
+  for (int i = 0; i < 9; i++)
+    fb_image_unref (((FbImage *[]) { mask, denoise, composite, taken, taken_mask, given, result, below, blended })[i]);
   fb_pieces_free (pieces);
   fb_hole_free (hole);
   g_free (canvas.pixels);

@@ -74,6 +74,32 @@ test_resize_there_and_back (void)
       g_assert_cmpfloat_with_epsilon (back->pixels[y * 40 + x], image->pixels[y * 40 + x], 0.01f);
 }
 
+/* of a picture that is 0 around, only what is not 0 has to be there */
+static void
+test_resize_from_a_part (void)
+{
+  static const int sizes[][2] = { { 31, 23 }, { 5, 4 }, { 70, 90 }, { 1, 1 } };
+
+  for (int n_channels = 1; n_channels <= 4; n_channels += n_channels == 1 ? 2 : 1)
+    for (guint s = 0; s < G_N_ELEMENTS (sizes); s++)
+      {
+        g_autoptr(FbImage) whole = fb_image_new (31, 23, n_channels);
+        g_autoptr(FbImage) part  = NULL, a = NULL, b = NULL;
+
+        for (int i = 0; i < 31 * 23 * n_channels; i++)
+          {
+            const int x = i / n_channels % 31, y = i / n_channels / 31;
+
+            whole->pixels[i] = x >= 17 && x < 26 && y >= 3 && y < 10 ? 0.1f + i % 7 : 0.0f;
+          }
+        part = fb_image_cut (whole, 17, 3, 9, 7);
+        a    = fb_image_resize (whole, sizes[s][0], sizes[s][1]);
+        b    = fb_image_resize_from (part, 17, 3, 31, 23, sizes[s][0], sizes[s][1]);
+        for (int i = 0; i < a->width * a->height * n_channels; i++)
+          g_assert_cmpfloat (a->pixels[i], ==, b->pixels[i]);
+      }
+}
+
 static void
 test_impossible_sizes_are_null (void)
 {
@@ -88,6 +114,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/core/image/alpha-goes-over-white", test_alpha_goes_over_white);
   g_test_add_func ("/core/image/resize-keeps-a-constant", test_resize_keeps_a_constant);
   g_test_add_func ("/core/image/resize-there-and-back", test_resize_there_and_back);
+  g_test_add_func ("/core/image/resize-from-a-part", test_resize_from_a_part);
   g_test_add_func ("/core/image/impossible-sizes-are-null", test_impossible_sizes_are_null);
   return g_test_run ();
 }

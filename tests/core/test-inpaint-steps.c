@@ -352,7 +352,7 @@ test_near_islands_are_one_piece_and_far_ones_several (void)
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_autoptr(FbImage)  mask   = dots (cases[i].width, 512, cases[i].n, cases[i].stride);
-      g_autoptr(FbPieces) pieces = fb_pieces_new (mask, 512, 0);
+      g_autoptr(FbPieces) pieces = fb_pieces_new (mask, &(FbView) { mask->width, mask->height, { 0, 0, mask->width, mask->height } }, 512, 0);
 
       g_test_message ("case %d", (int) i);
       g_assert_cmpint (pieces->n, ==, cases[i].pieces);

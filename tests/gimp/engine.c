@@ -278,6 +278,17 @@ estimate_inpaint (FbWorkshop *workshop, GVariant *request, FbJobEstimate *estima
   return TRUE;
 }
 
+/* (transfer full): what @mask covers of the context, which @image shows at any size */
+static FbImage *
+covered (GVariant *request, FbImage *image, FbImage *mask)
+{
+  int x = 0, y = 0, width = 0, height = 0;
+
+  if (!g_variant_lookup (request, "around", "(iiii)", &x, &y, &width, &height))
+    return fb_image_ref (image);
+  return fb_image_resize_part (image, width, height, -x, -y, mask->width, mask->height);
+}
+
 /* stripes over @image with an alpha of @mask, as far again as REACH pixels around it at half */
 #define REACH 3
 static FbImage *
@@ -343,8 +354,9 @@ run_inpaint (FbTask *task, GError **error)
 {
   g_autoptr(GVariant)  request = resolve_inpaint (fb_task_request (task));
   g_auto(GVariantDict) dict    = G_VARIANT_DICT_INIT (request);
-  FbImage             *image   = fb_task_picture (task, "image");
+  FbImage             *whole   = fb_task_picture (task, "image");
   FbImage             *mask    = fb_task_picture (task, "mask");
+  g_autoptr(FbImage)   image   = whole != NULL && mask != NULL ? covered (request, whole, mask) : NULL;
   int                  count   = int_of (request, "count", 1);
   gint64               seed    = 0;
 
@@ -366,6 +378,7 @@ run_inpaint (FbTask *task, GError **error)
       fb_task_add_picture (task, picture, seed + i, g_variant_new_parsed ("{'seed': <%x>, 'count': <1>}", seed + i));
     }
   g_variant_dict_remove (&dict, "seed");
+  g_variant_dict_remove (&dict, "around");
   g_variant_dict_remove (&dict, "width");
   g_variant_dict_remove (&dict, "height");
   g_variant_dict_insert (&dict, "model-hash", "s", "0123456789abcdef");

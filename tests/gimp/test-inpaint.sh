@@ -32,12 +32,14 @@ gets_white ()    { for _ in $(seq 60); do is_white "$1" "$2" && return 0; sleep 
 look () { import -window root -crop "160x120+$(point 40 40 | tr ' ' '+')" +repage rgb:- | sha256sum; }
 changes () { was=$(look); "$@"; for _ in $(seq 40); do [ "$(look)" != "$was" ] && return 0; sleep 0.1; done; return 1; }
 
-# width_is N: the image's
-width_is ()
+# size_is WIDTH HEIGHT: the image's
+size_is ()
 {
-  batch "(let ((port (open-output-file \"$scratch/width\"))) (write (car (gimp-image-get-width 1)) port) (close-output-port port))"
-  for _ in $(seq 50); do [ -s "$scratch/width" ] && break; sleep 0.1; done
-  [ "$(cat "$scratch/width")" = "$1" ]
+  rm -f "$scratch/size"
+  batch "(let ((port (open-output-file \"$scratch/size\")))
+           (write (cons (car (gimp-image-get-width 1)) (car (gimp-image-get-height 1))) port) (close-output-port port))"
+  for _ in $(seq 50); do [ -s "$scratch/size" ] && break; sleep 0.1; done
+  [ "$(cat "$scratch/size")" = "($1 . $2)" ]
 }
 
 # has_mask: whether the layer on top has one
@@ -180,6 +182,7 @@ xdotool key Escape
 check closes-again driver gone
 
 # a larger canvas, with nothing painted
+before=$(digest)
 driver menu 'Inpaint...'
 check opens-once-more driver open
 driver press 'Clear mask'
@@ -193,13 +196,19 @@ check can-be-told-to-expand driver enabled 'Expand left'
 driver press 'Clear mask'
 check has-nothing-to-do driver disabled 'Generate'
 driver set 'Expand left' 64
+driver set 'Expand at the top' 32
 check needs-no-mask driver enabled 'Generate'
 check begins-beyond-the-canvas driver press 'Generate'
 check has-drawn-it driver says 'Done'
 shot inpaint-10-expand
 check inserts-what-is-beyond driver press 'Insert'
 check says-that-too driver says 'Inserted as the layer “blue sky”'
-check has-enlarged-the-canvas width_is 464
+check has-enlarged-the-canvas size_is 464 332
+focus 'GIMP'
+xdotool key ctrl+z
+sleep 1
+check one-undo-takes-layer-and-canvas-back becomes_as_before
+check has-its-size-again size_is 400 300
 focus '^Inpaint$'
 xdotool key Escape
 check closes-at-last driver gone

@@ -54,7 +54,7 @@ def context(W, H, x, y, w, h, strength, feather, native):
     y, h = padded(y, h, pad, native // 2, 16, H)
     t = min(max(1 - 5 * (1 - strength), 0), 1)
     if t > 0:
-        around = int(t * max(max(W, H) // 16, (w + h) // 2 // 2))
+        around = int(t * min(max((native - 128) / 384, 0.0), 1.0) * max(max(W, H) // 16, (w + h) // 2 // 2))
         less = max(around // 2, around - abs(w - h) // 2)
         least = int(native * (0.5 + 0.5 * t))
         ax, ay = less if w > h else around, less if h > w else around
