@@ -417,6 +417,15 @@ count_fds (guint32 pid)
   return n;
 }
 
+/* The engine closes what a job was sent a moment after it has said that the job is over. */
+static void
+assert_fds (guint32 pid, int most)
+{
+  for (int i = 0; i < 500 && count_fds (pid) > most; i++)
+    g_usleep (10 * 1000);
+  g_assert_cmpint (count_fds (pid), <=, most);
+}
+
 static long
 resident_pages (guint32 pid)
 {
@@ -460,8 +469,8 @@ two_hundred_jobs_leak_neither_memory_nor_descriptors (Fixture *f, gconstpointer 
   client_fds = count_fds ((guint32) getpid ());
   pages      = resident_pages (link->pid);
   run_many (f, 200);
-  g_assert_cmpint (count_fds (link->pid), <=, engine_fds);
-  g_assert_cmpint (count_fds ((guint32) getpid ()), <=, client_fds + 1);
+  assert_fds (link->pid, engine_fds);
+  assert_fds ((guint32) getpid (), client_fds + 1);
   g_assert_cmpint (resident_pages (link->pid) - pages, <, 4000);     /* 16 MB: 200 leaked pictures would be 150 MB */
 }
 
