@@ -12,7 +12,7 @@ export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export LSAN_OPTIONS=suppressions="$source/tests/slow/lsan.supp":print_suppressions=0
 
 if [ ! -e "$build/build.ninja" ]; then
-  meson setup --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false -Dcuda=disabled -Dcuda=disabled "$build" "$source"
+  meson setup --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false -Dcuda=disabled "$build" "$source"
 fi
 ninja -C "$build" --quiet
 meson test -C "$build" --no-rebuild -t 5 --no-suite slow --no-suite bench --no-suite style --no-suite gimp || true
