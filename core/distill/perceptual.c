@@ -1,8 +1,6 @@
 /* core/distill/perceptual.c: the distillation loss between pictures rather than latents. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/distill/perceptual.h"
 
-#include <string.h>
-
 #include "core/distill/guard.h"
 #include "core/models/family.h"
 #include "core/models/loader.h"
@@ -61,18 +59,6 @@ lpips_loader (FbPerceptual *self)
                       .dtype = FB_DTYPE_F32 };
 }
 
-static const FbFamily *
-family_of (FbModel *model)
-{
-  int             n;
-  const FbFamily *families = fb_family_list (&n);
-
-  for (int i = 0; i < n; i++)
-    if (g_str_equal (families[i].name, fb_model_family (model)))
-      return &families[i];
-  g_return_val_if_reached (NULL);
-}
-
 FbPerceptual *
 fb_perceptual_new (FbModel *model, const char *weights, FbDevice *dev, GError **error)
 {
@@ -80,7 +66,7 @@ fb_perceptual_new (FbModel *model, const char *weights, FbDevice *dev, GError **
   FbLoader                decoder, lpips;
 
   self->vae_file = fb_checkpoint_open (fb_model_path (model), "vae", error);
-  if (self->vae_file == NULL || !fb_family_vae_config (family_of (model), self->vae_file, &self->vae, error))
+  if (self->vae_file == NULL || !fb_family_vae_config (fb_family_lookup (fb_model_family (model)), self->vae_file, &self->vae, error))
     return NULL;
   self->lpips_file = fb_checkpoint_open (weights, "lpips", error);
   if (self->lpips_file == NULL)
@@ -157,13 +143,6 @@ fb_perceptual_weight_bytes (FbPerceptual *self)
          fb_params_bytes (fb_lpips_params (self->pair.lpips), FB_DTYPE_F32);
 }
 
-static void
-fill_with_nothing (FbParams *params, FbDevice *dev)
-{
-  for (guint i = 0; i < fb_params_n (params); i++)
-    fb_param_fill (fb_params_get (params, i), dev, FB_DTYPE_F32, NULL, FB_DTYPE_F32);
-}
-
 guint64
 fb_perceptual_measure (const FbVaeConfig *vae, const FbLpipsConfig *lpips, int height, int width)
 {
@@ -175,8 +154,8 @@ fb_perceptual_measure (const FbVaeConfig *vae, const FbLpipsConfig *lpips, int h
   gsize               before;
 
   pair_init (&pair, vae, lpips, dev);
-  fill_with_nothing (fb_vae_decoder_params (pair.decoder), dev);
-  fill_with_nothing (fb_lpips_params (pair.lpips), dev);
+  fb_params_fill_with_nothing (fb_vae_decoder_params (pair.decoder), dev, FB_DTYPE_F32);
+  fb_params_fill_with_nothing (fb_lpips_params (pair.lpips), dev, FB_DTYPE_F32);
   before = fb_device_bytes_in_use (dev);
 
   fb_device_reset_peak (dev);

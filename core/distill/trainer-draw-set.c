@@ -1,10 +1,10 @@
 /* core/distill/trainer-draw-set.c: a folder of pictures to be judged. SPDX-License-Identifier: LGPL-3.0-or-later */
-#include <glib/gi18n-lib.h>
-#include <glib/gstdio.h>
 #include <errno.h>
+#include <glib/gstdio.h>
 
 #include "core/distill/philox.h"
 #include "core/distill/trainer-private.h"
+#include "core/formats/model-error.h"
 #include "core/image/png.h"
 
 /* Draws pictures @first … @first + @n − 1 and writes them; their lines go to @list. */
@@ -50,9 +50,7 @@ fb_trainer_draw_set (FbTrainer *self, const FbDrawing *drawing, const char *fold
 
   if (g_mkdir_with_parents (folder, 0777) != 0)
     {
-      const int failure = errno;
-
-      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (failure), _("“%s”: the folder cannot be made: %s"), folder, g_strerror (failure));
+      fb_model_error_set_errno (error, errno, folder, TRUE);
       return FALSE;
     }
   fb_draw_order (&shuffling, FB_DRAW_ORDER, order, self->data->examples->len);

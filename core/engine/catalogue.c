@@ -44,13 +44,9 @@ add_text (GVariantDict *dict, const char *key, const char *text)
 const char *
 fb_catalogue_family_label (const char *family)
 {
-  int             n    = 0;
-  const FbFamily *list = fb_family_list (&n);
+  const FbFamily *known = fb_family_lookup (family);
 
-  for (int i = 0; family != NULL && i < n; i++)
-    if (strcmp (list[i].name, family) == 0)
-      return list[i].label;
-  return NULL;
+  return known != NULL ? known->label : NULL;
 }
 
 static void

@@ -215,7 +215,7 @@ fill_pixel (const CutOut *self, int x, int y, float *out)
   const float    *thing   = NULL;
   float           alpha   = outside ? 0.0f : 1.0f;
 
-  if (outside ? looks_across (self, x, y, 1, FALSE, NULL) : looks_across (self, x, y, 1, TRUE, NULL))
+  if (looks_across (self, x, y, 1, !outside, NULL))
     {
       looks_across (self, x, y, RIM, FALSE, &thing);
       alpha = share (self, p, thing);

@@ -19,10 +19,12 @@ static const FbFamily families[] =
 };
 
 const FbFamily *
-fb_family_list (int *n)
+fb_family_lookup (const char *name)
 {
-  *n = G_N_ELEMENTS (families);
-  return families;
+  for (gsize i = 0; name != NULL && i < G_N_ELEMENTS (families); i++)
+    if (g_str_equal (families[i].name, name))
+      return &families[i];
+  return NULL;
 }
 
 /* Size @dim of the tensor whose name is formatted; 0 if there is no such tensor or size. Nothing in the file can make it more than 2²⁰. */

@@ -39,8 +39,8 @@ typedef struct
   gboolean     loads;
 } FbFamily;
 
-/* (transfer none): all families, @n of them */
-const FbFamily * fb_family_list (int *n);
+/* (transfer none) (nullable): the family called @name (nullable) */
+const FbFamily * fb_family_lookup (const char *name);
 
 /**
  * fb_family_detect:

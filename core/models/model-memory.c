@@ -5,14 +5,6 @@
 
 #define ENDLESS (G_MAXUINT64 / 4)      /* not the largest number: callers add to it */
 
-/* Puts places without contents into a network, so that its forward function can run on a measuring device. */
-static void
-fill_with_nothing (FbParams *params, FbDevice *dev, FbDtype dtype)
-{
-  for (guint i = 0; i < fb_params_n (params); i++)
-    fb_param_fill (fb_params_get (params, i), dev, dtype, NULL, dtype);
-}
-
 /* The networks below are described again, from the model's own configurations, because the model's hold weights of another device. */
 
 static void
@@ -22,7 +14,7 @@ measure_text (FbModel *model, FbContext *ctx, int n)
   g_autoptr(FbClipText)   text   = fb_clip_text_new (config);
   g_autofree int         *ids    = g_new0 (int, (gsize) n * config->n_positions);
 
-  fill_with_nothing (fb_clip_text_params (text), fb_nn_device (ctx), model->dtype);
+  fb_params_fill_with_nothing (fb_clip_text_params (text), fb_nn_device (ctx), model->dtype);
   fb_device_reset_peak (fb_nn_device (ctx));
   fb_clip_text_forward (ctx, text, ids, n, 0, TRUE);
   fb_nn_reset (ctx);
@@ -40,7 +32,7 @@ measure_unet (FbModel *model, FbContext *ctx, int n, int height, int width)
   FbTensor           *latents;
 
   fb_params_set_odd_sizes (fb_unet_params (unet), fb_unet_halves_oddly (unet, height, width));
-  fill_with_nothing (fb_unet_params (unet), fb_nn_device (ctx), model->dtype);
+  fb_params_fill_with_nothing (fb_unet_params (unet), fb_nn_device (ctx), model->dtype);
   fb_device_reset_peak (fb_nn_device (ctx));
   conditions.context = fb_nn_upload (ctx, model->dtype, NULL, 3, prompt);
   latents = fb_nn_upload (ctx, model->dtype, NULL, 4, shape);
@@ -54,7 +46,7 @@ measure_encoder (FbModel *model, FbContext *ctx, int n, int height, int width)
   const int               shape[] = { n, height, width, 3 };
   g_autoptr(FbVaeEncoder) encoder = fb_vae_encoder_new (&model->vae_config);
 
-  fill_with_nothing (fb_vae_encoder_params (encoder), fb_nn_device (ctx), model->dtype);
+  fb_params_fill_with_nothing (fb_vae_encoder_params (encoder), fb_nn_device (ctx), model->dtype);
   fb_device_reset_peak (fb_nn_device (ctx));
   fb_vae_encoder_forward (ctx, encoder, fb_nn_upload (ctx, model->dtype, NULL, 4, shape));
   fb_nn_reset (ctx);
@@ -66,7 +58,7 @@ measure_decoder (FbModel *model, FbContext *ctx, int n, int height, int width)
   const int               shape[] = { n, height, width, model->info.latent_channels };
   g_autoptr(FbVaeDecoder) decoder = fb_vae_decoder_new (&model->vae_config);
 
-  fill_with_nothing (fb_vae_decoder_params (decoder), fb_nn_device (ctx), model->dtype);
+  fb_params_fill_with_nothing (fb_vae_decoder_params (decoder), fb_nn_device (ctx), model->dtype);
   fb_device_reset_peak (fb_nn_device (ctx));
   fb_vae_decoder_forward (ctx, decoder, fb_nn_upload (ctx, model->dtype, NULL, 4, shape));
   fb_nn_reset (ctx);
@@ -78,7 +70,7 @@ measure_taesd (FbModel *model, FbContext *ctx, int n, int height, int width)
   const int                 shape[] = { n, height, width, model->info.latent_channels };
   g_autoptr(FbTaesdDecoder) decoder = fb_taesd_decoder_new (&model->taesd_config);
 
-  fill_with_nothing (fb_taesd_decoder_params (decoder), fb_nn_device (ctx), model->dtype);
+  fb_params_fill_with_nothing (fb_taesd_decoder_params (decoder), fb_nn_device (ctx), model->dtype);
   fb_device_reset_peak (fb_nn_device (ctx));
   fb_taesd_decoder_forward (ctx, decoder, fb_nn_upload (ctx, model->dtype, NULL, 4, shape));
   fb_nn_reset (ctx);
@@ -90,7 +82,7 @@ measure_taesd_encoder (FbModel *model, FbContext *ctx, int n, int height, int wi
   const int                 shape[] = { n, height, width, 3 };
   g_autoptr(FbTaesdEncoder) encoder = fb_taesd_encoder_new (&model->taesd_config);
 
-  fill_with_nothing (fb_taesd_encoder_params (encoder), fb_nn_device (ctx), model->dtype);
+  fb_params_fill_with_nothing (fb_taesd_encoder_params (encoder), fb_nn_device (ctx), model->dtype);
   fb_device_reset_peak (fb_nn_device (ctx));
   fb_taesd_encoder_forward (ctx, encoder, fb_nn_upload (ctx, model->dtype, NULL, 4, shape));
   fb_nn_reset (ctx);

@@ -298,6 +298,13 @@ fb_params_clear (FbParams *params)
     fb_param_empty (&g_array_index (params->list, FbParam, i));
 }
 
+void
+fb_params_fill_with_nothing (FbParams *params, FbDevice *dev, FbDtype dtype)
+{
+  for (guint i = 0; i < fb_params_n (params); i++)
+    fb_param_fill (fb_params_get (params, i), dev, dtype, NULL, dtype);
+}
+
 guint64
 fb_params_bytes (const FbParams *params, FbDtype dtype)
 {

@@ -128,6 +128,9 @@ void            fb_param_set_trains (const FbParam *param, FbDevice *dev, gboole
 /* Frees one parameter's contents; it is to be filled again before use. */
 void            fb_param_empty (const FbParam *param);
 
+/* Puts places without contents into all of @params, so that a network's forward function can run on @dev, a measuring device. */
+void            fb_params_fill_with_nothing (FbParams *params, FbDevice *dev, FbDtype dtype);
+
 /* Frees all contents; the list stays. */
 void            fb_params_clear (FbParams *params);
 

@@ -123,19 +123,6 @@ open_component (Fixture *f, const char *component)
   return checkpoint;
 }
 
-static const FbFamily *
-family_named (const char *name)
-{
-  int             n;
-  const FbFamily *families = fb_family_list (&n);
-
-  for (int i = 0; i < n; i++)
-    if (g_str_equal (families[i].name, name))
-      return &families[i];
-
-  g_assert_not_reached ();
-}
-
 static void
 run_text (Fixture *f)
 {
@@ -148,7 +135,7 @@ run_text (Fixture *f)
   int                     shape[4];
   gsize                   n;
 
-  fb_family_text_config (family_named ("sd-1.5"), checkpoint, &config, &error);
+  fb_family_text_config (fb_family_lookup ("sd-1.5"), checkpoint, &config, &error);
   g_assert_no_error (error);
   text = fb_clip_text_new (&config);
   load (f, fb_clip_text_params (text), checkpoint);
@@ -198,7 +185,7 @@ load_unet (Fixture *f, FbCheckpoint *checkpoint, const char *family)
   FbUnetConfig      config;
   FbUnet           *unet;
 
-  fb_family_unet_config (family_named (family), checkpoint, &config, &error);
+  fb_family_unet_config (fb_family_lookup (family), checkpoint, &config, &error);
   g_assert_no_error (error);
   unet = fb_unet_new (&config);
   load (f, fb_unet_params (unet), checkpoint);
@@ -282,7 +269,7 @@ run_vae (Fixture *f)
   g_autoptr(GError)       error      = NULL;
   FbVaeConfig             config;
 
-  fb_family_vae_config (family_named ("sd-1.5"), checkpoint, &config, &error);
+  fb_family_vae_config (fb_family_lookup ("sd-1.5"), checkpoint, &config, &error);
   g_assert_no_error (error);
   encoder = fb_vae_encoder_new (&config);
   decoder = fb_vae_decoder_new (&config);

@@ -253,19 +253,6 @@ set_head (GPtrArray *trainables)
   fb_trainables_push (trainables);
 }
 
-static const FbFamily *
-sd15 (void)
-{
-  int             n;
-  const FbFamily *families = fb_family_list (&n);
-
-  for (int i = 0; i < n; i++)
-    if (g_str_equal (families[i].name, "sd-1.5"))
-      return &families[i];
-
-  g_assert_not_reached ();
-}
-
 static FbUnet *
 load_unet (Fixture *f, const UnetCase *item)
 {
@@ -277,7 +264,7 @@ load_unet (Fixture *f, const UnetCase *item)
   FbLoader                loader;
 
   g_assert_no_error (error);
-  fb_family_unet_config (sd15 (), checkpoint, &config, &error);
+  fb_family_unet_config (fb_family_lookup ("sd-1.5"), checkpoint, &config, &error);
   g_assert_no_error (error);
   unet = fb_unet_new (&config);
   fb_params_set_odd_sizes (fb_unet_params (unet), TRUE);

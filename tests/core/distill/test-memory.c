@@ -35,8 +35,7 @@ training_init (Training *t)
   t->unet = fb_unet_new (&sd15);
   params = fb_unet_params (t->unet);
   fb_params_set_odd_sizes (params, TRUE);
-  for (guint i = 0; i < fb_params_n (params); i++)
-    fb_param_fill (fb_params_get (params, i), t->dev, FB_DTYPE_F32, NULL, FB_DTYPE_F32);
+  fb_params_fill_with_nothing (params, t->dev, FB_DTYPE_F32);
   t->lora = fb_lora_set_new (params, t->dev, FB_DTYPE_F32, &settings, &error);
   g_assert_no_error (error);
 }
