@@ -1,5 +1,6 @@
 /* tests/core/test-inpaint-part.c: a mask of a part of the context, as clients send it. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/tasks/inpaint-private.h"
+#include "tests/core/inpaint-request.h"
 
 #include <math.h>
 #include <string.h>
@@ -38,22 +39,6 @@ mark (FbImage *mask, FbRect r)
   for (int y = r.y; y < r.y + r.height; y++)
     for (int x = r.x; x < r.x + r.width; x++)
       mask->pixels[(size_t) y * mask->width + x] = 1.0f;
-}
-
-static FbInpaint *
-request_for (FbImage *image, FbImage *mask)
-{
-  FbInpaint *request = fb_inpaint_new ();
-
-  request->image                    = image;
-  request->mask                     = mask;
-  request->generate->n_steps        = 2;
-  request->generate->guidance_scale = 1.0;
-  request->generate->seed           = 3;
-  g_free (request->generate->sampler);
-  request->generate->sampler = g_strdup ("lcm");
-
-  return request;
 }
 
 static void

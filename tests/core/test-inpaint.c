@@ -2,6 +2,7 @@
  * tests/golden/inpaint/make.py made pictures and the inpainting model. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/tasks/inpaint-private.h"
 
+#include "tests/core/inpaint-request.h"
 #include "tests/core/scratch.h"
 
 #include <glib/gstdio.h>
@@ -105,21 +106,6 @@ box_mask (int width, int height, FbRect r, float value)
     for (int x = 0; x < width; x++)
       mask->pixels[(size_t) y * width + x] = x >= r.x && x < r.x + r.width && y >= r.y && y < r.y + r.height ? value : 0.0f;
   return mask;
-}
-
-static FbInpaint *
-request_for (FbImage *image, FbImage *mask)
-{
-  FbInpaint *request = fb_inpaint_new ();
-
-  request->image             = image;
-  request->mask              = mask;
-  request->generate->n_steps = 2;
-  request->generate->guidance_scale = 1.0;
-  request->generate->seed    = 3;
-  g_free (request->generate->sampler);
-  request->generate->sampler = g_strdup ("lcm");
-  return request;
 }
 
 typedef struct

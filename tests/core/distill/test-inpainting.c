@@ -11,6 +11,7 @@
 #include "core/distill/trainer-private.h"
 #include "core/formats/safetensors.h"
 #include "core/image/png.h"
+#include "tests/core/distill/ready.h"
 #include "tests/core/scratch.h"
 
 #define SIDE 64
@@ -146,13 +147,7 @@ make_job (Fixture *f, const char *name, const char *fields)
 static FbTrainer *
 ready (Fixture *f, const FbDistillJob *job)
 {
-  g_autoptr(GError) error   = NULL;
-  FbTrainer        *trainer = fb_trainer_new (job, f->teacher, f->dev, &error);
-
-  g_assert_no_error (error);
-  g_assert_true (fb_trainer_prepare (trainer, NULL, NULL, NULL, &error));
-  g_assert_no_error (error);
-  return trainer;
+  return trainer_ready (job, f->teacher, f->dev);
 }
 
 static void

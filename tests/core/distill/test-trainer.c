@@ -11,6 +11,7 @@
 #include "core/formats/lora.h"
 #include "core/formats/safetensors.h"
 #include "core/image/png.h"
+#include "tests/core/distill/ready.h"
 #include "tests/core/scratch.h"
 
 #define PROMPTS "\"prompts\": [ \"a cat\", \"a dog\", \"a tree\" ]"
@@ -94,13 +95,7 @@ tear_down (Fixture *f, gconstpointer fields)
 static FbTrainer *
 ready (Fixture *f, const FbDistillJob *job)
 {
-  g_autoptr(GError) error   = NULL;
-  FbTrainer        *trainer = fb_trainer_new (job, f->teacher, f->dev, &error);
-
-  g_assert_no_error (error);
-  g_assert_true (fb_trainer_prepare (trainer, NULL, NULL, NULL, &error));
-  g_assert_no_error (error);
-  return trainer;
+  return trainer_ready (job, f->teacher, f->dev);
 }
 
 static void
