@@ -215,7 +215,7 @@ static void
 test_middle (void)
 {
   enum { TALL = 70, WIDE = 66, TOP = 3, LEFT = 1, SIDE = FB_PERCEPTUAL_CROP };
-  g_autofree float *whole[2], *middle[2];
+  float            *whole[2], *middle[2];
   g_autofree float *dwhole  = g_new0 (float, TALL * WIDE * C), *dmiddle = g_new0 (float, SIDE * SIDE * C);
   Fixture           f;
 
@@ -240,6 +240,11 @@ test_middle (void)
           g_assert_cmpfloat (dwhole[(y * WIDE + x) * C + c], ==, inside ? dmiddle[((y - TOP) * SIDE + x - LEFT) * C + c] : 0.0f);
         }
   close_fixture (&f);
+  for (int k = 0; k < 2; k++)
+    {
+      g_free (whole[k]);
+      g_free (middle[k]);
+    }
 }
 
 /* what a job is told before it starts */
