@@ -5,6 +5,7 @@ Latents are computed once: --views of every picture (the first as drawn, the oth
 a mirror image is the same thing). Loss: squared error with min-SNR-5 weights (arXiv:2303.09556); one caption in ten is empty,
 so that guidance works. Exports OUT/model: a whole Stable Diffusion folder, autoencoder and tokenizer included.
 """
+import json
 import os
 import random
 import shutil
@@ -62,6 +63,15 @@ class Model(torch.nn.Module):
         return self.unet(x, t, self.text(ids))
 
 
+def configurations(args):
+    """-> text encoder's, UNet's: those of the model that is continued, else this project's."""
+    folder = args.resume + "/model" if os.path.isdir(args.resume + "/model") else args.resume
+    if folder:
+        return tuple(json.load(open(f"{folder}/{name}/config.json", encoding="utf-8")) for name in ("text_encoder", "unet"))
+    small = models.toy if args.toy else dict
+    return small(models.TEXT), small(models.UNET)
+
+
 def start_weights(model, folder):
     for part, name in ((model.text, "text_encoder"), (model.unet, "unet")):
         part.load_state_dict(common.read_folder(os.path.join(folder, name))[1])
@@ -94,9 +104,9 @@ def main():
     run.note(f"{len(pics)} pictures in {args.views} views and {args.captions} captions each; latents' deviation {float(z.float().std()):.3f}")
     del pics.rgba
 
-    small = models.toy if args.toy else dict
-    unet = models.UNet2DConditionModel(dict(small(models.UNET), sample_size=args.size // 8))
-    model = Model(models.CLIPTextModel(small(models.TEXT)), unet).to(run.device, memory_format=torch.channels_last)
+    text_config, unet_config = configurations(args)
+    unet = models.UNet2DConditionModel(dict(unet_config, sample_size=args.size // 8))
+    model = Model(models.CLIPTextModel(text_config), unet).to(run.device, memory_format=torch.channels_last)
     run.note(f"text encoder {models.n_parameters(model.text) / 1e6:.2f} M, UNet {models.n_parameters(unet) / 1e6:.2f} M parameters")
     if args.resume and not os.path.exists(args.resume + "/state.pt"):
         start_weights(model, args.resume)
