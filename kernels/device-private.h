@@ -36,7 +36,8 @@ typedef struct
   void     (* upload)     (FbDevice *dev, void *device, FbDtype device_dtype, const void *host, FbDtype host_dtype, size_t n);
   void     (* download)   (FbDevice *dev, void *host, FbDtype host_dtype, const void *device, FbDtype device_dtype, size_t n);
 
-  /* sets packed and n_bytes, or fails @dev; a weight that is packed already gets its new values in place */
+  /* sets packed and n_bytes, or fails @dev; a weight that is packed already gets its new values in place; @widens: kept may be less than dtype */
+  gboolean widens;
   void     (* pack)        (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dtype);
   void     (* free_packed) (FbDevice *dev, FbWeight *weight);
 
@@ -99,7 +100,8 @@ struct FbWeight
 {
   FbDevice    *dev;
   FbWeightKind kind;
-  FbDtype      dtype;
+  FbDtype      dtype;                /* to multiply in */
+  FbDtype      kept;                 /* of what is packed: dtype, or 16 bits for f32 */
   int          shape[4];
   size_t       n_bytes;              /* of the packed data, set by pack */
   void        *packed;               /* the device's own */

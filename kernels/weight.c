@@ -2,8 +2,8 @@
 
 #include "kernels/device-private.h"
 
-FbWeight *
-fb_weight_new (FbDevice *dev, FbWeightKind kind, FbDtype dtype, const int *shape, const void *data, FbDtype data_dtype)
+static FbWeight *
+weight_new (FbDevice *dev, FbWeightKind kind, FbDtype dtype, FbDtype kept, const int *shape, const void *data, FbDtype data_dtype)
 {
   FbWeight *w      = g_new0 (FbWeight, 1);
   int       n_dims = kind == FB_WEIGHT_LINEAR ? 2 : 4;
@@ -14,6 +14,7 @@ fb_weight_new (FbDevice *dev, FbWeightKind kind, FbDtype dtype, const int *shape
   w->dev       = dev;
   w->kind      = kind;
   w->dtype     = dtype;
+  w->kept      = kept;
   w->ref_count = 1;
   for (int i = 0; i < 4; i++)
     {
@@ -27,9 +28,31 @@ fb_weight_new (FbDevice *dev, FbWeightKind kind, FbDtype dtype, const int *shape
   return w;
 }
 
+FbWeight *
+fb_weight_new (FbDevice *dev, FbWeightKind kind, FbDtype dtype, const int *shape, const void *data, FbDtype data_dtype)
+{
+  return weight_new (dev, kind, dtype, dtype, shape, data, data_dtype);
+}
+
+FbWeight *
+fb_weight_new_half (FbDevice *dev, FbWeightKind kind, const int *shape, const void *data, FbDtype data_dtype)
+{
+  g_assert (fb_weight_can_be_half (dev) && fb_dtype_size (data_dtype) == 2);
+
+  return weight_new (dev, kind, FB_DTYPE_F32, data_dtype, shape, data, data_dtype);
+}
+
+gboolean
+fb_weight_can_be_half (const FbDevice *dev)
+{
+  return dev->ops->widens;
+}
+
 void
 fb_weight_update (FbWeight *w, const void *data, FbDtype data_dtype)
 {
+  g_assert (w->kept == w->dtype);
+
   if (w->dev->failure == NULL && !fb_device_cancelled (w->dev) && fb_weight_ready (w))
     w->dev->ops->pack (w->dev, w, data, data_dtype);
 }

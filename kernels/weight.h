@@ -28,6 +28,16 @@ typedef struct FbWeight FbWeight;
  */
 FbWeight *  fb_weight_new   (FbDevice *dev, FbWeightKind kind, FbDtype dtype, const int *shape, const void *data, FbDtype data_dtype);
 /**
+ * fb_weight_new_half:
+ * @data: host memory, row-major elements of @data_dtype, f16 or bf16
+ *
+ * A weight to multiply in f32 that keeps the 16-bit values as they are: half the memory. Ops widen what they read, which loses nothing: results
+ * are bit for bit those of fb_weight_new() in f32. Not to be updated. Only where fb_weight_can_be_half().
+ */
+FbWeight *  fb_weight_new_half (FbDevice *dev, FbWeightKind kind, const int *shape, const void *data, FbDtype data_dtype);
+gboolean    fb_weight_can_be_half (const FbDevice *dev);
+
+/**
  * fb_weight_update:
  * @data: as in fb_weight_new()
  *

@@ -186,6 +186,7 @@ const FbDeviceOps fb_cpu_ops =
   .trim        = cpu_trim,
   .upload      = cpu_upload,
   .download    = cpu_download,
+  .widens      = TRUE,
   .pack        = fb_cpu_pack,
   .free_packed = fb_cpu_free_packed,
   .activation  = fb_cpu_activation,

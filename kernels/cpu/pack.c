@@ -27,9 +27,20 @@ fold (float *folded, const float *kernel, int parity_y, int parity_x)
 
 /* One output channel's @n_channels from channel @k0 (even) on, @from [n_channels][taps], into column @column of its block */
 static void
-scatter (char *block, const void *from, FbDtype dtype, int n_taps, int k0, int n_channels, int K, int n_columns, int column)
+scatter (const FbPacked *packed, char *block, const void *from, int n_taps, int k0, int n_channels, int n_columns, int column)
 {
-  if (dtype == FB_DTYPE_F32)
+  const int K = packed->K;
+
+  if (packed->half)
+    {
+      const guint16 *in  = from;
+      guint16       *out = (guint16 *) block + (size_t) k0 * n_columns + column;
+
+      for (int tap = 0; tap < n_taps; tap++)
+        for (int k = 0; k < n_channels; k++)
+          out[((size_t) tap * K + k) * n_columns] = in[(size_t) k * n_taps + tap];
+    }
+  else if (packed->kept == FB_DTYPE_F32)
     {
       const float *in  = from;
       float       *out = (float *) block + (size_t) k0 * n_columns + column;
@@ -57,10 +68,11 @@ scatter (char *block, const void *from, FbDtype dtype, int n_taps, int k0, int n
 typedef struct
 {
   const FbPacked *packed;
-  FbDtype         dtype, data_dtype;
+  FbDtype         data_dtype;
   const char     *data;
   int             Cin;
   int             n_source_taps;
+  int             n_taps;              /* of each set, as kept */
   int             slice;               /* input channels that pass through the buffers at a time; even */
 } Job;
 
@@ -70,12 +82,12 @@ pack_block (const Job *job, int set, int n0, float *wide, void *narrow)
 {
   const FbPacked *packed    = job->packed;
   int             n_columns = fb_packed_n_columns (packed, n0);
-  size_t          tap_bytes = (size_t) packed->K * fb_dtype_size (job->dtype);
+  size_t          tap_bytes = (size_t) packed->K * fb_dtype_size (packed->kept);
   size_t          row       = (size_t) job->Cin * job->n_source_taps;
-  char           *block     = (char *) packed->data + set * packed->set_bytes + (size_t) n0 * packed->n_taps * tap_bytes;
+  char           *block     = (char *) packed->data + set * packed->set_bytes + (size_t) n0 * job->n_taps * tap_bytes;
 
   if (packed->K > job->Cin || n0 + n_columns > packed->N)
-    memset (block, 0, packed->n_taps * tap_bytes * n_columns);
+    memset (block, 0, job->n_taps * tap_bytes * n_columns);
 
   for (int k0 = 0; k0 < job->Cin; k0 += job->slice)              /* outside, so that the columns written stay in the cache */
     for (int n = n0; n < MIN (n0 + n_columns, packed->N); n++)
@@ -83,7 +95,7 @@ pack_block (const Job *job, int set, int n0, float *wide, void *narrow)
         int         n_channels = MIN (job->slice, job->Cin - k0);
         const char *from       = job->data + (n * row + (size_t) k0 * job->n_source_taps) * fb_dtype_size (job->data_dtype);
 
-        if (packed->n_sets == 4)
+        if (packed->n_sets == 4 && !packed->half)
           {
             float folded[4];
 
@@ -93,13 +105,13 @@ pack_block (const Job *job, int set, int n0, float *wide, void *narrow)
                 fold (folded, wide + 9 * k, set / 2, set % 2);
                 memcpy (wide + 4 * k, folded, sizeof folded);
               }
-            fb_dtype_convert (narrow, job->dtype, wide, FB_DTYPE_F32, (size_t) n_channels * 4);
+            fb_dtype_convert (narrow, packed->kept, wide, FB_DTYPE_F32, (size_t) n_channels * 4);
           }
         else
           {
-            fb_dtype_convert (narrow, job->dtype, from, job->data_dtype, (size_t) n_channels * job->n_source_taps);
+            fb_dtype_convert (narrow, packed->kept, from, job->data_dtype, (size_t) n_channels * job->n_source_taps);
           }
-        scatter (block, narrow, job->dtype, packed->n_taps, k0, n_channels, packed->K, n_columns, n - n0);
+        scatter (packed, block, narrow, job->n_taps, k0, n_channels, n_columns, n - n0);
       }
 }
 
@@ -110,16 +122,21 @@ fb_cpu_pack (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dty
   int       Cin       = weight->shape[1];
   int       n_source  = weight->shape[2] * weight->shape[3];
   gboolean  folded    = weight->kind == FB_WEIGHT_CONV2D_UPSAMPLE;
+  gboolean  half      = weight->kept != weight->dtype;
+  int       n_sets    = folded && !half ? 4 : 1;                 /* as kept */
+  int       n_taps    = folded && !half ? 4 : n_source;
   FbPacked *packed    = weight->packed != NULL ? weight->packed : g_new0 (FbPacked, 1);
-  Job       job       = { packed, weight->dtype, data_dtype, data, Cin, n_source, MAX (2, 256 / n_source / 2 * 2) };
+  Job       job       = { packed, data_dtype, data, Cin, n_source, n_taps, MAX (2, 256 / n_source / 2 * 2) };
 
   packed->n_sets    = folded ? 4 : 1;
   packed->n_taps    = folded ? 4 : n_source;
   packed->K         = fb_packed_n_channels (Cin, weight->dtype);
   packed->N         = Cout;
+  packed->kept      = weight->kept;
+  packed->half      = half;
   fb_packed_choose_block (packed, weight->dtype);
-  packed->set_bytes = (size_t) packed->n_taps * packed->K * fb_packed_all_columns (packed) * fb_dtype_size (weight->dtype);
-  packed->n_bytes   = packed->n_sets * packed->set_bytes;
+  packed->set_bytes = (size_t) n_taps * packed->K * fb_packed_all_columns (packed) * fb_dtype_size (weight->kept);
+  packed->n_bytes   = n_sets * packed->set_bytes;
   weight->n_bytes   = packed->n_bytes;
   if (packed->data == NULL)
     packed->data = fb_device_alloc (dev, packed->n_bytes);
@@ -133,10 +150,10 @@ fb_cpu_pack (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dty
 #pragma omp parallel num_threads(dev->n_threads)
   {
     g_autofree float *wide   = g_new (float, (size_t) job.slice * n_source);
-    g_autofree void  *narrow = g_malloc_n ((size_t) job.slice * n_source, fb_dtype_size (weight->dtype));
+    g_autofree void  *narrow = g_malloc_n ((size_t) job.slice * n_source, fb_dtype_size (weight->kept));
 
 #pragma omp for collapse(2) schedule(dynamic)
-    for (int set = 0; set < packed->n_sets; set++)
+    for (int set = 0; set < n_sets; set++)
       for (int n0 = 0; n0 < Cout; n0 += packed->block)
         pack_block (&job, set, n0, wide, narrow);
   }

@@ -13,19 +13,24 @@
  * @K: input channels, rounded up to even in bf16
  * @N: output channels
  * @block: columns of a block: FB_PACK_AVX2 in f32 where the processor has no more, else FB_PACK_N
+ * @kept: type of @data
+ * @half: whether @data is to be widened to f32 as it is read; nothing is paired then
+ * @set_bytes: of a set; of all of them where @half
  * @data: [n_sets][blocks of output channels][n_taps][K][columns], and in bf16 [K / 2][columns][2]. The last block has what remains, rounded
- *   up with zeros to a multiple of 16, or of 8 where blocks are narrow.
+ *   up with zeros to a multiple of 16, or of 8 where blocks are narrow. Of a folded kernel where @half, the nine taps it is folded from, once.
  */
 typedef struct
 {
-  int    n_sets;
-  int    n_taps;
-  int    K;
-  int    N;
-  int    block;
-  size_t set_bytes;
-  void  *data;
-  size_t n_bytes;
+  int      n_sets;
+  int      n_taps;
+  int      K;
+  int      N;
+  int      block;
+  FbDtype  kept;
+  gboolean half;
+  size_t   set_bytes;
+  void    *data;
+  size_t   n_bytes;
 } FbPacked;
 
 static inline int
@@ -54,6 +59,15 @@ fb_packed_all_columns (const FbPacked *packed)
 
   return last + fb_packed_n_columns (packed, last);
 }
+
+/**
+ * fb_packed_rows:
+ * @k0, @n: input channels of the block of columns from @n0 on, at one tap of one set
+ * @room: [@n][columns], used only where @packed is half
+ *
+ * Returns: (transfer none): [@n][columns] values to multiply with: where they lie, or widened into @room
+ */
+const void * fb_packed_rows (const FbPacked *packed, int set, int tap, int n0, int k0, int n, float *room);
 
 #define FB_MAX_TAPS_SUMMED 4
 

@@ -78,9 +78,10 @@ FB_VECTOR_VARIANTS (sum_taps, (void *sum, const char * const *from, int n_from, 
 static void
 transpose_tap (FbPacked *to, const FbPacked *from, FbDtype dtype, const FbTapSum *sum, int c0, int k0, int tap)
 {
-  size_t size       = fb_dtype_size (dtype);
+  size_t size       = fb_dtype_size (to->kept);
   int    to_columns = fb_packed_n_columns (to, k0);
   int    n_channels = MIN (to_columns, from->K - c0 - k0);
+  float  room[FB_MAX_TAPS_SUMMED][FB_PACK_N * FB_PACK_N];
   char   total[FB_PACK_N * FB_PACK_N * sizeof (float)];
 
   for (int n0 = 0; n0 < to->K; n0 += from->block)
@@ -90,8 +91,7 @@ transpose_tap (FbPacked *to, const FbPacked *from, FbDtype dtype, const FbTapSum
       char       *at           = (char *) to->data + ((size_t) k0 * to->n_taps * to->K + ((size_t) tap * to->K + n0) * to_columns) * size;
 
       for (int i = 0; i < sum->n; i++)
-        block[i] = (const char *) from->data + sum->set[i] * from->set_bytes
-                   + ((size_t) n0 * from->n_taps * from->K + ((size_t) sum->tap[i] * from->K + c0 + k0) * from_columns) * size;
+        block[i] = fb_packed_rows (from, sum->set[i], sum->tap[i], n0, c0 + k0, n_channels, room[i]);
       if (sum->n > 1)
         {
           sum_taps (total, block, sum->n, n_channels * from_columns, dtype);
@@ -112,6 +112,7 @@ fb_packed_transpose (FbDevice *dev, const FbWeight *weight, const FbTapSum *taps
   to->K         = fb_packed_n_channels (from->N, weight->dtype);
   to->N         = n_channels;
   to->block     = from->block;
+  to->kept      = weight->dtype;
   to->set_bytes = (size_t) n_taps * to->K * fb_packed_all_columns (to) * fb_dtype_size (weight->dtype);
   to->n_bytes   = to->set_bytes;
   to->data      = fb_device_alloc (dev, to->n_bytes);

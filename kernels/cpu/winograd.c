@@ -263,10 +263,13 @@ bring_weight (const Plan *plan, int block, int i, int k)
 {
   const FbPacked *w         = plan->packed;
   const int       n_columns = n_block_columns (plan, block);
-  const float    *from      = (const float *) w->data + (size_t) block * w->block * w->n_taps * w->K + (size_t) k * n_columns;
+  float           room[9 * FB_PACK_N];
+  const float    *from      = fb_packed_rows (w, 0, 0, block * w->block, k, 1, room);
 
+  for (int tap = 1; w->half && tap < 9; tap++)
+    fb_packed_rows (w, 0, tap, block * w->block, k, 1, room + tap * n_columns);
   transform_weight (plan->weights + i * COMPONENTS * plan->weight_step + (size_t) k * n_columns, plan->weight_step,
-                    from, (size_t) w->K * n_columns, n_columns);
+                    from, (size_t) (w->half ? 1 : w->K) * n_columns, n_columns);
 }
 
 /* Tile @tile of all, in block @i of the band; @zeros: [K] */

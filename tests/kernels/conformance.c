@@ -22,15 +22,24 @@ static const FbOpTests * const ops[] =
   &fb_feature_distance_backward_tests,
 };
 
+/* those that read a weight */
+static const FbOpTests * const weighing_ops[] =
+{
+  &fb_conv2d_tests, &fb_linear_tests, &fb_conv2d_backward_input_tests, &fb_linear_backward_input_tests,
+};
+
 typedef struct
 {
   const FbOpTests *op;
   const void      *one;
   const char      *device;
   FbDtype          dtype;
+  FbDtype          kept;                /* of weights: @dtype, or 16 bits for f32 */
 } Test;
 
 static GHashTable *open_devices;        /* of FbDevice, by name and number of threads */
+static FbDtype     rounded_to;          /* of the weights of the test that runs, 16 bits; F32 for none */
+static gboolean    keeping_half;        /* whether they are kept so, where the device can */
 
 /* f16 has three bits more than bf16; a factor of four leaves some for sums that round differently */
 static double
@@ -79,6 +88,15 @@ fb_test_weight (FbDevice *dev, FbWeightKind kind, FbDtype dtype, const int *shap
   g_autofree float *values = g_new (float, fan_in * shape[0]);
 
   fill_normal (values, fan_in * shape[0], seed, 0, 1 / sqrt (fan_in));
+  if (rounded_to != FB_DTYPE_F32)
+    {
+      g_autofree guint16 *narrow = g_new (guint16, fan_in * shape[0]);
+
+      fb_dtype_convert (narrow, rounded_to, values, FB_DTYPE_F32, fan_in * shape[0]);
+      if (keeping_half && fb_weight_can_be_half (dev))
+        return fb_weight_new_half (dev, kind, shape, narrow, rounded_to);
+      return fb_weight_new (dev, kind, dtype, shape, narrow, rounded_to);
+    }
   return fb_weight_new (dev, kind, dtype, shape, values, FB_DTYPE_F32);
 }
 
@@ -157,6 +175,64 @@ test_threads_do_not_matter (gconstpointer data)
     }
 }
 
+/* Against weights of the same values in f32, on as many threads */
+static void
+test_half_is_the_same (gconstpointer data)
+{
+  const Test *test = data;
+
+  rounded_to = test->kept;
+  for (int n_threads = 1; n_threads <= 2; n_threads++)
+    {
+      g_autoptr(FbDevice) dev = open_device (test->device, n_threads);
+      void               *bytes[2];
+      size_t              n_bytes = 0;
+
+      for (int half = 0; half < 2; half++)
+        {
+          g_autoptr(FbTensor) out = NULL;
+
+          keeping_half = half;
+          out          = test->op->run (dev, FB_DTYPE_F32, test->one);
+          n_bytes      = out->n_bytes;
+          bytes[half]  = g_malloc (n_bytes);
+          fb_tensor_download (out, bytes[half], out->dtype);
+          g_assert_true (fb_device_check (dev, NULL));
+        }
+      g_assert_cmpmem (bytes[1], n_bytes, bytes[0], n_bytes);
+      g_free (bytes[0]);
+      g_free (bytes[1]);
+    }
+  rounded_to = FB_DTYPE_F32;
+}
+
+static void
+test_half_agrees_with_reference (gconstpointer data)
+{
+  const Test *test = data;
+
+  rounded_to   = test->kept;
+  keeping_half = TRUE;
+  test_agrees_with_reference (data);
+  rounded_to   = FB_DTYPE_F32;
+}
+
+static void
+add_half_tests (const char *device, FbDtype kept, const FbOpTests *op)
+{
+  for (size_t i = 0; i < op->n_cases; i++)
+    {
+      Test            *test = g_new (Test, 1);
+      const char      *name = *(const char * const *) ((const char *) op->cases + i * op->case_size);
+      g_autofree char *path = g_strdup_printf ("/kernels/%s/f32-kept-in-%s/%s/%s", device, fb_dtype_name (kept), op->op, name);
+      g_autofree char *same = g_strdup_printf ("%s-is-as-in-f32", path);
+
+      *test = (Test) { op, (const char *) op->cases + i * op->case_size, device, FB_DTYPE_F32, kept };
+      g_test_add_data_func (path, test, test_half_agrees_with_reference);
+      g_test_add_data_func_full (same, test, test_half_is_the_same, g_free);
+    }
+}
+
 static void
 add_tests (const char *device, FbDtype dtype, const FbOpTests *op)
 {
@@ -167,7 +243,7 @@ add_tests (const char *device, FbDtype dtype, const FbOpTests *op)
       g_autofree char *path = g_strdup_printf ("/kernels/%s/%s/%s/%s", device, fb_dtype_name (dtype), op->op, name);
       g_autofree char *same = g_strdup_printf ("%s-on-1-2-3-threads", path);
 
-      *test = (Test) { op, (const char *) op->cases + i * op->case_size, device, dtype };
+      *test = (Test) { op, (const char *) op->cases + i * op->case_size, device, dtype, dtype };
       g_test_add_data_func (path, test, test_agrees_with_reference);
       g_test_add_data_func_full (same, test, test_threads_do_not_matter, g_free);
     }
@@ -194,6 +270,13 @@ add_device (const char *name, FbDtype dtype)
   else
     for (size_t i = 0; i < G_N_ELEMENTS (ops); i++)
       add_tests (name, dtype, ops[i]);
+
+  if (dev != NULL && dtype == FB_DTYPE_F32 && fb_weight_can_be_half (dev))
+    for (size_t i = 0; i < G_N_ELEMENTS (weighing_ops); i++)
+      {
+        add_half_tests (name, FB_DTYPE_F16, weighing_ops[i]);
+        add_half_tests (name, FB_DTYPE_BF16, weighing_ops[i]);
+      }
 }
 
 int
