@@ -22,6 +22,7 @@ struct FbPerceptual
   FbVaeConfig   vae;
   FbLpipsConfig lpips;
   Pair          pair;
+  gboolean      half;
   gsize         kept_bytes;
 };
 
@@ -49,14 +50,14 @@ static FbLoader
 decoder_loader (FbPerceptual *self)
 {
   return (FbLoader) { .params = fb_vae_decoder_params (self->pair.decoder), .checkpoint = self->vae_file, .dev = self->pair.dev,
-                      .dtype = FB_DTYPE_F32 };
+                      .dtype = FB_DTYPE_F32, .half = self->half };
 }
 
 static FbLoader
 lpips_loader (FbPerceptual *self)
 {
   return (FbLoader) { .params = fb_lpips_params (self->pair.lpips), .checkpoint = self->lpips_file, .dev = self->pair.dev,
-                      .dtype = FB_DTYPE_F32 };
+                      .dtype = FB_DTYPE_F32, .half = self->half };
 }
 
 FbPerceptual *
@@ -136,11 +137,18 @@ new_tape (const Pair *pair, FbTensor *latents, gsize kept_bytes)
   return tape;
 }
 
+void
+fb_perceptual_set_half (FbPerceptual *self, gboolean half)
+{
+  self->half = half;
+}
+
 guint64
 fb_perceptual_weight_bytes (FbPerceptual *self)
 {
-  return fb_params_bytes (fb_vae_decoder_params (self->pair.decoder), FB_DTYPE_F32) +
-         fb_params_bytes (fb_lpips_params (self->pair.lpips), FB_DTYPE_F32);
+  const FbLoader decoder = decoder_loader (self), lpips = lpips_loader (self);
+
+  return fb_loader_bytes (&decoder) + fb_loader_bytes (&lpips);
 }
 
 guint64

@@ -29,6 +29,9 @@ FbPerceptual * fb_perceptual_new  (FbModel *model, const char *weights, FbDevice
 void           fb_perceptual_free (FbPerceptual *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbPerceptual, fb_perceptual_free)
 
+/* Before loading: as fb_model_set_half() */
+void           fb_perceptual_set_half (FbPerceptual *self, gboolean half);
+
 /* Bytes of the weights once loaded, and the least that a call with gradient needs besides for latents of that size; the last: for any networks */
 guint64        fb_perceptual_weight_bytes     (FbPerceptual *self);
 guint64        fb_perceptual_activation_bytes (FbPerceptual *self, int height, int width);

@@ -150,6 +150,28 @@ memory_limit (FbTrainer *self)
   return wanted > 0 && (free_bytes == 0 || wanted < free_bytes) ? wanted : free_bytes;
 }
 
+static void
+set_half (FbTrainer *self, gboolean half)
+{
+  fb_model_set_half (self->model, half);
+  if (self->perceptual != NULL)
+    fb_perceptual_set_half (self->perceptual, half);
+}
+
+/* Before anything is loaded: what doesn't train is kept in the file's 16 bits where the job could not be done otherwise. */
+static gboolean
+be_frugal (FbTrainer *self)
+{
+  const guint64 full = least_memory (self);
+
+  if (fb_model_can_be_half (self->model, self->dev))
+    {
+      set_half (self, TRUE);
+      set_half (self, fb_half_pays (full, full - least_memory (self), memory_limit (self)));
+    }
+  return TRUE;
+}
+
 static gboolean
 check_memory (FbTrainer *self, FbDistillNeeds *needs, GError **error)
 {
@@ -267,7 +289,7 @@ fb_trainer_foresee (const FbDistillJob *job, const char *teacher_path, FbDevice 
 {
   g_autoptr(FbTrainer) self = trainer_new (job, dev, fb_team_alone ());
 
-  return open_teacher (self, teacher_path, error) && open_perceptual (self, error) && check_memory (self, needs, error);
+  return open_teacher (self, teacher_path, error) && open_perceptual (self, error) && be_frugal (self) && check_memory (self, needs, error);
 }
 
 FbTrainer *
@@ -292,6 +314,7 @@ fb_trainer_new_in_team (const FbDistillJob *job, const char *teacher_path, FbDev
        open_perceptual (self, error) &&
        hash_perceptual (self, error) &&
        check_sides (self, error) &&
+       be_frugal (self) &&
        check_memory (self, &needs, error);
   return fb_team_agree (team, ok, error) ? g_steal_pointer (&self) : NULL;
 }

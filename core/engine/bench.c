@@ -1,6 +1,8 @@
 /* core/engine/bench.c: where the worker keeps device and models, and the clerk its own. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/engine/bench.h"
 
+#include "core/tasks/pace.h"
+
 /* a resident model, with what it was opened from */
 typedef struct
 {
@@ -132,6 +134,15 @@ fb_bench_open_model (FbWorkshop *workshop, FbModelUse *use, GCancellable *cancel
   if (!fb_model_set_loras (held->model, use->loras, use->n_loras, cancellable, error))
     return NULL;
   return held->model;
+}
+
+gboolean
+fb_bench_frugal (FbWorkshop *workshop, guint64 peak, guint64 weights, guint64 saved)
+{
+  const guint64 available = fb_memory_available ();
+  const guint64 limit     = available > 0 ? available + fb_residents_bytes (workshop->residents) : 0;      /* they make room */
+
+  return fb_half_pays (peak, saved, limit) || fb_half_pays (weights, saved, fb_residents_budget (workshop->residents));
 }
 
 void

@@ -26,6 +26,16 @@ FbBench * fb_bench_get (FbWorkshop *workshop, GError **error);
  */
 FbModel * fb_bench_open_model  (FbWorkshop *workshop, FbModelUse *use, GCancellable *cancellable, GError **error);
 
+/**
+ * fb_bench_frugal:
+ * @peak: bytes a job needs, and
+ * @weights: its model's weights, when these are f32
+ * @saved: what keeping them in 16 bits would save
+ *
+ * Whether they are to be kept so: to have the job done at all, or to have the model stay for the next one. Any thread.
+ */
+gboolean  fb_bench_frugal (FbWorkshop *workshop, guint64 peak, guint64 weights, guint64 saved);
+
 /* From now on, @model is computed in f32 for requests that leave the choice to us: in 16 bits it gave values that are no numbers. */
 void      fb_bench_prefer_f32  (FbWorkshop *workshop, FbModel *model);
 

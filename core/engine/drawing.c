@@ -6,6 +6,40 @@
 #include "core/engine/bench.h"
 #include "core/engine/fingerprints.h"
 
+/* --- memory ------------------------------------------------------------------------------------------------------------ */
+
+static gboolean
+is_loaded (FbModel *model)
+{
+  for (int part = 0; part < FB_MODEL_N_PARTS; part++)
+    if (fb_model_is_loaded (model, part))
+      return TRUE;
+  return FALSE;
+}
+
+/* What the job will take, with @model's weights kept in 16 bits where it is to be frugal; those that are there already stay as they are. */
+static gboolean
+estimate_frugally (const FbDrawing *drawing, FbWorkshop *workshop, const FbDevice *dev, FbModelUse *use, FbModel *model, gconstpointer wanted,
+                   FbEstimate *estimate, GError **error)
+{
+  if (!is_loaded (model))
+    fb_model_set_half (model, FALSE);
+  if (!drawing->estimate (wanted, model, estimate, error))
+    return FALSE;
+  if (!fb_model_can_be_half (model, dev) || !fb_bench_frugal (workshop, estimate->peak_bytes, estimate->weight_bytes, estimate->saved_bytes))
+    return TRUE;
+
+  fb_model_use_add_own_lora (use, model);
+  fb_model_set_loras (model, use->loras, use->n_loras, NULL, NULL);          /* their weights are f32 in any case */
+  if (!drawing->estimate (wanted, model, estimate, error))
+    return FALSE;
+  if (!fb_bench_frugal (workshop, estimate->peak_bytes, estimate->weight_bytes, estimate->saved_bytes))
+    return TRUE;
+
+  fb_model_set_half (model, TRUE);
+  return drawing->estimate (wanted, model, estimate, error);
+}
+
 /* --- estimate --------------------------------------------------------------------------------------------------------- */
 
 /* the request with everything filled in, and the paths of what it names */
@@ -46,7 +80,7 @@ fb_drawing_estimate (const FbDrawing *drawing, FbWorkshop *workshop, GVariant *r
   if (wanted == NULL)
     return FALSE;
   drawing->foresee_pictures (wanted);
-  done = drawing->resolve (wanted, model, error) && drawing->estimate (wanted, model, &result, error);
+  done = drawing->resolve (wanted, model, error) && estimate_frugally (drawing, workshop, desk->dev, use, model, wanted, &result, error);
   if (done)
     {
       g_autoptr(GVariant) known = describe (drawing, request, use, model, wanted);
@@ -195,11 +229,12 @@ summarise (Run *run, gboolean retried, FbFingerprints *fingerprints)
 }
 
 static gboolean
-make_room (const Run *run, GError **error)
+make_room (const Run *run, const FbDevice *dev, GError **error)
 {
-  FbEstimate estimate = { .seconds = -1.0 };
+  FbWorkshop *workshop = fb_task_workshop (run->task);
+  FbEstimate  estimate = { .seconds = -1.0 };
 
-  return run->drawing->estimate (run->wanted, run->model, &estimate, error) &&
+  return estimate_frugally (run->drawing, workshop, dev, run->use, run->model, run->wanted, &estimate, error) &&
          fb_task_make_room (run->task, run->use->path, estimate.peak_bytes, estimate.available_bytes, error);
 }
 
@@ -215,7 +250,7 @@ run_job (Run *run, FbBench *bench, GError **error)
 
   run->drawing->take_pictures (run->wanted, run->task);
   run->model = fb_bench_open_model (workshop, run->use, fb_task_cancellable (run->task), error);
-  if (run->model == NULL || !run->drawing->resolve (run->wanted, run->model, error) || !make_room (run, error))
+  if (run->model == NULL || !run->drawing->resolve (run->wanted, run->model, error) || !make_room (run, bench->dev, error))
     return NULL;
   run->count = run->generate->count;
 

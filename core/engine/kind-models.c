@@ -46,16 +46,38 @@ is_wanted (FbModel *model, FbModelPart part)
   return part != FB_MODEL_VAE_ENCODER && fb_model_weight_bytes (model, part) > 0;
 }
 
+/* as the job will be that the model is loaded for */
+static void
+be_frugal (FbModel *model, FbWorkshop *workshop, const FbDevice *dev)
+{
+  guint64 weights = 0, saved = 0;
+
+  for (int part = 0; part < FB_MODEL_N_PARTS; part++)
+    if (fb_model_is_loaded (model, part))
+      return;
+
+  fb_model_set_half (model, FALSE);
+  for (int part = 0; part < FB_MODEL_N_PARTS; part++)
+    if (is_wanted (model, part))
+      {
+        weights += fb_model_weight_bytes (model, part);
+        saved   += fb_model_half_saves (model, part);
+      }
+  fb_model_set_half (model, fb_model_can_be_half (model, dev) && fb_bench_frugal (workshop, weights, weights, saved));
+}
+
 GVariant *
 fb_kind_load_run (FbTask *task, GError **error)
 {
   g_autoptr(FbModelUse)  use     = get_use (task, error);
   FbModel               *model   = use != NULL ? fb_bench_open_model (fb_task_workshop (task), use, fb_task_cancellable (task), error) : NULL;
+  FbBench               *bench   = model != NULL ? fb_bench_get (fb_task_workshop (task), error) : NULL;
   Loading                loading = { .task = task };
   double                 total   = 0.0;
 
-  if (model == NULL)
+  if (bench == NULL)
     return NULL;
+  be_frugal (model, fb_task_workshop (task), bench->dev);
   for (int part = 0; part < FB_MODEL_N_PARTS; part++)
     if (is_wanted (model, part))
       total += fb_model_weight_bytes (model, part);

@@ -25,13 +25,42 @@ fb_loader_is_complete (const FbLoader *loader)
   return TRUE;
 }
 
+static gboolean
+is_touched (const FbLoader *loader, const FbParam *param)
+{
+  return loader->touches != NULL && loader->touches (param->name, loader->change_data);
+}
+
+static gboolean
+stays_half (const FbLoader *loader, const FbParam *param)
+{
+  const FbTensorInfo *info = loader->half ? fb_checkpoint_lookup (loader->checkpoint, param->name) : NULL;
+
+  return info != NULL && (info->dtype == FB_DTYPE_F16 || info->dtype == FB_DTYPE_BF16) && !is_touched (loader, param);
+}
+
+guint64
+fb_loader_bytes (const FbLoader *loader)
+{
+  guint64 bytes = 0;
+
+  for (guint i = 0; i < fb_params_n (loader->params); i++)
+    {
+      const FbParam *param = fb_params_get (loader->params, i);
+
+      bytes += stays_half (loader, param) ? fb_param_half_bytes (param) : fb_param_bytes (param, loader->dtype);
+    }
+
+  return bytes;
+}
+
 /* Reads @param and puts it into its place. As the file has it, where that can be packed directly; through f32 where LoRAs change it: deltas
  * are added before anything is rounded to the compute type. */
 static gboolean
 fill (const FbLoader *loader, const FbParam *param, GByteArray *buffer, GCancellable *cancellable, GError **error)
 {
   FbCheckpoint   *checkpoint = loader->checkpoint;
-  const gboolean  changed    = loader->touches != NULL && loader->touches (param->name, loader->change_data);
+  const gboolean  changed    = is_touched (loader, param);
   FbDtype         dtype      = fb_checkpoint_lookup (checkpoint, param->name)->dtype;
   const gboolean  through    = changed || dtype == FB_DTYPE_F64;
 
@@ -51,7 +80,10 @@ fill (const FbLoader *loader, const FbParam *param, GByteArray *buffer, GCancell
   else if (!fb_checkpoint_read_raw (checkpoint, param->name, param->n_dims, param->shape, buffer->data, cancellable, error))
     return FALSE;
 
-  fb_param_fill (param, loader->dev, loader->dtype, buffer->data, dtype);
+  if (stays_half (loader, param))
+    fb_param_fill_half (param, loader->dev, buffer->data, dtype);
+  else
+    fb_param_fill (param, loader->dev, loader->dtype, buffer->data, dtype);
 
   return TRUE;
 }

@@ -4,7 +4,7 @@
 FbLoader
 fb_model_loader (FbModel *model, FbModelPart part)
 {
-  FbLoader loader = { .dev = model->dev, .dtype = model->dtype };
+  FbLoader loader = { .dev = model->dev, .dtype = model->dtype, .half = model->half && model->dtype == FB_DTYPE_F32 };
 
   switch (part)
     {
@@ -94,6 +94,54 @@ fb_model_set_dtype (FbModel *model, FbDtype dtype)
   model->ctx = fb_nn_context_new (model->dev, dtype);
 }
 
+gboolean
+fb_model_is_half (FbModel *model)
+{
+  return model->half;
+}
+
+void
+fb_model_set_half (FbModel *model, gboolean half)
+{
+  if (half == model->half)
+    return;
+
+  fb_model_unload (model);
+  model->half = half;
+}
+
+gboolean
+fb_model_can_be_half (FbModel *model, const FbDevice *dev)
+{
+  return model->dtype == FB_DTYPE_F32 && fb_weight_can_be_half (dev);
+}
+
+guint64
+fb_model_half_saves (FbModel *model, FbModelPart part)
+{
+  FbLoader loader = fb_model_loader (model, part);
+  guint64  full;
+
+  if (loader.params == NULL || model->dtype != FB_DTYPE_F32)
+    return 0;
+  loader.half = FALSE;
+  full = fb_loader_bytes (&loader);
+  loader.half = TRUE;
+
+  return full - fb_loader_bytes (&loader);
+}
+
+gboolean
+fb_half_pays (guint64 full, guint64 saved, guint64 limit)
+{
+  const char *wish = g_getenv ("FLASHBRUSH_WEIGHTS");
+
+  if (g_strcmp0 (wish, "half") == 0 || g_strcmp0 (wish, "full") == 0)
+    return *wish == 'h' && saved > 0;
+
+  return limit > 0 && full > limit && full - saved <= limit;
+}
+
 FbUnet *
 fb_model_unet (FbModel *model)
 {
@@ -118,7 +166,15 @@ fb_model_weight_bytes (FbModel *model, FbModelPart part)
 {
   const FbLoader loader = fb_model_loader (model, part);
 
-  return loader.params != NULL ? fb_params_bytes (loader.params, model->dtype) : 0;
+  return loader.params != NULL ? fb_loader_bytes (&loader) : 0;
+}
+
+guint64
+fb_model_n_weights (FbModel *model, FbModelPart part)
+{
+  const FbLoader loader = fb_model_loader (model, part);
+
+  return loader.params != NULL ? fb_params_bytes (loader.params, FB_DTYPE_F32) / sizeof (float) : 0;
 }
 
 char **

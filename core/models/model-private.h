@@ -22,6 +22,7 @@ struct FbModel
   char            *path;
   FbDevice        *dev;
   FbDtype          dtype;
+  gboolean         half;
   FbContext       *ctx;
   const FbFamily  *family;
   FbModelInfo      info;

@@ -102,6 +102,31 @@ FbDtype      fb_model_dtype     (FbModel *model);
 void         fb_model_set_dtype (FbModel *model, FbDtype dtype);
 
 /**
+ * fb_model_set_half:
+ *
+ * Whether weights that the file has in 16 bits are kept so for f32 to be computed with: half the memory, the same results, a little slower.
+ * Weights that a LoRA changes are f32. A change drops the loaded weights; in another type than f32 it means nothing.
+ * Only where fb_model_can_be_half() says so of the model's device.
+ */
+void         fb_model_set_half (FbModel *model, gboolean half);
+gboolean     fb_model_is_half  (FbModel *model);
+gboolean     fb_model_can_be_half (FbModel *model, const FbDevice *dev);
+
+/* Bytes of a loaded part that it saves, or would; from the file's headers and the LoRAs in force. 0 in another type than f32 */
+guint64      fb_model_half_saves (FbModel *model, FbModelPart part);
+
+/**
+ * fb_half_pays:
+ * @full: bytes needed when all weights are f32
+ * @saved: what fb_model_set_half() would save of them
+ * @limit: bytes that can be had; 0 = nobody knows
+ *
+ * The rule for all jobs: it pays where @full doesn't fit, and what is left does. The environment variable FLASHBRUSH_WEIGHTS, "half" or "full",
+ * decides instead of it, for measurements.
+ */
+gboolean     fb_half_pays (guint64 full, guint64 saved, guint64 limit);
+
+/**
  * fb_model_tokenizer, fb_model_schedule:
  *
  * Returns: (transfer none): the checkpoint's own tokenizer (the standard CLIP one where the checkpoint brings none), read at the first call; %NULL
@@ -241,9 +266,11 @@ gboolean     fb_model_preview_linear (FbModel *model, const float *latents, int 
 
 /**
  * fb_model_weight_bytes: bytes of a part once loaded, from the file's headers; 0 if the checkpoint lacks it
+ * fb_model_n_weights: numbers in the part, whatever they are kept in; folded kernels count as they are computed with
  * fb_model_activation_bytes: the most a call of that part needs besides, for @n pictures of @height × @width pixels (tokens do not count)
  */
 guint64      fb_model_weight_bytes     (FbModel *model, FbModelPart part);
+guint64      fb_model_n_weights        (FbModel *model, FbModelPart part);
 guint64      fb_model_activation_bytes (FbModel *model, FbModelPart part, int n, int height, int width);
 
 /**

@@ -252,6 +252,26 @@ fb_param_is_filled (const FbParam *param)
 }
 
 void
+fb_param_fill_half (const FbParam *param, FbDevice *dev, const void *data, FbDtype data_dtype)
+{
+  switch (param->kind)
+    {
+    case FB_PARAM_CONV2D:
+    case FB_PARAM_CONV2D_UPSAMPLE:
+    case FB_PARAM_LINEAR:
+      fb_param_empty (param);
+      *param->slot.weight = fb_weight_new_half (dev, weight_kinds[param->kind], param->shape, data, data_dtype);
+      break;
+    case FB_PARAM_VECTOR:
+      fb_param_fill (param, dev, FB_DTYPE_F32, data, data_dtype);
+      break;
+    case FB_PARAM_TABLE:
+      fb_param_fill (param, dev, data_dtype, data, data_dtype);       /* its rows are widened one by one */
+      break;
+    }
+}
+
+void
 fb_param_fill (const FbParam *param, FbDevice *dev, FbDtype dtype, const void *data, FbDtype data_dtype)
 {
   fb_param_empty (param);
@@ -306,18 +326,26 @@ fb_params_fill_with_nothing (FbParams *params, FbDevice *dev, FbDtype dtype)
 }
 
 guint64
+fb_param_bytes (const FbParam *param, FbDtype dtype)
+{
+  const guint64 size = (guint64) param->n_elements * fb_dtype_size (param->kind == FB_PARAM_VECTOR ? FB_DTYPE_F32 : dtype);
+
+  return param->kind == FB_PARAM_CONV2D_UPSAMPLE ? size * 16 / 9 : size;       /* a 3×3 kernel folds into four 2×2 ones */
+}
+
+guint64
+fb_param_half_bytes (const FbParam *param)
+{
+  return (guint64) param->n_elements * (param->kind == FB_PARAM_VECTOR ? sizeof (float) : sizeof (guint16));      /* kernels are folded later */
+}
+
+guint64
 fb_params_bytes (const FbParams *params, FbDtype dtype)
 {
   guint64 bytes = 0;
 
   for (guint i = 0; i < params->list->len; i++)
-    {
-      const FbParam *param = &g_array_index (params->list, FbParam, i);
-
-      const guint64  size  = (guint64) param->n_elements * fb_dtype_size (param->kind == FB_PARAM_VECTOR ? FB_DTYPE_F32 : dtype);
-
-      bytes += param->kind == FB_PARAM_CONV2D_UPSAMPLE ? size * 16 / 9 : size;       /* a 3×3 kernel folds into four 2×2 ones */
-    }
+    bytes += fb_param_bytes (&g_array_index (params->list, FbParam, i), dtype);
 
   return bytes;
 }

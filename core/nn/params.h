@@ -117,6 +117,9 @@ gboolean        fb_param_is_filled (const FbParam *param);
  */
 void            fb_param_fill (const FbParam *param, FbDevice *dev, FbDtype dtype, const void *data, FbDtype data_dtype);
 
+/* The same in f32, with f16 or bf16 @data kept in 16 bits where the layer can multiply with that: fb_weight_new_half(). A vector is f32. */
+void            fb_param_fill_half (const FbParam *param, FbDevice *dev, const void *data, FbDtype data_dtype);
+
 /**
  * fb_param_set_trains:
  *
@@ -134,5 +137,7 @@ void            fb_params_fill_with_nothing (FbParams *params, FbDevice *dev, Fb
 /* Frees all contents; the list stays. */
 void            fb_params_clear (FbParams *params);
 
-/* Bytes of all contents when packed in @dtype. */
-guint64         fb_params_bytes (const FbParams *params, FbDtype dtype);
+/* Bytes of all contents, and of one, when packed in @dtype; and of one that fb_param_fill_half() has filled. */
+guint64         fb_params_bytes     (const FbParams *params, FbDtype dtype);
+guint64         fb_param_bytes      (const FbParam *param, FbDtype dtype);
+guint64         fb_param_half_bytes (const FbParam *param);

@@ -89,7 +89,8 @@ fb_diffusion_memory (const FbGenerate *r, FbModel *model, gboolean encodes, FbEs
   guint64 activations = 0;
   guint64 loaded      = 0;
 
-  estimate->peak_bytes = 0;
+  estimate->weight_bytes = 0;
+  estimate->saved_bytes  = 0;
   for (int part = 0; part < FB_MODEL_N_PARTS; part++)
     {
       guint64 bytes = fb_model_weight_bytes (model, part);
@@ -99,11 +100,12 @@ fb_diffusion_memory (const FbGenerate *r, FbModel *model, gboolean encodes, FbEs
           int n = part == FB_MODEL_UNET && r->guidance_scale > 1.0 ? 2 : 1;
 
           loaded += fb_model_is_loaded (model, part) ? bytes : 0;
-          estimate->peak_bytes += bytes;
+          estimate->weight_bytes += bytes;
+          estimate->saved_bytes  += fb_model_is_half (model) ? 0 : fb_model_half_saves (model, part);
           activations = MAX (activations, fb_model_activation_bytes (model, part, n, r->height, r->width));
         }
     }
-  estimate->peak_bytes     += activations + spare_bytes (r, activations);
+  estimate->peak_bytes      = estimate->weight_bytes + activations + spare_bytes (r, activations);
   estimate->available_bytes = fb_memory_available () + loaded;
 }
 

@@ -114,12 +114,15 @@ FbGenerate * fb_generate_from_variant (GVariant *variant, GError **error);
  * @peak_bytes: memory the job will need, weights included
  * @seconds: time, negative when nothing has been measured yet
  * @available_bytes: memory the system can give now
+ * @weight_bytes: what of @peak_bytes are weights
+ * @saved_bytes: what of these fb_model_set_half() would save; 0 once it has
  */
 typedef struct
 {
   guint64 peak_bytes;
   double  seconds;
   guint64 available_bytes;
+  guint64 weight_bytes, saved_bytes;
 } FbEstimate;
 
 /* Fills the request's open places (0, "") from the model's own settings and checks every field; %FB_TASK_ERROR_FIELD names the one that is wrong. */

@@ -20,6 +20,7 @@ static char    *model_path;
 static char    *serve_dtype;
 static char    *memory_dtype;
 static gboolean make_model;
+static gboolean half;
 static int      n_threads;
 static int      n_cancels = 200;
 
@@ -30,6 +31,7 @@ static const GOptionEntry options[] =
   { "cancels",    0, 0, G_OPTION_ARG_INT,      &n_cancels,    "Random moments to cancel at; 0 leaves that out", "N" },
   { "serve",      0, 0, G_OPTION_ARG_STRING,   &serve_dtype,  "Make one UNet step for every line read, and print its seconds", "f32|bf16" },
   { "memory",     0, 0, G_OPTION_ARG_STRING,   &memory_dtype, "Print the peak memory beyond the weights, in GB", "f32|bf16" },
+  { "half",       0, 0, G_OPTION_ARG_NONE,     &half,         "With --serve or --memory in f32: keep weights in the file's 16 bits", NULL },
   { "make-model", 0, 0, G_OPTION_ARG_NONE,     &make_model,   "Print the random checkpoint's path, making it if need be", NULL },
   { NULL }
 };
@@ -76,6 +78,8 @@ open_model (FbDtype dtype)
   die_on (error);
   model = fb_model_open (model_path, NULL, NULL, dev, dtype, &error);
   die_on (error);
+  if (half)
+    fb_model_set_half (model, TRUE);
 
   return model;
 }

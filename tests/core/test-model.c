@@ -36,6 +36,8 @@ set_up (Fixture *f, gconstpointer data)
   g_assert_no_error (error);
   f->expected = fb_safetensors_open (expected, &error);
   g_assert_no_error (error);
+  if (data != NULL && fb_model_can_be_half (f->model, f->dev))       /* the file's tensors are bf16 */
+    fb_model_set_half (f->model, TRUE);
 }
 
 static void
@@ -529,6 +531,85 @@ test_lora_gives_what_peft_gives_and_leaves_no_trace (Fixture *f, gconstpointer d
   g_assert_cmpfloat (distance (with, want, 2 * H * W * 4), <, 1e-4);
 }
 
+/* what each part gives, without LoRAs or with: (transfer full): UNet, text encoder, autoencoder there and back */
+#define N_ALL (2 * H * W * 4 + 2 * 77 * 64 + 8 * 12 * 4 + 64 * 96 * 3)
+
+static float *
+compute_all (Fixture *f, int n_loras, const FbLoraUse *loras)
+{
+  g_autoptr(GError) error   = NULL;
+  g_autofree float *picture = expected (f, "vae.picture", NULL);
+  g_autofree float *noise   = NULL;
+  g_autofree float *text    = NULL;
+  float            *out     = g_new (float, N_ALL), *latents = out + 2 * H * W * 4 + 2 * 77 * 64;
+
+  set_loras (f, n_loras, loras);
+  noise = denoise_well (f);
+  text  = encode (f);
+  memcpy (out, noise, 2 * H * W * 16);
+  memcpy (out + 2 * H * W * 4, text, 2 * 77 * 64 * 4);
+  fb_model_encode_image (f->model, picture, 64, 96, NULL, latents, NULL, &error);
+  g_assert_no_error (error);
+  fb_model_decode (f->model, latents, 8, 12, 0, latents + 8 * 12 * 4, NULL, &error);
+  g_assert_no_error (error);
+
+  return out;
+}
+
+static void
+test_half_saves_memory_and_changes_no_byte (Fixture *f, gconstpointer data)
+{
+  g_autofree char  *path   = g_test_build_filename (G_TEST_DIST, "golden", "models", "single", "lora.safetensors", NULL);
+  const FbLoraUse   one[]  = { { path, 0.7 } };
+  g_autofree float *with   = compute_all (f, 1, one);
+  g_autofree float *plain  = compute_all (f, 0, NULL);
+  size_t            full   = fb_device_bytes_in_use (f->dev);
+  guint64           told   = 0, saved = 0, left = 0;
+
+  if (!fb_model_can_be_half (f->model, f->dev))
+    {
+      g_test_skip ("this device keeps weights in the type it computes in");
+      return;
+    }
+  for (int part = FB_MODEL_TEXT_ENCODER; part <= FB_MODEL_VAE_DECODER; part++)
+    {
+      told  += fb_model_weight_bytes (f->model, part);
+      saved += fb_model_half_saves (f->model, part);
+    }
+  fb_model_set_half (f->model, TRUE);
+  for (int part = FB_MODEL_TEXT_ENCODER; part <= FB_MODEL_VAE_DECODER; part++)
+    {
+      g_assert_false (fb_model_is_loaded (f->model, part));
+      left += fb_model_weight_bytes (f->model, part);
+    }
+  g_assert_cmpuint (left, ==, told - saved);
+  g_assert_cmpuint (left, <, told * 6 / 10);
+
+  for (int i = 0; i < 2; i++)                              /* into loaded weights, and out again */
+    {
+      g_autofree float *half      = compute_all (f, 0, NULL);
+      g_autofree float *half_with = NULL;
+
+      g_assert_cmpmem (half, N_ALL * sizeof (float), plain, N_ALL * sizeof (float));
+      g_assert_cmpuint (fb_device_bytes_in_use (f->dev), <, full * 6 / 10);
+      half_with = compute_all (f, 1, one);
+      g_assert_cmpmem (half_with, N_ALL * sizeof (float), with, N_ALL * sizeof (float));
+      g_assert_cmpuint (fb_model_half_saves (f->model, FB_MODEL_UNET), <, saved);
+    }
+}
+
+static void
+test_half_pays_where_f32_does_not_fit (void)
+{
+  g_unsetenv ("FLASHBRUSH_WEIGHTS");
+  g_assert_false (fb_half_pays (100, 40, 100));
+  g_assert_true (fb_half_pays (101, 40, 100));
+  g_assert_true (fb_half_pays (140, 40, 100));
+  g_assert_false (fb_half_pays (141, 40, 100));            /* nothing helps */
+  g_assert_false (fb_half_pays (100, 0, 50));
+  g_assert_false (fb_half_pays (100, 40, 0));              /* nobody knows */
+}
+
 static void
 test_failed_lora_leaves_the_earlier_ones (Fixture *f, gconstpointer data)
 {
@@ -768,11 +849,21 @@ main (int argc, char **argv)
     { "missing-and-misshapen-tensors-are-named",      test_missing_and_misshapen_tensors_are_named },
     { "every-tensor-is-claimed",                      test_every_tensor_is_claimed },
     { "lora-gives-what-peft-gives-and-leaves-no-trace", test_lora_gives_what_peft_gives_and_leaves_no_trace },
+    { "half-saves-memory-and-changes-no-byte",        test_half_saves_memory_and_changes_no_byte },
     { "failed-lora-leaves-the-earlier-ones",          test_failed_lora_leaves_the_earlier_ones },
     { "tiles-add-up",                                 test_tiles_add_up },
     { "tile-as-large-as-the-picture-changes-nothing", test_tile_as_large_as_the_picture_changes_nothing },
     { "linear-preview-finds-the-map",                 test_linear_preview_finds_the_map },
     { "linear-preview-stays-in-range",                test_linear_preview_stays_in_range },
+  };
+  static const struct { const char *name; void (* func) (Fixture *f, gconstpointer data); } half_tests[] =
+  {
+    { "networks-give-what-diffusers-gives",           test_networks_give_what_diffusers_gives },
+    { "other-autoencoder-replaces-the-own",           test_other_autoencoder_replaces_the_own },
+    { "cancel-leaves-the-model-usable",               test_cancel_leaves_the_model_usable },
+    { "weights-take-the-bytes-told",                  test_weights_take_the_bytes_told },
+    { "dtype-can-change",                             test_dtype_can_change },
+    { "lora-gives-what-peft-gives-and-leaves-no-trace", test_lora_gives_what_peft_gives_and_leaves_no_trace },
   };
 
   g_test_init (&argc, &argv, NULL);
@@ -783,6 +874,13 @@ main (int argc, char **argv)
 
       g_test_add (path, Fixture, NULL, set_up, tests[i].func, tear_down);
     }
+  for (gsize i = 0; i < G_N_ELEMENTS (half_tests); i++)
+    {
+      g_autofree char *path = g_strconcat ("/core/models/model/kept-in-16-bits/", half_tests[i].name, NULL);
+
+      g_test_add (path, Fixture, "half", set_up, half_tests[i].func, tear_down);
+    }
+  g_test_add_func ("/core/models/model/half-pays-where-f32-does-not-fit", test_half_pays_where_f32_does_not_fit);
 
   return g_test_run ();
 }
