@@ -67,7 +67,17 @@ fb_packed_all_columns (const FbPacked *packed)
  *
  * Returns: (transfer none): [@n][columns] values to multiply with: where they lie, or widened into @room
  */
-const void * fb_packed_rows (const FbPacked *packed, int set, int tap, int n0, int k0, int n, float *room);
+const void *  fb_packed_rows (const FbPacked *packed, int set, int tap, int n0, int k0, int n, float *room);
+
+/**
+ * fb_packed_channel:
+ * @packed: f32 or half, of one set
+ * @room: [n_taps][columns], used only where @packed is half
+ * @step: (out): floats from one tap to the next
+ *
+ * Returns: (transfer none): as fb_packed_rows(), of all taps and one channel
+ */
+const float * fb_packed_channel (const FbPacked *packed, int n0, int k, float *room, size_t *step);
 
 #define FB_MAX_TAPS_SUMMED 4
 

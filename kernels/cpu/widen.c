@@ -12,40 +12,47 @@
 
 __attribute__ ((target ("arch=x86-64-v3")))
 static void
-widen_f16_avx2 (float *to, const guint16 *from, size_t n)
+widen_f16_avx2 (float *to, const guint16 *from, size_t from_step, int n_rows, size_t n)
 {
-  size_t i = 0;
+  for (int row = 0; row < n_rows; row++, to += n, from += from_step)
+    {
+      size_t i = 0;
 
-  for (; i + 8 <= n; i += 8)
-    _mm256_storeu_ps (to + i, _mm256_cvtph_ps (_mm_loadu_si128 ((const __m128i *) (gconstpointer) (from + i))));
-  for (; i < n; i++)
-    to[i] = _cvtsh_ss (from[i]);
+      for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps (to + i, _mm256_cvtph_ps (_mm_loadu_si128 ((const __m128i *) (gconstpointer) (from + i))));
+      for (; i < n; i++)
+        to[i] = _cvtsh_ss (from[i]);
+    }
 }
 
 #endif
 
 static void
-widen_f16 (float *to, const guint16 *from, size_t n)
+widen_f16 (float *to, const guint16 *from, size_t from_step, int n_rows, size_t n)
 {
 #ifdef __x86_64__
   if (fb_vector_level () != FB_VECTOR_BASE)
     {
-      widen_f16_avx2 (to, from, n);
+      widen_f16_avx2 (to, from, from_step, n_rows, n);
       return;
     }
 #endif
-  fb_dtype_convert (to, FB_DTYPE_F32, from, FB_DTYPE_F16, n);
+  for (int row = 0; row < n_rows; row++)
+    fb_dtype_convert (to + row * n, FB_DTYPE_F32, from + row * from_step, FB_DTYPE_F16, n);
 }
 
 FB_INLINE void
-widen_bf16_body (float *to, const guint16 *from, size_t n)
+widen_bf16_body (float *to, const guint16 *from, size_t from_step, int n_rows, size_t n)
 {
+  for (int row = 0; row < n_rows; row++)
+    {
 #pragma omp simd
-  for (size_t i = 0; i < n; i++)
-    to[i] = fb_load_bf16 (from[i]);
+      for (size_t i = 0; i < n; i++)
+        to[row * n + i] = fb_load_bf16 (from[row * from_step + i]);
+    }
 }
 
-FB_VECTOR_VARIANTS (widen_bf16, (float *to, const guint16 *from, size_t n), (to, from, n))
+FB_VECTOR_VARIANTS (widen_bf16, (float *to, const guint16 *from, size_t from_step, int n_rows, size_t n), (to, from, from_step, n_rows, n))
 
 FB_INLINE void
 add_rows_body (float *to, const float *from, size_t n)
@@ -57,16 +64,18 @@ add_rows_body (float *to, const float *from, size_t n)
 
 FB_VECTOR_VARIANTS (add_rows, (float *to, const float *from, size_t n), (to, from, n))
 
+/* @n_taps taps from @tap on, of the @n_kept that there are: [n_taps][n][columns] */
 static void
-widen (float *to, const FbPacked *packed, int n_taps, int tap, int n0, int k0, int n)
+widen (float *to, const FbPacked *packed, int n_kept, int tap, int n_taps, int n0, int k0, int n)
 {
   size_t         n_columns = fb_packed_n_columns (packed, n0);
-  const guint16 *from      = (const guint16 *) packed->data + (size_t) n0 * n_taps * packed->K + ((size_t) tap * packed->K + k0) * n_columns;
+  size_t         tap_step  = packed->K * n_columns;
+  const guint16 *from      = (const guint16 *) packed->data + (size_t) n0 * n_kept * packed->K + tap * tap_step + k0 * n_columns;
 
   if (packed->kept == FB_DTYPE_F16)
-    widen_f16 (to, from, n * n_columns);
+    widen_f16 (to, from, tap_step, n_taps, n * n_columns);
   else
-    widen_bf16 (to, from, n * n_columns);
+    widen_bf16 (to, from, tap_step, n_taps, n * n_columns);
 }
 
 /* As fold() in pack.c, and in its order, so that the sums are the same to the last bit */
@@ -86,7 +95,7 @@ widen_folded (float *to, const FbPacked *packed, int set, int tap, int n0, int k
         for (int kx = 0; kx < 3; kx++)
           if ((ky + 1 - set / 2) / 2 * 2 + (kx + 1 - set % 2) / 2 == tap)
             {
-              widen (one, packed, 9, ky * 3 + kx, n0, k0 + k, 1);
+              widen (one, packed, 9, ky * 3 + kx, 1, n0, k0 + k, 1);
               add_rows (row, one, n_columns);
             }
     }
@@ -102,6 +111,20 @@ fb_packed_rows (const FbPacked *packed, int set, int tap, int n0, int k0, int n,
   if (packed->n_sets == 4)
     widen_folded (room, packed, set, tap, n0, k0, n);
   else
-    widen (room, packed, packed->n_taps, tap, n0, k0, n);
+    widen (room, packed, packed->n_taps, tap, 1, n0, k0, n);
+  return room;
+}
+
+const float *
+fb_packed_channel (const FbPacked *packed, int n0, int k, float *room, size_t *step)
+{
+  if (!packed->half)
+    {
+      *step = (size_t) packed->K * fb_packed_n_columns (packed, n0);
+      return fb_packed_rows (packed, 0, 0, n0, k, 1, NULL);
+    }
+
+  *step = fb_packed_n_columns (packed, n0);
+  widen (room, packed, packed->n_taps, 0, packed->n_taps, n0, k, 1);
   return room;
 }

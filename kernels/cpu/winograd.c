@@ -264,12 +264,11 @@ bring_weight (const Plan *plan, int block, int i, int k)
   const FbPacked *w         = plan->packed;
   const int       n_columns = n_block_columns (plan, block);
   float           room[9 * FB_PACK_N];
-  const float    *from      = fb_packed_rows (w, 0, 0, block * w->block, k, 1, room);
+  size_t          from_step;
+  const float    *from      = fb_packed_channel (w, block * w->block, k, room, &from_step);
 
-  for (int tap = 1; w->half && tap < 9; tap++)
-    fb_packed_rows (w, 0, tap, block * w->block, k, 1, room + tap * n_columns);
   transform_weight (plan->weights + i * COMPONENTS * plan->weight_step + (size_t) k * n_columns, plan->weight_step,
-                    from, (size_t) (w->half ? 1 : w->K) * n_columns, n_columns);
+                    from, from_step, n_columns);
 }
 
 /* Tile @tile of all, in block @i of the band; @zeros: [K] */

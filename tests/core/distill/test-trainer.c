@@ -320,6 +320,37 @@ test_a_resumed_job_is_the_same_to_the_bit (Fixture *f, gconstpointer fields)
   same_file (f->folder, "straight", "job/checkpoint.safetensors");
 }
 
+/* What is frozen may be kept in the file's 16 bits: the same gradients, the same LoRA. */
+static void
+test_weights_kept_in_16_bits_change_no_bit (Fixture *f, gconstpointer fields)
+{
+  static const char * const ways[] = { "full", "half" };
+  FbDistillNeeds            needs[2];
+
+  for (int i = 0; i < 2; i++)
+    {
+      g_setenv ("FLASHBRUSH_WEIGHTS", ways[i], TRUE);
+      g_assert_true (fb_trainer_foresee (f->job, f->teacher, f->dev, &needs[i], NULL));
+      {
+        g_autoptr(FbTrainer) trainer = ready (f, f->job);
+
+        g_assert_cmpint (fb_model_is_half (trainer->model), ==, i);
+        trainer->step = 3;                               /* the phase with all losses */
+        steps (trainer, 1);
+        g_assert_true (fb_trainer_save (trainer, NULL));
+      }
+      {
+        g_autofree char *from = g_build_filename (f->folder, "job", "checkpoint.safetensors", NULL);
+        g_autofree char *to   = g_build_filename (f->folder, ways[i], NULL);
+
+        g_assert_cmpint (rename (from, to), ==, 0);
+      }
+    }
+  g_unsetenv ("FLASHBRUSH_WEIGHTS");
+  same_file (f->folder, "full", "half");
+  g_assert_cmpuint (needs[1].least_bytes, <, needs[0].least_bytes);
+}
+
 static void
 cancel (gpointer data)
 {
@@ -777,6 +808,8 @@ main (int argc, char **argv)
     { "the-lora-is-the-student", PROMPTS ", \"average\": 0", test_the_lora_is_the_student },
     { "a-resumed-one-is-the-same-to-the-bit", PROMPTS, test_a_resumed_job_is_the_same_to_the_bit },
     { "a-resumed-one-with-lpips-is-the-same-to-the-bit", LPIPS, test_a_resumed_job_is_the_same_to_the_bit },
+    { "one-with-weights-kept-in-16-bits-is-the-same-to-the-bit", PROMPTS, test_weights_kept_in_16_bits_change_no_bit },
+    { "one-with-lpips-kept-in-16-bits-is-too", LPIPS, test_weights_kept_in_16_bits_change_no_bit },
     { "a-cancelled-step-leaves-no-trace", PROMPTS, test_a_cancelled_step_leaves_no_trace },
     { "a-paused-run-goes-on-and-keeps-its-log", PROMPTS, test_a_paused_run_goes_on_and_keeps_its_log },
     { "a-killed-one-goes-on-from-its-checkpoint", PROMPTS ", \"steps\": 40", test_a_killed_job_goes_on_from_its_checkpoint },

@@ -301,6 +301,25 @@ loading_ahead_saves_the_time_later (Fixture *f, gconstpointer data)
   g_assert_cmpuint (bytes, >, 10 * 1000 * 1000);
 }
 
+/* The starter's f32 weights take some 90 MB, and half of that in the file's f16; its own LoRA would make them f32. */
+static void
+a_model_too_large_for_the_budget_is_kept_in_16_bits (Fixture *f, gconstpointer data)
+{
+  static const char   request[] = "{'prompt': <'a fish'>, 'n-steps': <1>, 'sampler': <'euler'>, 'dtype': <'f32'>}";
+  g_autoptr(FbJob)    job       = run (f, "generate", request);
+  g_autoptr(GVariant) loaded    = list_loaded (f);
+  g_autoptr(GVariant) model     = NULL;
+  g_autoptr(FbJob)    again     = NULL;
+  guint64             bytes     = 0;
+
+  g_assert_cmpuint (g_variant_n_children (loaded), ==, 1);               /* in f32 it would not have stayed */
+  model = g_variant_get_child_value (loaded, 0);
+  g_assert_true (g_variant_lookup (model, "bytes", "t", &bytes));
+  g_assert_cmpuint (bytes, <, 60 * 1000 * 1000);
+  again = run (f, "generate", request);
+  assert_same (job, 0, again, 0);
+}
+
 static void
 a_picture_can_be_the_start (Fixture *f, gconstpointer data)
 {
@@ -643,6 +662,8 @@ main (int argc, char **argv)
   fixture_test ("/core/engine/generate/a-prompt-becomes-a-picture", NULL, a_prompt_becomes_a_picture);
   fixture_test ("/core/engine/generate/a-second-request-loads-nothing", NULL, a_second_request_loads_nothing);
   fixture_test ("/core/engine/generate/loading-ahead-saves-the-time-later", NULL, loading_ahead_saves_the_time_later);
+  fixture_test ("/core/engine/generate/a-model-too-large-for-the-budget-is-kept-in-16-bits", "[engine]\nmemory-budget=60MB\n",
+                a_model_too_large_for_the_budget_is_kept_in_16_bits);
   fixture_test ("/core/engine/generate/a-picture-can-be-the-start", NULL, a_picture_can_be_the_start);
   fixture_test ("/core/engine/generate/verify-gives-the-hash-of-the-metadata", NULL, verify_gives_the_hash_of_the_metadata);
   fixture_test ("/core/engine/generate/bad-requests-are-named", NULL, bad_requests_are_named);
