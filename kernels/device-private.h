@@ -33,6 +33,7 @@ typedef struct
   void *   (* alloc)      (FbDevice *dev, size_t n_bytes);              /* NULL when memory runs out */
   void     (* free)       (FbDevice *dev, void *data, size_t n_bytes);
   void     (* trim)       (FbDevice *dev);
+  size_t   (* bytes_free) (FbDevice *dev);                              /* of its own memory; NULL: it takes the system's */
   void     (* upload)     (FbDevice *dev, void *device, FbDtype device_dtype, const void *host, FbDtype host_dtype, size_t n);
   void     (* download)   (FbDevice *dev, void *host, FbDtype host_dtype, const void *device, FbDtype device_dtype, size_t n);
 
@@ -92,6 +93,7 @@ struct FbDevice
   const gint        *cancel_flag;
   size_t             bytes_in_use;
   size_t             bytes_peak;
+  size_t             limit;
   guint64            n_tensors;      /* made so far */
 };
 

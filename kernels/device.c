@@ -142,6 +142,13 @@ fb_op_ready (FbDevice *dev, gboolean device_has_op, const FbTensor * const *tens
   return TRUE;
 }
 
+/* Bytes up to the limit */
+static size_t
+within_limit (const FbDevice *dev)
+{
+  return dev->limit - MIN (dev->limit, dev->bytes_in_use);
+}
+
 void *
 fb_device_alloc (FbDevice *dev, size_t n_bytes)
 {
@@ -150,7 +157,7 @@ fb_device_alloc (FbDevice *dev, size_t n_bytes)
   if (dev->failure != NULL)
     return NULL;
 
-  data = dev->ops->alloc (dev, n_bytes);
+  data = n_bytes <= within_limit (dev) ? dev->ops->alloc (dev, n_bytes) : NULL;
   if (data == NULL)
     {
       fb_device_fail_no_memory (dev, n_bytes);
@@ -187,6 +194,32 @@ void
 fb_device_reset_peak (FbDevice *dev)
 {
   dev->bytes_peak = dev->bytes_in_use;
+}
+
+void
+fb_device_set_limit (FbDevice *dev, size_t n_bytes)
+{
+  dev->limit = n_bytes;
+}
+
+size_t
+fb_device_limit (const FbDevice *dev)
+{
+  return dev->limit;
+}
+
+gboolean
+fb_device_has_memory (const FbDevice *dev)
+{
+  return dev->ops->bytes_free != NULL;
+}
+
+size_t
+fb_device_bytes_free (FbDevice *dev)
+{
+  const size_t free = dev->ops->bytes_free != NULL ? dev->ops->bytes_free (dev) : G_MAXSIZE;
+
+  return dev->limit == G_MAXSIZE ? free : MIN (free, within_limit (dev));
 }
 
 void

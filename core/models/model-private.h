@@ -40,6 +40,10 @@ struct FbModel
   gboolean         plain_kernels;
   FbTaesdEncoder  *taesd_encoder;                           /* NULL where the file lacks it */
 
+  guint64          last_use[FB_MODEL_N_PARTS];              /* by the count of uses; 0: never */
+  guint64          n_uses;
+  gboolean         held[FB_MODEL_N_PARTS];
+
   FbModelLoras    *loras;                                   /* NULL = none yet */
   FbLoraTarget     lora_targets[2];
 
@@ -57,18 +61,33 @@ FbLoader  fb_model_loader   (FbModel *model, FbModelPart part);
 void      fb_model_add_loras_to_loader (FbModel *model, FbModelPart part, FbLoader *loader);
 void      fb_model_loras_free (FbModelLoras *set);
 
+/**
+ * fb_model_make_way:
+ * @error: what kept @part from its turn
+ *
+ * Where that was a lack of memory, unloads the part that was used longest ago, if there is one that is neither @part nor held.
+ *
+ * Returns: whether to try again; @error is then cleared.
+ */
+gboolean  fb_model_make_way (FbModel *model, FbModelPart part, GError **error);
+
 /* Frees what depends on the weights or on the type they are packed in. */
 void      fb_model_forget_context (FbModel *model);
 
 /**
  * FbModelCall: one computation that a cancellable can stop
  *
+ * @again: set by end: memory ran out and another part has made way, so that all from begin on is to be done once more
+ *
  * fb_model_begin() loads @part and hands the cancellable to the device; fb_model_end() frees the context's tensors and says how it went:
- * %FALSE with %G_IO_ERROR_CANCELLED or the device's own error. End is called exactly when begin returned %TRUE.
+ * %FALSE with %G_IO_ERROR_CANCELLED or the device's own error, or without an error where @again is set. End is called exactly when begin
+ * returned %TRUE.
  */
 typedef struct
 {
   FbModel      *model;
+  FbModelPart   part;
+  gboolean      again;
   GCancellable *cancellable;
   gulong        handler;
   gint          cancelled;

@@ -136,3 +136,6 @@ void            fb_params_clear (FbParams *params);
 
 /* Bytes of all contents when packed in @dtype. */
 guint64         fb_params_bytes (const FbParams *params, FbDtype dtype);
+
+/* Bytes that the present contents take: on the device, and tables in host memory besides where @with_tables. */
+guint64         fb_params_held_bytes (const FbParams *params, gboolean with_tables);

@@ -20,7 +20,6 @@ typedef struct FbConvolutions FbConvolutions;      /* kernels/cuda/convolution.c
  * @n_processors: its multiprocessors
  * @stream: everything is ordered by this one stream; nothing waits for the card but finish, downloads and a full staging buffer
  * @pool: stream-ordered memory; freed blocks stay in it up to %FB_DEVICE_MAX_SPARE
- * @budget: most bytes of tensors, weights and working memory
  * @workspace: what one library call may scribble in; grows, and the next call of the stream takes it over
  * @staging: pinned host memory that uploads and downloads go through; @staged says when the card is done with one
  * @laps: recorded behind every few launches; the host waits for the last but one, so that a cancel never has much queued before it
@@ -32,7 +31,6 @@ typedef struct
   int             n_processors;
   cudaStream_t    stream;
   cudaMemPool_t   pool;
-  size_t          budget;
   void           *workspace;
   size_t          workspace_bytes;
   void           *staging[FB_CUDA_N_STAGING];

@@ -67,7 +67,7 @@ take (FbDevice *dev, size_t n_bytes)
   void       *data = NULL;
   cudaError_t status;
 
-  if (n_bytes > cuda->budget || dev->bytes_in_use > cuda->budget - n_bytes || cuda->workspace_bytes > cuda->budget - n_bytes - dev->bytes_in_use)
+  if (n_bytes > dev->limit || dev->bytes_in_use > dev->limit - n_bytes || cuda->workspace_bytes > dev->limit - n_bytes - dev->bytes_in_use)
     return NULL;
   if (!FB_CUDA (dev, cudaSetDevice (cuda->ordinal)))
     return NULL;
@@ -137,6 +137,21 @@ cuda_trim (FbDevice *dev)
   drop_workspace (dev);
   if (FB_CUDA (dev, cudaStreamSynchronize (cuda->stream)))
     FB_CUDA (dev, cudaMemPoolTrimTo (cuda->pool, 0));
+}
+
+/* What other programs leave, and what the pool keeps for later */
+static size_t
+cuda_bytes_free (FbDevice *dev)
+{
+  FbCuda *cuda     = fb_cuda (dev);
+  size_t  free     = 0, total = 0;
+  guint64 reserved = 0, used = 0;
+
+  if (!FB_CUDA (dev, cudaSetDevice (cuda->ordinal)) || !FB_CUDA (dev, cudaMemGetInfo (&free, &total)) ||
+      !FB_CUDA (dev, cudaMemPoolGetAttribute (cuda->pool, cudaMemPoolAttrReservedMemCurrent, &reserved)) ||
+      !FB_CUDA (dev, cudaMemPoolGetAttribute (cuda->pool, cudaMemPoolAttrUsedMemCurrent, &used)))
+    return 0;
+  return free + (size_t) (reserved - MIN (reserved, used));
 }
 
 /* --- copies ----------------------------------------------------------------------------------------------------------- */
@@ -234,23 +249,6 @@ choose_card (struct cudaDeviceProp *chosen)
   return best;
 }
 
-/* Bytes that FLASHBRUSH_CUDA_MEMORY (MiB) allows */
-static size_t
-read_budget (void)
-{
-  const char *text = g_getenv ("FLASHBRUSH_CUDA_MEMORY");
-  guint64     mib  = 0;
-
-  if (text == NULL)
-    return G_MAXSIZE;
-  if (!g_ascii_string_to_unsigned (text, 10, 1, G_MAXSIZE >> 20, &mib, NULL))
-    {
-      g_warning ("FLASHBRUSH_CUDA_MEMORY=%s is not a number of MiB and was not followed", text);
-      return G_MAXSIZE;
-    }
-  return (size_t) mib << 20;
-}
-
 static gboolean
 make_resources (FbDevice *dev)
 {
@@ -329,7 +327,6 @@ cuda_open (FbDevice *dev, GError **error)
   cuda->ordinal      = ordinal;
   cuda->capability   = 10 * card.major + card.minor;
   cuda->n_processors = card.multiProcessorCount;
-  cuda->budget       = read_budget ();
   dev->state         = cuda;
   if (!make_resources (dev))
     {
@@ -373,6 +370,7 @@ static const FbDeviceOps cuda_ops =
   .alloc       = cuda_alloc,
   .free        = cuda_free,
   .trim        = cuda_trim,
+  .bytes_free  = cuda_bytes_free,
   .upload      = fb_cuda_upload,
   .download    = cuda_download,
   .pack        = fb_cuda_pack,

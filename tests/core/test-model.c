@@ -430,6 +430,173 @@ test_activations_take_the_bytes_told (Fixture *f, gconstpointer data)
   g_assert_cmpuint (fb_model_activation_bytes (f->model, FB_MODEL_UNET, 4, 800000, 800000), >, (guint64) 1 << 45);
 }
 
+/* --- memory that does not hold all parts --------------------------------------------------------------------------------------- */
+
+enum { TEXT, STEP, PICTURE, N_CALLS };
+
+static const FbModelPart parts_of_calls[N_CALLS] = { FB_MODEL_TEXT_ENCODER, FB_MODEL_UNET, FB_MODEL_VAE_DECODER };
+static const gsize       sizes_of_calls[N_CALLS] = { 2 * 77 * 64, 2 * H * W * 4, 128 * 192 * 3 };
+
+/* (transfer full): what the call gives; NULL with @error set */
+static float *
+do_call (Fixture *f, int call, GError **error)
+{
+  g_autofree float *out = NULL;
+  gboolean          ok  = TRUE;
+
+  if (call == STEP)
+    return denoise (f, NULL, error);
+
+  out = g_new0 (float, sizes_of_calls[call]);
+  if (call == TEXT)
+    {
+      g_autofree int *ids = g_new (int, 2 * 77);
+
+      ok = fb_safetensors_read (f->expected, fb_safetensors_lookup (f->expected, "text.ids"), 0, 2 * 77 * sizeof (int), ids, NULL, error) &&
+           fb_model_encode_text (f->model, ids, 2, 0, out, NULL, error);
+    }
+  else
+    {
+      g_autofree float *latents = g_new (float, 16 * 24 * 4);
+
+      for (int i = 0; i < 16 * 24 * 4; i++)
+        latents[i] = sinf (i);
+      ok = fb_model_decode (f->model, latents, 16, 24, 0, out, NULL, error);
+    }
+
+  return ok ? g_steal_pointer (&out) : NULL;
+}
+
+static float *
+do_call_well (Fixture *f, int call)
+{
+  g_autoptr(GError)  error = NULL;
+  float             *out   = do_call (f, call, &error);
+
+  g_assert_no_error (error);
+  return out;
+}
+
+/* @wanted: what the calls give without a limit; @alone: the most bytes of each with its own part only; returns the most of all parts at once */
+static size_t
+measure_calls (Fixture *f, float **wanted, size_t *alone)
+{
+  size_t all;
+
+  for (int i = 0; i < N_CALLS; i++)
+    {
+      fb_model_unload (f->model);
+      fb_device_reset_peak (f->dev);
+      wanted[i] = do_call_well (f, i);
+      alone[i]  = fb_device_bytes_peak (f->dev);
+    }
+  fb_model_unload (f->model);
+  fb_device_reset_peak (f->dev);
+  for (int i = 0; i < N_CALLS; i++)
+    g_free (do_call_well (f, i));
+  all = fb_device_bytes_peak (f->dev);
+  fb_model_unload (f->model);
+
+  return all;
+}
+
+static void
+assert_call_gives (Fixture *f, int call, const float *wanted)
+{
+  g_autofree float *out = do_call_well (f, call);
+
+  g_assert_cmpmem (out, sizes_of_calls[call] * sizeof (float), wanted, sizes_of_calls[call] * sizeof (float));
+}
+
+static void
+test_parts_take_turns_where_memory_is_short (Fixture *f, gconstpointer data)
+{
+  float  *wanted[N_CALLS];
+  size_t  alone[N_CALLS];
+  size_t  all   = measure_calls (f, wanted, alone);
+  size_t  limit = MAX (MAX (alone[TEXT], alone[STEP]), alone[PICTURE]);
+
+  g_assert_cmpuint (limit, <, all);
+  fb_device_set_limit (f->dev, limit);
+  fb_device_reset_peak (f->dev);
+  for (int round = 0; round < 2; round++)
+    for (int i = 0; i < N_CALLS; i++)
+      {
+        assert_call_gives (f, i, wanted[i]);
+        g_assert_true (fb_model_is_loaded (f->model, parts_of_calls[i]));
+      }
+  g_assert_cmpuint (fb_device_bytes_peak (f->dev), <=, limit);
+  g_assert_false (fb_model_is_loaded (f->model, FB_MODEL_TEXT_ENCODER) && fb_model_is_loaded (f->model, FB_MODEL_UNET));
+
+  fb_device_set_limit (f->dev, all);                     /* as much as all need: nothing goes any more */
+  for (int i = 0; i < N_CALLS; i++)
+    assert_call_gives (f, i, wanted[i]);
+  for (int i = 0; i < N_CALLS; i++)
+    g_assert_true (fb_model_is_loaded (f->model, parts_of_calls[i]));
+  for (int i = 0; i < N_CALLS; i++)
+    g_free (wanted[i]);
+}
+
+/* Wherever in a call the memory ends: an error that says so, or the same values; and nothing of it stays in the way. */
+static void
+test_any_lack_of_memory_is_survived (Fixture *f, gconstpointer data)
+{
+  const int n_limits = 24;
+  float    *wanted[N_CALLS];
+  size_t    alone[N_CALLS];
+  size_t    all      = measure_calls (f, wanted, alone);
+  int       n_failed = 0;
+
+  for (int k = 0; k < n_limits; k++)
+    {
+      fb_device_set_limit (f->dev, all / n_limits * (k + 1));
+      for (int i = 0; i < N_CALLS; i++)
+        {
+          g_autoptr(GError) error = NULL;
+          g_autofree float *out   = do_call (f, i, &error);
+
+          if (out != NULL)
+            g_assert_cmpmem (out, sizes_of_calls[i] * sizeof (float), wanted[i], sizes_of_calls[i] * sizeof (float));
+          else
+            {
+              g_assert_error (error, FB_DEVICE_ERROR, FB_DEVICE_ERROR_NO_MEMORY);
+              g_assert_cmpuint (fb_device_limit (f->dev), <, alone[i]);
+              n_failed++;
+            }
+        }
+      if (k % 6 == 0)                                    /* in between, as if other programs had gone */
+        {
+          fb_device_set_limit (f->dev, G_MAXSIZE);
+          assert_call_gives (f, STEP, wanted[STEP]);
+        }
+    }
+  g_assert_cmpint (n_failed, >, 0);
+  for (int i = 0; i < N_CALLS; i++)
+    g_free (wanted[i]);
+}
+
+static void
+test_a_held_part_stays (Fixture *f, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  float            *wanted[N_CALLS];
+  size_t            alone[N_CALLS];
+  g_autofree float *out   = NULL;
+
+  measure_calls (f, wanted, alone);
+  fb_device_set_limit (f->dev, MAX (alone[STEP], alone[PICTURE]));
+  assert_call_gives (f, STEP, wanted[STEP]);
+  fb_model_hold (f->model, FB_MODEL_UNET, TRUE);
+  out = do_call (f, PICTURE, &error);
+  g_assert_error (error, FB_DEVICE_ERROR, FB_DEVICE_ERROR_NO_MEMORY);
+  g_assert_true (fb_model_is_loaded (f->model, FB_MODEL_UNET));
+  fb_model_hold (f->model, FB_MODEL_UNET, FALSE);
+  assert_call_gives (f, PICTURE, wanted[PICTURE]);
+  g_assert_false (fb_model_is_loaded (f->model, FB_MODEL_UNET));
+  for (int i = 0; i < N_CALLS; i++)
+    g_free (wanted[i]);
+}
+
 /* What the device computes in changes the numbers a little, and f32 comes back exactly. */
 static void
 test_dtype_can_change (Fixture *f, gconstpointer data)
@@ -764,6 +931,9 @@ main (int argc, char **argv)
     { "not-finite-is-an-error",                       test_not_finite_is_an_error },
     { "weights-take-the-bytes-told",                  test_weights_take_the_bytes_told },
     { "activations-take-the-bytes-told",              test_activations_take_the_bytes_told },
+    { "parts-take-turns-where-memory-is-short",       test_parts_take_turns_where_memory_is_short },
+    { "any-lack-of-memory-is-survived",               test_any_lack_of_memory_is_survived },
+    { "a-held-part-stays",                            test_a_held_part_stays },
     { "dtype-can-change",                             test_dtype_can_change },
     { "missing-and-misshapen-tensors-are-named",      test_missing_and_misshapen_tensors_are_named },
     { "every-tensor-is-claimed",                      test_every_tensor_is_claimed },

@@ -21,6 +21,8 @@ typedef struct
 
 G_STATIC_ASSERT (sizeof (Head) <= HEAD_BYTES);
 
+static size_t card_taken;                   /* from all pools */
+
 cudaError_t
 cudaGetLastError (void)
 {
@@ -120,6 +122,22 @@ cudaMemPoolSetAttribute (cudaMemPool_t pool, enum cudaMemPoolAttr attribute, voi
 }
 
 cudaError_t
+cudaMemPoolGetAttribute (cudaMemPool_t pool, enum cudaMemPoolAttr attribute, void *value)
+{
+  g_assert (attribute == cudaMemPoolAttrReservedMemCurrent || attribute == cudaMemPoolAttrUsedMemCurrent);
+  *(guint64 *) value = *(size_t *) pool;                          /* it keeps nothing that is freed */
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaMemGetInfo (size_t *free, size_t *total)
+{
+  *free  = CARD_BYTES - card_taken;
+  *total = CARD_BYTES;
+  return cudaSuccess;
+}
+
+cudaError_t
 cudaMemPoolTrimTo (cudaMemPool_t pool, size_t n_bytes)
 {
   return cudaSuccess;
@@ -148,6 +166,7 @@ cudaMallocFromPoolAsync (void **data, size_t n_bytes, cudaMemPool_t pool, cudaSt
   memset (block + HEAD_BYTES, 0xff, n_bytes);
   memset (block + HEAD_BYTES + n_bytes, 0xa5, GUARD_BYTES);
   *taken += n_bytes;
+  card_taken += n_bytes;
   *data  = block + HEAD_BYTES;
   return cudaSuccess;
 }
@@ -161,6 +180,7 @@ cudaFreeAsync (void *data, cudaStream_t stream)
   for (size_t i = 0; i < GUARD_BYTES; i++)
     g_assert_cmphex ((guchar) block[HEAD_BYTES + head.n_bytes + i], ==, 0xa5);
   *head.taken -= head.n_bytes;
+  card_taken -= head.n_bytes;
   free (block);
   return cudaSuccess;
 }
