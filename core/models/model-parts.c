@@ -51,6 +51,8 @@ fb_model_load (FbModel *model, FbModelPart part, FbModelProgressFunc progress, g
   if (fb_loader_is_complete (&loader))
     return TRUE;
 
+  if (part == FB_MODEL_UNET)
+    fb_model_forget_step (model);                      /* weights come to lie elsewhere */
   while (!fb_loader_fill (&loader, progress, user_data, cancellable, &local))
     if (!fb_model_make_way (model, part, &local))
       {
@@ -85,6 +87,7 @@ fb_model_unload_part (FbModel *model, FbModelPart part)
 void
 fb_model_forget_context (FbModel *model)
 {
+  fb_model_forget_step (model);                        /* reads it where it lies */
   g_clear_pointer (&model->context, fb_tensor_unref);
   g_clear_pointer (&model->context_values, g_free);
 }
@@ -139,7 +142,7 @@ fb_model_weight_bytes (FbModel *model, FbModelPart part)
 guint64
 fb_model_held_bytes (FbModel *model)
 {
-  guint64 bytes = model->context != NULL ? model->context->n_bytes : 0;
+  guint64 bytes = fb_model_step_bytes (model) + (model->context != NULL ? model->context->n_bytes : 0);
 
   for (int part = 0; part < FB_MODEL_N_PARTS; part++)
     {

@@ -9,6 +9,7 @@
 G_STATIC_ASSERT (FB_LINEAR_PREVIEW_MAX_CHANNELS >= FB_VAE_MAX_LATENTS);
 
 typedef struct FbModelLoras FbModelLoras;
+typedef struct FbModelStep  FbModelStep;
 
 /* What a loader's LoRA functions need to know */
 typedef struct
@@ -49,6 +50,7 @@ struct FbModel
 
   float           *context_values;                          /* what @context holds: prompts stay the same from step to step */
   FbTensor        *context;
+  FbModelStep     *step;                                    /* the last one that the device keeps; NULL = none. It goes with the UNet's weights */
 
   gboolean         has_linear_preview;
   FbLinearPreview  linear_preview;
@@ -70,6 +72,17 @@ void      fb_model_loras_free (FbModelLoras *set);
  * Returns: whether to try again; @error is then cleared.
  */
 gboolean  fb_model_make_way (FbModel *model, FbModelPart part, GError **error);
+
+/**
+ * fb_model_predict: fb_unet_forward(), from the device's own recording where it has one of a call of these shapes
+ * @conditions: with the model's context tensor
+ *
+ * Returns: (transfer none): valid until the next call
+ */
+FbTensor * fb_model_predict     (FbModel *model, FbTensor *latents, const FbUnetConditions *conditions);
+void       fb_model_forget_step (FbModel *model);
+/* Bytes that a recording takes; 0: there is none */
+guint64    fb_model_step_bytes  (FbModel *model);
 
 /* Frees what depends on the weights or on the type they are packed in. */
 void      fb_model_forget_context (FbModel *model);

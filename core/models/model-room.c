@@ -36,13 +36,17 @@ find_oldest (FbModel *model, FbModelPart part)
 gboolean
 fb_model_make_way (FbModel *model, FbModelPart part, GError **error)
 {
-  int oldest;
+  const gboolean has_recording = fb_model_step_bytes (model) > 0;
+  const int      oldest        = find_oldest (model, part);
 
-  if (!g_error_matches (*error, FB_DEVICE_ERROR, FB_DEVICE_ERROR_NO_MEMORY) || (oldest = find_oldest (model, part)) < 0)
+  if (!g_error_matches (*error, FB_DEVICE_ERROR, FB_DEVICE_ERROR_NO_MEMORY) || (!has_recording && oldest < 0))
     return FALSE;
 
-  g_debug ("part %d of %s makes way for part %d", oldest, model->path, part);
-  fb_model_unload_part (model, oldest);
+  g_debug ("in %s, %d makes way for part %d", model->path, has_recording ? -1 : oldest, part);
+  if (has_recording)
+    fb_model_forget_step (model);                      /* saves a little time, no more */
+  else
+    fb_model_unload_part (model, oldest);
   fb_device_trim (model->dev);                         /* in pieces, what the device has kept might not do */
   g_clear_error (error);
 

@@ -103,20 +103,24 @@ fb_model_encode_text (FbModel *model, const int *ids, int n_chunks, int clip_ski
          fb_model_check_finite (model, out, (gsize) n_chunks * config->n_positions * config->width, error);
 }
 
-/* The prompt on the device: the one of the last call if its values are the same */
+/* The prompt on the device: as the last call left it if its values are the same, and in the same place if its shape is */
 static FbTensor *
 context_tensor (FbModel *model, const FbDenoise *call)
 {
-  const int   shape[] = { call->n, call->n_tokens, fb_unet_config (model->unet)->context_width };
-  const gsize n_bytes = (gsize) shape[0] * shape[1] * shape[2] * sizeof (float);
+  const int      shape[] = { call->n, call->n_tokens, fb_unet_config (model->unet)->context_width };
+  const gsize    n_bytes = (gsize) shape[0] * shape[1] * shape[2] * sizeof (float);
+  const gboolean fits    = model->context != NULL && model->context->data != NULL && memcmp (model->context->shape, shape, sizeof shape) == 0;
 
-  if (model->context != NULL && model->context->data != NULL && memcmp (model->context->shape, shape, sizeof shape) == 0 &&
-      memcmp (model->context_values, call->context, n_bytes) == 0)
+  if (fits && memcmp (model->context_values, call->context, n_bytes) == 0)
     return model->context;
 
-  fb_model_forget_context (model);
+  if (!fits)
+    {
+      fb_model_forget_context (model);
+      model->context = fb_tensor_new (model->dev, model->dtype, 3, shape);
+    }
+  g_free (model->context_values);
   model->context_values = g_memdup2 (call->context, n_bytes);
-  model->context = fb_tensor_new (model->dev, model->dtype, 3, shape);
   fb_tensor_upload (model->context, call->context, FB_DTYPE_F32);
 
   return model->context;
@@ -140,7 +144,7 @@ fb_model_denoise (FbModel *model, const FbDenoise *request, float *out, GCancell
         return FALSE;
       conditions.context = context_tensor (model, request);
       latents = fb_nn_upload (model->ctx, model->dtype, request->latents, 4, shape);
-      prediction = fb_unet_forward (model->ctx, model->unet, latents, &conditions);
+      prediction = fb_model_predict (model, latents, &conditions);
       fb_tensor_download (prediction, out, FB_DTYPE_F32);
       done = fb_model_end (&call, error);
       if (!done)

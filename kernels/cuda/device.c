@@ -41,6 +41,8 @@ fb_cuda_ready (FbDevice *dev)
 
   if (dev->failure != NULL || !FB_CUDA (dev, cudaSetDevice (cuda->ordinal)))
     return FALSE;
+  if (cuda->records)
+    return TRUE;
 
   /* one event per lap in turn: the one about to be recorded again was recorded two laps ago */
   if (cuda->n_launches++ % LAP == 0)
@@ -104,6 +106,7 @@ drop_workspace (FbDevice *dev)
 
   if (cuda->workspace != NULL)
     FB_CUDA (dev, cudaFreeAsync (cuda->workspace, cuda->stream));
+  cuda->n_moves        += cuda->workspace != NULL;
   cuda->workspace       = NULL;
   cuda->workspace_bytes = 0;
 }
@@ -118,12 +121,17 @@ fb_cuda_workspace (FbDevice *dev, size_t n_bytes)
   if (n_bytes <= cuda->workspace_bytes)
     return cuda->workspace;
 
-  drop_workspace (dev);
-  cuda->workspace = take (dev, n_bytes);
-  if (cuda->workspace == NULL)
-    fb_device_fail_no_memory (dev, n_bytes);
-  else
-    cuda->workspace_bytes = n_bytes;
+  if (!cuda->records)                                            /* a recording keeps to what its first run has left there */
+    {
+      drop_workspace (dev);
+      cuda->workspace = take (dev, n_bytes);
+    }
+  if (cuda->workspace == NULL || cuda->records)
+    {
+      fb_device_fail_no_memory (dev, n_bytes);
+      return NULL;
+    }
+  cuda->workspace_bytes = n_bytes;
   return cuda->workspace;
 }
 
@@ -134,7 +142,8 @@ cuda_trim (FbDevice *dev)
 
   if (!FB_CUDA (dev, cudaSetDevice (cuda->ordinal)))
     return;
-  drop_workspace (dev);
+  if (cuda->n_recordings == 0)                                   /* they would have to be made again */
+    drop_workspace (dev);
   if (FB_CUDA (dev, cudaStreamSynchronize (cuda->stream)))
     FB_CUDA (dev, cudaMemPoolTrimTo (cuda->pool, 0));
 }
@@ -162,6 +171,8 @@ have_staging (FbDevice *dev)
 {
   FbCuda *cuda = fb_cuda (dev);
 
+  if (cuda->records)                                             /* a copy would be made from what lies there when it is replayed */
+    fb_device_fail (dev, FB_DEVICE_ERROR_FAILED, "a copy within a recording");
   if (dev->failure != NULL || !FB_CUDA (dev, cudaSetDevice (cuda->ordinal)))
     return FALSE;
   for (int i = 0; i < FB_CUDA_N_STAGING; i++)
@@ -371,6 +382,10 @@ static const FbDeviceOps cuda_ops =
   .free        = cuda_free,
   .trim        = cuda_trim,
   .bytes_free  = cuda_bytes_free,
+  .record_begin  = fb_cuda_record_begin,
+  .record_end    = fb_cuda_record_end,
+  .replay        = fb_cuda_replay,
+  .free_recorded = fb_cuda_free_recorded,
   .upload      = fb_cuda_upload,
   .download    = cuda_download,
   .pack        = fb_cuda_pack,
