@@ -13,6 +13,7 @@ list_benches ()
       | while IFS=$'\t' read -r name what; do printf '  %-12s %s\n' "$name" "$what"; done
   done
   printf '  %-12s %s\n' peers "one UNet step against PyTorch and OpenVINO, in a virtual environment of theirs"
+  printf '  %-12s %s\n' starter "how well and how fast the model that comes along draws, judged in the same environment"
 }
 
 # PyTorch, diffusers, PEFT and OpenVINO from PyPI, in the cache folder; made anew when the list of them changes
@@ -33,13 +34,20 @@ cmd_bench ()
   local name=${1:-}
   if [ -z "$name" ]; then echo "./dev bench NAME, where NAME is one of"; list_benches; return; fi
   shift
-  [ "$name" = peers ] || [ -e "$here/tests/bench/bench-$name.c" ] || die "there is no bench “$name”; ./dev bench lists them"
+  case "$name" in
+    peers|starter) ;;
+    *) [ -e "$here/tests/bench/bench-$name.c" ] || die "there is no bench “$name”; ./dev bench lists them" ;;
+  esac
 
   build_in "$bench_dir" --prefix="$bench_dir/stage" --buildtype=release
   in_root meson install -C "$bench_dir" --no-rebuild --only-changed --quiet >&2
   if [ "$name" = peers ]; then
     prepare_peers
     in_root "$peers_env/bin/python" "$here/tests/bench/peers.py" --ours "$bench_dir/tests/bench/bench-unet" "$@"
+  elif [ "$name" = starter ]; then
+    prepare_peers
+    in_root "$peers_env/bin/python" "$here/tests/bench/starter.py" --engine "$bench_dir/stage/bin/flashbrush-engine" \
+      --model "$here/data/models/starter" "$@"
   elif [ "$name" = distill ]; then
     prepare_peers
     in_root "$peers_env/bin/python" "$here/tests/bench/peers_distill.py" --ours "$bench_dir/tests/bench/bench-distill" \

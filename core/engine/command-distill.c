@@ -13,8 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/models/model.h"
-#include "core/store/store.h"
+#include "core/engine/distill-wish.h"
 
 typedef struct
 {
@@ -180,17 +179,6 @@ run_in_team (const char *path, gboolean quiet)
 
 /* --- a new job ------------------------------------------------------------------------------------------------------------ */
 
-/* the preset that suits the teacher */
-static char *
-choose_preset (const char *teacher, GError **error)
-{
-  g_autoptr(FbStore) store = fb_store_new ();
-  g_autofree char   *path  = fb_store_resolve (store, FB_STORE_MODELS, teacher, error);
-  g_autoptr(FbModel) model = path != NULL ? fb_model_open (path, NULL, NULL, NULL, FB_DTYPE_F32, error) : NULL;
-
-  return model != NULL ? g_strdup (fb_distill_preset_for (fb_model_family (model), fb_model_info (model)->width)) : NULL;
-}
-
 static char *
 absolute (const char *path)
 {
@@ -198,34 +186,20 @@ absolute (const char *path)
 }
 
 static int
-create (Options *o)
+create (const Options *o)
 {
-  g_autoptr(FbDistillJob) job   = NULL;
-  GError                 *error = NULL;
+  const FbDistillWish      wish  = { .preset = o->preset, .teacher = o->teacher, .steps = o->steps };
+  g_autofree char         *path  = NULL, *preset = NULL;
+  GError                  *error = NULL;
+  g_autoptr(FbDistillJob)  job   = fb_distill_wish_plan (&wish, &path, &preset, &error);
 
-  if (o->teacher == NULL)
-    o->teacher = g_strdup ("");                              /* the first model there is */
-  if (o->preset == NULL)
-    o->preset = choose_preset (o->teacher, &error);
-  job = o->preset != NULL ? fb_distill_job_new_preset (o->preset, &error) : NULL;
   if (job == NULL)
     return fb_command_trainer_fail ("distill", error, 2);
-
   job->path        = absolute (o->create);
-  job->teacher     = *o->teacher != '\0' ? g_strdup (o->teacher) : NULL;
   job->pictures    = absolute (o->pictures);
   job->captions    = absolute (o->captions);
   job->prompt_file = absolute (o->prompt_file);
   job->prompts     = g_strdupv (o->prompts);
-  if (job->teacher == NULL)
-    {
-      g_autoptr(FbStore)   store  = fb_store_new ();
-      g_autoptr(GPtrArray) models = fb_store_list (store, FB_STORE_MODELS);
-
-      job->teacher = models->len > 0 ? g_strdup (((FbStoreEntry *) models->pdata[0])->name) : NULL;
-    }
-  if (o->steps > 0)
-    fb_distill_job_set_steps (job, o->steps);
   if (!fb_distill_job_check (job, &error) || !fb_distill_job_save (job, &error))
     return fb_command_trainer_fail ("distill", error, 2);
   if (!o->quiet)

@@ -29,15 +29,8 @@ check_name (const char *name, GError **error)
   return FALSE;
 }
 
-/**
- * plan:
- * @path: (out) (transfer full): of the teacher
- * @preset: (out) (transfer full): the one chosen
- *
- * Returns: (transfer full): the job without place and data. It names its teacher so that it will mean the same when another becomes the default.
- */
-static FbDistillJob *
-plan (const FbDistillWish *wish, char **path, char **preset, GError **error)
+FbDistillJob *
+fb_distill_wish_plan (const FbDistillWish *wish, char **path, char **preset, GError **error)
 {
   g_autoptr(FbStore)       store = fb_store_new ();
   const char              *named = wish->teacher != NULL ? wish->teacher : "";
@@ -52,7 +45,10 @@ plan (const FbDistillWish *wish, char **path, char **preset, GError **error)
   job = fb_distill_job_new_preset (*preset, error);
   if (job == NULL)
     return NULL;
-  job->teacher = g_strdup (*named != '\0' ? named : found);
+  if (*named != '\0' && !g_file_test (named, G_FILE_TEST_EXISTS))
+    job->teacher = g_strdup (named);
+  else
+    job->teacher = g_strdup (found);                         /* a path as it stands in a job's file is read from there */
   if (wish->steps > 0)
     fb_distill_job_set_steps (job, wish->steps);
   if (wish->size > 0)
@@ -91,7 +87,7 @@ gboolean
 fb_distill_wish_foresee (const FbDistillWish *wish, FbJobEstimate *estimate, GError **error)
 {
   g_autofree char         *path  = NULL, *preset = NULL;
-  g_autoptr(FbDistillJob)  job   = plan (wish, &path, &preset, error);
+  g_autoptr(FbDistillJob)  job   = fb_distill_wish_plan (wish, &path, &preset, error);
   FbDistillNeeds           needs = { 0 };
   g_auto(GVariantDict)     dict  = G_VARIANT_DICT_INIT (NULL);
 
@@ -137,7 +133,7 @@ FbDistillJob *
 fb_distill_wish_write (const FbDistillWish *wish, GError **error)
 {
   g_autofree char         *path  = NULL, *preset = NULL;
-  g_autoptr(FbDistillJob)  job   = check_name (wish->name, error) ? plan (wish, &path, &preset, error) : NULL;
+  g_autoptr(FbDistillJob)  job   = check_name (wish->name, error) ? fb_distill_wish_plan (wish, &path, &preset, error) : NULL;
   g_autoptr(FbDataset)     data  = NULL;
   FbDistillNeeds           needs;
 

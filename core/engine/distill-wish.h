@@ -22,6 +22,17 @@ typedef struct
 char *         fb_distill_wish_folder  (void);
 
 /**
+ * fb_distill_wish_plan:
+ * @path: (out) (transfer full): of the teacher
+ * @preset: (out) (transfer full): the one chosen
+ *
+ * Errors: those of the store, fb_model_open() and fb_distill_job_new_preset().
+ *
+ * Returns: (transfer full): the job without place and data. It names its teacher so that it will mean the same when another becomes the default.
+ */
+FbDistillJob * fb_distill_wish_plan    (const FbDistillWish *wish, char **path, char **preset, GError **error);
+
+/**
  * fb_distill_wish_foresee:
  *
  * What the job would take, as fb_trainer_foresee() knows it; its time is not known before its first step is done. Pictures and name may still be open.

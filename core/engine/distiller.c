@@ -2,146 +2,49 @@
 #define _GNU_SOURCE
 #include "core/engine/distiller.h"
 
-#include <errno.h>
 #include <glib/gi18n-lib.h>
-#include <glib/gstdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/distill/trainer.h"
-#include "core/image/png.h"
-#include "core/store/delete.h"
+#include "core/engine/distill-entry.h"
+#include "core/engine/distill-record.h"
 #include "core/store/store.h"
 
-#define MAX_ROWS 2000          /* of one answer: more than a screen has pixels */
 #define YIELD_US 20000         /* between two looks whether the others have finished */
-
-typedef enum { WAITING, PREPARING, MEASURING, RUNNING, PAUSED, STOPPED, DONE, FAILED, N_STATES } State;
-
-static const char * const state_names[N_STATES] = { "waiting", "preparing", "measuring", "running", "paused", "stopped", "done", "failed" };
-
-/* a job; its path never changes, the rest is under the distiller's lock */
-typedef struct
-{
-  char    *path;
-  char    *teacher, *output, *folder;      /* from its file */
-  State    state;
-  char    *problem;                        /* of one that failed */
-  int      step, n_steps;
-  int      n_prepared, n_to_prepare;       /* pictures and captions, while preparing */
-  double   seconds_left, seconds_total;    /* negative before a step has been measured */
-  guint64  peak_bytes;                     /* 0 before */
-  gboolean wants_stop;                     /* the LoRA is to be written when it is interrupted */
-} Entry;
 
 struct FbDistiller
 {
-  FbWorkshop   *workshop;
-  GThread      *thread;            /* NULL until the first job waits */
-  GMutex        lock;
-  GCond         changed;
-  GPtrArray    *entries;           /* of Entry, in the order they will be done */
-  Entry        *current;           /* at work; its cancellable is the next */
-  GCancellable *cancellable;
-  gboolean      ending;
+  FbWorkshop     *workshop;
+  GThread        *thread;          /* NULL until the first job waits */
+  GMutex          lock;
+  GCond           changed;
+  GPtrArray      *entries;         /* of FbDistillEntry, in the order they will be done; all but their paths is under the lock */
+  FbDistillEntry *current;         /* at work; its cancellable is the next */
+  GCancellable   *cancellable;
+  gboolean        ending;
 };
-
-static void
-entry_free (gpointer data)
-{
-  Entry *entry = data;
-
-  g_free (entry->path);
-  g_free (entry->teacher);
-  g_free (entry->output);
-  g_free (entry->folder);
-  g_free (entry->problem);
-  g_free (entry);
-}
-
-/* --- the file "state" ------------------------------------------------------------------------------------------------------- */
-
-#define GROUP "state"
-
-static char *
-state_path (const Entry *entry)
-{
-  return g_build_filename (entry->folder, "state", NULL);
-}
-
-static void
-read_state (Entry *entry)
-{
-  g_autoptr(GKeyFile)  keys = g_key_file_new ();
-  g_autofree char     *path = state_path (entry);
-  g_autofree char     *name = NULL;
-
-  entry->state = PAUSED;
-  if (!g_key_file_load_from_file (keys, path, G_KEY_FILE_NONE, NULL))
-    return;
-  name = g_key_file_get_string (keys, GROUP, "state", NULL);
-  for (State state = STOPPED; state < N_STATES; state++)     /* those that were at work are paused now */
-    if (g_strcmp0 (name, state_names[state]) == 0)
-      entry->state = state;
-  entry->problem    = entry->state == FAILED ? g_key_file_get_string (keys, GROUP, "problem", NULL) : NULL;
-  entry->step       = CLAMP (g_key_file_get_integer (keys, GROUP, "step", NULL), 0, entry->n_steps);
-  entry->peak_bytes = g_key_file_get_uint64 (keys, GROUP, "peak-bytes", NULL);
-  if (g_key_file_has_key (keys, GROUP, "seconds-total", NULL))
-    entry->seconds_total = g_key_file_get_double (keys, GROUP, "seconds-total", NULL);
-}
-
-/* A state that cannot be written costs no more than the job's end not being known to the next engine. */
-static void
-write_state (const Entry *entry)
-{
-  g_autoptr(GKeyFile)  keys  = g_key_file_new ();
-  g_autofree char     *path  = state_path (entry);
-  g_autoptr(GError)    error = NULL;
-
-  g_key_file_set_string (keys, GROUP, "state", state_names[entry->state]);
-  g_key_file_set_integer (keys, GROUP, "step", entry->step);
-  if (entry->seconds_total >= 0.0)
-    {
-      g_key_file_set_double (keys, GROUP, "seconds-total", entry->seconds_total);
-      g_key_file_set_uint64 (keys, GROUP, "peak-bytes", entry->peak_bytes);
-    }
-  if (entry->problem != NULL)
-    g_key_file_set_string (keys, GROUP, "problem", entry->problem);
-  if (g_mkdir_with_parents (entry->folder, 0755) != 0 || !g_key_file_save_to_file (keys, path, &error))
-    g_warning ("%s: %s", path, error != NULL ? error->message : g_strerror (errno));
-}
 
 /* --- the list --------------------------------------------------------------------------------------------------------------- */
 
-static Entry *
+static FbDistillEntry *
 find (FbDistiller *self, const char *path)
 {
   for (guint i = 0; i < self->entries->len; i++)
-    if (strcmp (((Entry *) self->entries->pdata[i])->path, path) == 0)
+    if (strcmp (((FbDistillEntry *) self->entries->pdata[i])->path, path) == 0)
       return self->entries->pdata[i];
   return NULL;
 }
 
 /* (transfer none) (nullable): the job at @path, listed from here on */
-static Entry *
+static FbDistillEntry *
 add (FbDistiller *self, const char *path, GError **error)
 {
-  g_autoptr(FbDistillJob)  job   = fb_distill_job_load (path, error);
-  Entry                   *entry = NULL;
+  FbDistillEntry *entry = fb_distill_entry_new (path, error);
 
-  if (job == NULL)
-    return NULL;
-  entry                = g_new0 (Entry, 1);
-  entry->path          = g_strdup (path);
-  entry->teacher       = g_strdup (job->teacher);
-  entry->output        = fb_distill_job_output (job);
-  entry->folder        = fb_distill_job_folder (job);
-  entry->n_steps       = job->steps;
-  entry->seconds_left  = -1.0;
-  entry->seconds_total = -1.0;
-  read_state (entry);
-  g_ptr_array_add (self->entries, entry);
+  if (entry != NULL)
+    g_ptr_array_add (self->entries, entry);
   return entry;
 }
 
@@ -167,62 +70,6 @@ scan (FbDistiller *self)
     }
 }
 
-static char *
-name_of (const char *path)
-{
-  g_autofree char *base = g_path_get_basename (path);
-
-  return g_strndup (base, strlen (base) - (g_str_has_suffix (base, ".json") ? strlen (".json") : 0));
-}
-
-/* (transfer full): what the store calls the LoRA, or its path where it does not lie there */
-static char *
-lora_of (const Entry *entry)
-{
-  g_autofree char *folder = g_path_get_dirname (entry->output);
-  g_autofree char *base   = g_path_get_basename (entry->output);
-  g_autofree char *own    = g_build_filename (g_get_user_data_dir (), "flashbrush", "loras", NULL);
-
-  if (strcmp (folder, own) != 0 || !g_str_has_suffix (base, ".safetensors"))
-    return g_strdup (entry->output);
-  return g_strndup (base, strlen (base) - strlen (".safetensors"));
-}
-
-static GVariant *
-describe (const Entry *entry)
-{
-  g_autofree char *name      = name_of (entry->path);
-  g_autofree char *lora      = lora_of (entry);
-  gboolean         exists    = g_file_test (entry->output, G_FILE_TEST_EXISTS);
-  gboolean         preparing = entry->state == PREPARING && entry->n_to_prepare > 0;
-  GVariantDict     dict;
-
-  g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "job",           "s", entry->path);
-  g_variant_dict_insert (&dict, "name",          "s", name);
-  g_variant_dict_insert (&dict, "teacher",       "s", entry->teacher);
-  g_variant_dict_insert (&dict, "state",         "s", state_names[entry->state]);
-  g_variant_dict_insert (&dict, "step",          "i", preparing ? entry->n_prepared : entry->step);
-  g_variant_dict_insert (&dict, "n-steps",       "i", preparing ? entry->n_to_prepare : entry->n_steps);
-  g_variant_dict_insert (&dict, "seconds-left",  "d", entry->seconds_left);
-  g_variant_dict_insert (&dict, "seconds-total", "d", entry->seconds_total);
-  g_variant_dict_insert (&dict, "peak-bytes",    "t", entry->peak_bytes);
-  if (entry->problem != NULL)
-    g_variant_dict_insert (&dict, "problem", "s", entry->problem);
-  if (exists)
-    {
-      g_variant_dict_insert (&dict, "output", "s", entry->output);
-      g_variant_dict_insert (&dict, "lora", "s", lora);
-    }
-  return g_variant_dict_end (&dict);
-}
-
-static gboolean
-is_active (const Entry *entry)
-{
-  return entry->state == WAITING || entry->state == PREPARING || entry->state == MEASURING || entry->state == RUNNING;
-}
-
 /* for the engine's idle time; with the lock held */
 static void
 count (FbDistiller *self)
@@ -230,7 +77,7 @@ count (FbDistiller *self)
   int n = 0;
 
   for (guint i = 0; i < self->entries->len; i++)
-    n += is_active (self->entries->pdata[i]);
+    n += fb_distill_entry_is_active (self->entries->pdata[i]);
   g_atomic_int_set (&self->workshop->n_background, n);
 }
 
@@ -244,8 +91,8 @@ fb_distiller_list (FbDistiller *self)
   scan (self);
   for (int active = 1; active >= 0; active--)
     for (guint i = 0; i < self->entries->len; i++)
-      if (is_active (self->entries->pdata[i]) == active)
-        g_variant_builder_add_value (&list, describe (self->entries->pdata[i]));
+      if (fb_distill_entry_is_active (self->entries->pdata[i]) == active)
+        g_variant_builder_add_value (&list, fb_distill_entry_describe (self->entries->pdata[i]));
   g_mutex_unlock (&self->lock);
   return g_variant_ref_sink (g_variant_builder_end (&list));
 }
@@ -255,12 +102,12 @@ fb_distiller_list (FbDistiller *self)
 static void
 on_progress (const FbDistillProgress *progress, gpointer user_data)
 {
-  FbDistiller *self  = user_data;
-  Entry       *entry = self->current;
+  FbDistiller    *self  = user_data;
+  FbDistillEntry *entry = self->current;
 
   g_mutex_lock (&self->lock);
-  if (is_active (entry))                                   /* else it has been interrupted, and what is asked for next stands there */
-    entry->state = progress->stage == FB_DISTILL_PREPARE ? PREPARING : RUNNING;
+  if (fb_distill_entry_is_active (entry))                  /* else it has been interrupted, and what is asked for next stands there */
+    entry->state = progress->stage == FB_DISTILL_PREPARE ? FB_ENTRY_PREPARING : FB_ENTRY_RUNNING;
   if (progress->stage == FB_DISTILL_PREPARE)
     {
       entry->n_prepared   = progress->done;
@@ -282,8 +129,8 @@ static void
 begin_measuring (FbDistiller *self)
 {
   g_mutex_lock (&self->lock);
-  if (is_active (self->current))
-    self->current->state = MEASURING;
+  if (fb_distill_entry_is_active (self->current))
+    self->current->state = FB_ENTRY_MEASURING;
   g_mutex_unlock (&self->lock);
 }
 
@@ -351,27 +198,27 @@ do_job (FbDistiller *self, GError **error)
 
 /* with the lock held */
 static void
-settle (Entry *entry, gboolean done, const GError *error)
+settle (FbDistillEntry *entry, gboolean done, const GError *error)
 {
   if (done)
-    entry->state = entry->wants_stop && entry->step < entry->n_steps ? STOPPED : DONE;
+    entry->state = entry->wants_stop && entry->step < entry->n_steps ? FB_ENTRY_STOPPED : FB_ENTRY_DONE;
   else if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    entry->state = entry->wants_stop ? STOPPED : entry->state == WAITING ? WAITING : PAUSED;      /* resumed while it was being paused */
+    entry->state = entry->wants_stop ? FB_ENTRY_STOPPED : entry->state == FB_ENTRY_WAITING ? FB_ENTRY_WAITING : FB_ENTRY_PAUSED;      /* resumed while it was being paused */
   else
     {
-      entry->state = FAILED;
+      entry->state = FB_ENTRY_FAILED;
       g_free (entry->problem);
       entry->problem = g_strdup (error->message);
     }
   entry->wants_stop = FALSE;
-  write_state (entry);
+  fb_distill_entry_save_state (entry);
 }
 
-static Entry *
+static FbDistillEntry *
 first_waiting (FbDistiller *self)
 {
   for (guint i = 0; i < self->entries->len; i++)
-    if (((Entry *) self->entries->pdata[i])->state == WAITING)
+    if (((FbDistillEntry *) self->entries->pdata[i])->state == FB_ENTRY_WAITING)
       return self->entries->pdata[i];
   return NULL;
 }
@@ -394,7 +241,7 @@ work (gpointer user_data)
           g_cond_wait (&self->changed, &self->lock);
           continue;
         }
-      self->current->state        = PREPARING;
+      self->current->state        = FB_ENTRY_PREPARING;
       self->current->n_to_prepare = 0;
       self->current->seconds_left = -1.0;
       g_cancellable_reset (self->cancellable);
@@ -416,11 +263,11 @@ work (gpointer user_data)
 /* --- what is asked for ---------------------------------------------------------------------------------------------------------- */
 
 /* the job at @path, with the lock held afterwards; NULL with the lock free */
-static Entry *
+static FbDistillEntry *
 lock_entry (FbDistiller *self, const char *path, GError **error)
 {
   g_autofree char *absolute = g_canonicalize_filename (path, NULL);
-  Entry           *entry;
+  FbDistillEntry  *entry;
 
   g_mutex_lock (&self->lock);
   scan (self);
@@ -434,9 +281,9 @@ lock_entry (FbDistiller *self, const char *path, GError **error)
 
 /* lets go of the lock */
 static GVariant *
-unlock_with (FbDistiller *self, Entry *entry)
+unlock_with (FbDistiller *self, FbDistillEntry *entry)
 {
-  GVariant *answer = g_variant_ref_sink (describe (entry));
+  GVariant *answer = g_variant_ref_sink (fb_distill_entry_describe (entry));
 
   count (self);
   g_cond_broadcast (&self->changed);
@@ -449,13 +296,13 @@ unlock_with (FbDistiller *self, Entry *entry)
 GVariant *
 fb_distiller_resume (FbDistiller *self, const char *path, GError **error)
 {
-  Entry *entry = lock_entry (self, path, error);
+  FbDistillEntry *entry = lock_entry (self, path, error);
 
   if (entry == NULL)
     return NULL;
-  if (entry->state != DONE && !is_active (entry))
+  if (entry->state != FB_ENTRY_DONE && !fb_distill_entry_is_active (entry))
     {
-      entry->state = WAITING;
+      entry->state = FB_ENTRY_WAITING;
       g_clear_pointer (&entry->problem, g_free);
     }
   return unlock_with (self, entry);
@@ -464,22 +311,22 @@ fb_distiller_resume (FbDistiller *self, const char *path, GError **error)
 GVariant *
 fb_distiller_pause (FbDistiller *self, const char *path, GError **error)
 {
-  Entry *entry = lock_entry (self, path, error);
+  FbDistillEntry *entry = lock_entry (self, path, error);
 
   if (entry == NULL)
     return NULL;
   if (entry == self->current)
     g_cancellable_cancel (self->cancellable);
-  if (is_active (entry))
-    entry->state = PAUSED;                                 /* the thread saves; what it reports meanwhile is settled at its end */
-  write_state (entry);
+  if (fb_distill_entry_is_active (entry))
+    entry->state = FB_ENTRY_PAUSED;                                 /* the thread saves; what it reports meanwhile is settled at its end */
+  fb_distill_entry_save_state (entry);
   return unlock_with (self, entry);
 }
 
 GVariant *
 fb_distiller_stop (FbDistiller *self, const char *path, GError **error)
 {
-  Entry *entry = lock_entry (self, path, error);
+  FbDistillEntry *entry = lock_entry (self, path, error);
 
   if (entry == NULL)
     return NULL;
@@ -488,57 +335,32 @@ fb_distiller_stop (FbDistiller *self, const char *path, GError **error)
       entry->wants_stop = TRUE;
       g_cancellable_cancel (self->cancellable);
     }
-  else if (entry->step > 0 && entry->state != DONE)        /* its LoRA is in the checkpoint */
+  else if (entry->step > 0 && entry->state != FB_ENTRY_DONE)        /* its LoRA is in the checkpoint */
     {
       entry->wants_stop = TRUE;
-      entry->state      = WAITING;
+      entry->state      = FB_ENTRY_WAITING;
     }
-  else if (entry->state != DONE)
-    entry->state = STOPPED;
-  write_state (entry);
+  else if (entry->state != FB_ENTRY_DONE)
+    entry->state = FB_ENTRY_STOPPED;
+  fb_distill_entry_save_state (entry);
   return unlock_with (self, entry);
-}
-
-/* whether the files of the job are ours to delete */
-static gboolean
-is_own (const Entry *entry)
-{
-  g_autofree char *ours   = fb_distill_wish_folder ();
-  g_autofree char *folder = g_path_get_dirname (entry->path);
-
-  return g_str_equal (folder, ours);
-}
-
-/* The job's file goes last: what is left of it after a failure is still a job. */
-static gboolean
-delete_files (const Entry *entry, GError **error)
-{
-  g_autofree char *within = g_strconcat (entry->folder, G_DIR_SEPARATOR_S, NULL);
-
-  if (g_str_has_prefix (entry->output, within) && g_file_test (entry->output, G_FILE_TEST_EXISTS))
-    {
-      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("The LoRA “%s” lies among the files of its job. Move it before removing the job."),
-                   entry->output);
-      return FALSE;
-    }
-  return fb_delete (entry->folder, error) && fb_delete (entry->path, error);
 }
 
 GVariant *
 fb_distiller_remove (FbDistiller *self, const char *path, GError **error)
 {
-  Entry           *entry  = lock_entry (self, path, error);
+  FbDistillEntry  *entry  = lock_entry (self, path, error);
   GVariant        *answer = NULL;
   g_autofree char *name   = NULL;
 
   if (entry == NULL)
     return NULL;
-  name = name_of (entry->path);
-  if (is_active (entry) || entry == self->current)
+  name = fb_distill_entry_name (entry);
+  if (fb_distill_entry_is_active (entry) || entry == self->current)
     g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("The job “%s” is at work. Pause or stop it before removing it."), name);
-  else if (!is_own (entry) || delete_files (entry, error))
+  else if (fb_distill_entry_remove (entry, error))
     {
-      answer = g_variant_ref_sink (describe (entry));
+      answer = g_variant_ref_sink (fb_distill_entry_describe (entry));
       g_ptr_array_remove (self->entries, entry);
     }
   g_mutex_unlock (&self->lock);
@@ -555,74 +377,34 @@ fb_distiller_start (FbDistiller *self, const FbDistillWish *wish, GError **error
 
 /* --- curves and samples ----------------------------------------------------------------------------------------------------------- */
 
-/* (transfer full): a path below the job's folder */
+/* (transfer full) (nullable): the job's folder */
 static char *
-in_folder (FbDistiller *self, const char *path, const char *name)
+folder_of (FbDistiller *self, const char *path)
 {
-  Entry *entry;
-  char  *below = NULL;
+  FbDistillEntry *entry  = lock_entry (self, path, NULL);
+  char           *folder = NULL;
 
-  entry = lock_entry (self, path, NULL);
   if (entry == NULL)
     return NULL;
-  below = g_build_filename (entry->folder, name, NULL);
+  folder = g_strdup (entry->folder);
   g_mutex_unlock (&self->lock);
-  return below;
-}
-
-/* adds a line of the log: step, seconds, then the four losses */
-static void
-add_row (GVariantBuilder *rows, const char *line)
-{
-  g_auto(GStrv) words = g_strsplit (line, "\t", -1);
-  double        losses[4];
-
-  if (g_strv_length (words) < 6)
-    return;
-  for (int i = 0; i < 4; i++)
-    losses[i] = g_ascii_strtod (words[2 + i], NULL);
-  g_variant_builder_add (rows, "(idddd)", (int) g_ascii_strtoll (words[0], NULL, 10), losses[0], losses[1], losses[2], losses[3]);
+  return folder;
 }
 
 GVariant *
 fb_distiller_rows (FbDistiller *self, const char *path, int from)
 {
-  g_autofree char *log   = in_folder (self, path, "log.tsv");
-  g_autofree char *text  = NULL;
-  g_auto(GStrv)    lines = NULL;
-  GVariantBuilder  rows;
-  guint            first = 1, n;
+  g_autofree char *folder = folder_of (self, path);
 
-  g_variant_builder_init (&rows, G_VARIANT_TYPE ("a(idddd)"));
-  if (log != NULL && g_file_get_contents (log, &text, NULL, NULL))
-    {
-      lines = g_strsplit (text, "\n", -1);                 /* the first names the columns; the last is empty, or not whole yet */
-      n     = g_strv_length (lines);
-      while (first + 1 < n && g_ascii_strtoll (lines[first], NULL, 10) <= from)
-        first++;
-      for (guint i = first; i + 1 < n; i += 1 + (n - first) / MAX_ROWS)
-        add_row (&rows, lines[i]);
-    }
-  return g_variant_ref_sink (g_variant_builder_end (&rows));
+  return fb_distill_record_rows (folder, from);
 }
 
 FbImage *
 fb_distiller_sample (FbDistiller *self, const char *path, int known, int *step)
 {
-  g_autofree char *folder = in_folder (self, path, "samples");
-  g_autoptr(GDir)  dir    = folder != NULL ? g_dir_open (folder, 0, NULL) : NULL;
-  g_autofree char *newest = NULL;
-  const char      *name;
+  g_autofree char *folder = folder_of (self, path);
 
-  *step = known;
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
-    if (g_str_has_suffix (name, ".png") && g_ascii_strtoll (name, NULL, 10) > *step)
-      {
-        *step = (int) g_ascii_strtoll (name, NULL, 10);
-        g_free (newest);
-        newest = g_build_filename (folder, name, NULL);
-      }
-  return newest != NULL ? fb_image_load_png (newest, NULL) : NULL;
+  return fb_distill_record_sample (folder, known, step);
 }
 
 /* --- life ----------------------------------------------------------------------------------------------------------------------- */
@@ -655,7 +437,7 @@ fb_distiller_get (FbWorkshop *workshop)
     {
       self              = g_new0 (FbDistiller, 1);
       self->workshop    = workshop;
-      self->entries     = g_ptr_array_new_with_free_func (entry_free);
+      self->entries     = g_ptr_array_new_with_free_func (fb_distill_entry_free);
       self->cancellable = g_cancellable_new ();
       g_mutex_init (&self->lock);
       g_cond_init (&self->changed);

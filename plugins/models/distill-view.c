@@ -6,6 +6,7 @@
 
 #include "plugins/models/distill-text.h"
 #include "plugins/models/model-text.h"
+#include "plugins/models/parts.h"
 #include "ui/plot.h"
 #include "ui/preview.h"
 
@@ -243,27 +244,15 @@ curves_new (FbDistillView *self)
 }
 
 static GtkWidget *
-button_new (FbDistillView *self, GtkWidget *box, const char *label, const char *tooltip, GCallback callback)
-{
-  GtkWidget *button = gtk_button_new_with_mnemonic (label);
-
-  gtk_widget_set_tooltip_text (button, tooltip);
-  g_signal_connect_swapped (button, "clicked", callback, self);
-  gtk_container_add (GTK_CONTAINER (box), button);
-
-  return button;
-}
-
-static GtkWidget *
 buttons_new (FbDistillView *self)
 {
   GtkWidget *box = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
 
-  self->pause = button_new (self, box, _("_Pause"), _("Keep its state on the disk, and go on later"), G_CALLBACK (on_pause));
-  self->stop  = button_new (self, box, _("S_top"), _("End it, and write the LoRA with what it has learned so far"), G_CALLBACK (on_stop));
-  self->use   = button_new (self, box, fb_model_use_label ("generate"),
-                            _("Open the dialog with the teacher and the LoRA; this window comes back when that one is closed"), G_CALLBACK (on_use));
-  self->remove = button_new (self, box, _("_Remove…"), _("Take it off the list; asks first"), G_CALLBACK (on_remove));
+  self->pause  = fb_parts_add_button (box, _("_Pause"), _("Keep its state on the disk, and go on later"), G_CALLBACK (on_pause), self);
+  self->stop   = fb_parts_add_button (box, _("S_top"), _("End it, and write the LoRA with what it has learned so far"), G_CALLBACK (on_stop), self);
+  self->use    = fb_parts_add_button (box, fb_model_use_label ("generate"),
+                                      _("Open the dialog with the teacher and the LoRA; this window comes back when that one is closed"), G_CALLBACK (on_use), self);
+  self->remove = fb_parts_add_button (box, _("_Remove…"), _("Take it off the list; asks first"), G_CALLBACK (on_remove), self);
 
   return box;
 }
@@ -286,8 +275,6 @@ fb_distill_view_class_init (FbDistillViewClass *class)
 static void
 fb_distill_view_init (FbDistillView *self)
 {
-  PangoAttrList *bold = pango_attr_list_new ();
-
   gtk_orientable_set_orientation (GTK_ORIENTABLE (self), GTK_ORIENTATION_VERTICAL);
   gtk_box_set_spacing (GTK_BOX (self), 6);
   self->last_sample = -1;
@@ -295,10 +282,7 @@ fb_distill_view_init (FbDistillView *self)
   self->state       = label_new (self, FALSE);
   self->cost        = label_new (self, TRUE);
   self->problem     = label_new (self, TRUE);
-  pango_attr_list_insert (bold, pango_attr_weight_new (PANGO_WEIGHT_BOLD));
-  pango_attr_list_insert (bold, pango_attr_scale_new (1.2));
-  gtk_label_set_attributes (self->title, bold);
-  pango_attr_list_unref (bold);
+  fb_parts_make_heading (self->title);
   gtk_label_set_selectable (self->problem, TRUE);
   gtk_widget_set_no_show_all (GTK_WIDGET (self->cost), TRUE);
   gtk_widget_set_no_show_all (GTK_WIDGET (self->problem), TRUE);

@@ -5,6 +5,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "plugins/models/model-text.h"
+#include "plugins/models/parts.h"
 
 /* the lines of the table, in this order */
 typedef enum { PROBLEM, FAMILY, SAMPLING, TRIGGER, SIZE, PRECISION, MEMORY, DEFAULT_FOR, LICENCE, PLACE, HASH, FITS, N_LINES } Line;
@@ -343,26 +344,16 @@ table_new (FbModelDetails *self)
 }
 
 static GtkWidget *
-button_new (FbModelDetails *self, GtkWidget *box, const char *label, const char *tooltip, GCallback callback)
-{
-  GtkWidget *button = gtk_button_new_with_mnemonic (label);
-
-  gtk_widget_set_tooltip_text (button, tooltip);
-  g_signal_connect_swapped (button, "clicked", callback, self);
-  gtk_container_add (GTK_CONTAINER (box), button);
-
-  return button;
-}
-
-static GtkWidget *
 buttons_new (FbModelDetails *self)
 {
   GtkWidget *box = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
 
   self->tasks        = gtk_menu_new ();
-  self->use          = button_new (self, box, fb_model_use_label ("generate"), _("Open the dialog with it, and with the settings that suit it; this window comes "
-                                                                               "back when that one is closed"), G_CALLBACK (on_use));
-  self->load         = button_new (self, box, _("_Load"), _("Bring it into memory, so that the first picture comes sooner, or take it out"), G_CALLBACK (on_load));
+  self->use          = fb_parts_add_button (box, fb_model_use_label ("generate"),
+                                            _("Open the dialog with it, and with the settings that suit it; this window comes back when that one is closed"),
+                                            G_CALLBACK (on_use), self);
+  self->load         = fb_parts_add_button (box, _("_Load"), _("Bring it into memory, so that the first picture comes sooner, or take it out"),
+                                            G_CALLBACK (on_load), self);
   self->make_default = gtk_menu_button_new ();
   gtk_container_add (GTK_CONTAINER (self->make_default), gtk_label_new_with_mnemonic (_("_Default for")));
   atk_object_set_name (gtk_widget_get_accessible (self->make_default), _("Default for"));
@@ -370,8 +361,9 @@ buttons_new (FbModelDetails *self)
   gtk_widget_set_tooltip_text (self->make_default, _("Choose what takes this model when no other is named"));
   gtk_widget_set_sensitive (self->make_default, FALSE);
   gtk_container_add (GTK_CONTAINER (box), self->make_default);
-  self->verify       = button_new (self, box, _("_Verify"), _("Check its files and compute their hash; of a LoRA, find out which models it fits"), G_CALLBACK (on_verify));
-  self->remove       = button_new (self, box, _("_Remove…"), _("Take it out of the list; asks first"), G_CALLBACK (on_remove));
+  self->verify       = fb_parts_add_button (box, _("_Verify"), _("Check its files and compute their hash; of a LoRA, find out which models it fits"),
+                                            G_CALLBACK (on_verify), self);
+  self->remove       = fb_parts_add_button (box, _("_Remove…"), _("Take it out of the list; asks first"), G_CALLBACK (on_remove), self);
 
   return box;
 }
@@ -397,16 +389,12 @@ fb_model_details_class_init (FbModelDetailsClass *class)
 static void
 fb_model_details_init (FbModelDetails *self)
 {
-  GtkWidget     *scroll = gtk_scrolled_window_new (NULL, NULL);
-  PangoAttrList *bold   = pango_attr_list_new ();
+  GtkWidget *scroll = gtk_scrolled_window_new (NULL, NULL);
 
   gtk_orientable_set_orientation (GTK_ORIENTABLE (self), GTK_ORIENTATION_VERTICAL);
   gtk_box_set_spacing (GTK_BOX (self), 12);
   self->title = GTK_LABEL (gtk_label_new (NULL));
-  pango_attr_list_insert (bold, pango_attr_weight_new (PANGO_WEIGHT_BOLD));
-  pango_attr_list_insert (bold, pango_attr_scale_new (1.2));
-  gtk_label_set_attributes (self->title, bold);
-  pango_attr_list_unref (bold);
+  fb_parts_make_heading (self->title);
   gtk_label_set_xalign (self->title, 0.0);
   gtk_label_set_ellipsize (self->title, PANGO_ELLIPSIZE_MIDDLE);
   gtk_scrolled_window_set_policy (GTK_SCROLLED_WINDOW (scroll), GTK_POLICY_NEVER, GTK_POLICY_AUTOMATIC);

@@ -2,13 +2,13 @@
  *
  * The card's two ceilings first, then what the models take of them. Each figure goes out as a line "BENCH name value unit". */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "core/tasks/generate.h"
 #include "kernels/conv2d.h"
 #include "kernels/elementwise.h"
 #include "kernels/linear.h"
 #include "tests/bench/checkpoint.h"
+#include "tests/bench/figures.h"
 
 /* multiply-adds × 2 at 512×512, per picture, QKᵀ and PV included; as in bench-unet.c */
 #define STEP_FLOP   803e9
@@ -21,55 +21,12 @@
 #define BATCH     8
 
 static void
-die_on (GError *error)
-{
-  if (error != NULL)
-    {
-      g_printerr ("bench-cuda: %s\n", error->message);
-      exit (1);
-    }
-}
-
-static void
 check (FbDevice *dev)
 {
   GError *error = NULL;
 
   fb_device_check (dev, &error);
-  die_on (error);
-}
-
-static double
-now_seconds (void)
-{
-  return g_get_monotonic_time () * 1e-6;
-}
-
-static int
-compare_doubles (const void *a, const void *b)
-{
-  double x = *(const double *) a, y = *(const double *) b;
-
-  return (x > y) - (x < y);
-}
-
-/* sorts @values */
-static double
-percentile (double *values, int n, double p)
-{
-  qsort (values, n, sizeof *values, compare_doubles);
-  return values[CLAMP ((int) (p * n), 0, n - 1)];
-}
-
-static float *
-random_floats (size_t n)
-{
-  g_autoptr(GRand) rand   = g_rand_new_with_seed (1);
-  float           *values = g_new (float, n);
-
-  for (size_t i = 0; i < n; i++)
-    values[i] = (float) g_rand_double_range (rand, -1.7, 1.7);   /* variance 1 */
-  return values;
+  bench_die_on (error);
 }
 
 /* --- ceilings ------------------------------------------------------------------------------------------------------------- */
@@ -84,18 +41,18 @@ copy_rate (FbDevice *dev)
 
   fb_op_cast (dev, to, from);
   check (dev);
-  start = now_seconds ();
+  start = bench_seconds ();
   for (int i = 0; i < 20; i++)
     fb_op_cast (dev, to, from);
   check (dev);
-  return 20.0 * 2 * from->n_bytes / (now_seconds () - start);
+  return 20.0 * 2 * from->n_bytes / (bench_seconds () - start);
 }
 
 /* FLOP per second of x [n_rows, depth] · weightᵀ [depth, n_columns] on random data */
 static double
 product_rate (FbDevice *dev, FbDtype dtype, int n_rows, int depth, int n_columns)
 {
-  g_autofree float   *values = random_floats ((size_t) MAX (n_rows, n_columns) * depth);
+  g_autofree float   *values = bench_random ((size_t) MAX (n_rows, n_columns) * depth);
   g_autoptr(FbWeight) weight = fb_weight_new (dev, FB_WEIGHT_LINEAR, dtype, (int[]) { n_columns, depth }, values, FB_DTYPE_F32);
   g_autoptr(FbTensor) x      = fb_tensor_new_2d (dev, dtype, n_rows, depth);
   g_autoptr(FbTensor) out    = fb_tensor_new_2d (dev, dtype, n_rows, n_columns);
@@ -106,12 +63,12 @@ product_rate (FbDevice *dev, FbDtype dtype, int n_rows, int depth, int n_columns
   check (dev);
   for (int turn = 0; turn < 3; turn++)
     {
-      double start = now_seconds ();
+      double start = bench_seconds ();
 
       for (int i = 0; i < 10; i++)
         fb_op_linear (dev, out, x, weight, NULL, NULL, FB_ACT_NONE);
       check (dev);
-      best = MAX (best, 10.0 * flop / (now_seconds () - start));
+      best = MAX (best, 10.0 * flop / (bench_seconds () - start));
     }
   return best;
 }
@@ -122,7 +79,7 @@ convolution_rate (FbDevice *dev, FbDtype dtype, int n, int side, int channels)
 {
   const FbConv2dParams params = { 1, 1, 1, 1, 1, 1 };
   size_t               size   = MAX ((size_t) n * side * side, (size_t) 9 * channels) * channels;
-  g_autofree float    *values = random_floats (size);
+  g_autofree float    *values = bench_random (size);
   g_autoptr(FbWeight)  weight = fb_weight_new (dev, FB_WEIGHT_CONV2D, dtype, (int[]) { channels, channels, 3, 3 }, values, FB_DTYPE_F32);
   g_autoptr(FbTensor)  x      = fb_tensor_new_4d (dev, dtype, n, side, side, channels);
   g_autoptr(FbTensor)  out    = fb_tensor_new_4d (dev, dtype, n, side, side, channels);
@@ -133,12 +90,12 @@ convolution_rate (FbDevice *dev, FbDtype dtype, int n, int side, int channels)
   check (dev);
   for (int turn = 0; turn < 3; turn++)
     {
-      double start = now_seconds ();
+      double start = bench_seconds ();
 
       for (int i = 0; i < 10; i++)
         fb_op_conv2d (dev, out, x, weight, NULL, NULL, &params, FB_ACT_NONE);
       check (dev);
-      best = MAX (best, 10.0 * flop / (now_seconds () - start));
+      best = MAX (best, 10.0 * flop / (bench_seconds () - start));
     }
   return best;
 }
@@ -170,8 +127,8 @@ roofline (FbDevice *dev, FbDtype dtype)
 static double
 median_step (FbModel *model, int n)
 {
-  g_autofree float *latents = random_floats ((size_t) n * LATENT * LATENT * 4);
-  g_autofree float *context = random_floats ((size_t) n * N_TOKENS * fb_model_info (model)->context_width);
+  g_autofree float *latents = bench_random ((size_t) n * LATENT * LATENT * 4);
+  g_autofree float *context = bench_random ((size_t) n * N_TOKENS * fb_model_info (model)->context_width);
   g_autofree float *out     = g_new (float, (size_t) n * LATENT * LATENT * 4);
   FbDenoise         call    = { .latents = latents, .n = n, .height = LATENT, .width = LATENT, .timestep = 499,
                                 .context = context, .n_tokens = N_TOKENS };
@@ -180,34 +137,34 @@ median_step (FbModel *model, int n)
 
   for (int i = -2; i < N_TIMES; i++)                             /* two that find algorithms and fill the pool */
     {
-      double start = now_seconds ();
+      double start = bench_seconds ();
 
       fb_model_denoise (model, &call, out, NULL, &error);
-      die_on (error);
+      bench_die_on (error);
       if (i >= 0)
-        times[i] = now_seconds () - start;
+        times[i] = bench_seconds () - start;
     }
-  return percentile (times, N_TIMES, 0.5);
+  return bench_percentile (times, N_TIMES, 0.5);
 }
 
 static double
 median_decode (FbModel *model)
 {
-  g_autofree float *latents = random_floats (LATENT * LATENT * 4);
+  g_autofree float *latents = bench_random (LATENT * LATENT * 4);
   g_autofree float *pixels  = g_new (float, LATENT * 8 * LATENT * 8 * 3);
   double            times[N_TIMES];
   GError           *error   = NULL;
 
   for (int i = -2; i < N_TIMES; i++)
     {
-      double start = now_seconds ();
+      double start = bench_seconds ();
 
       fb_model_decode (model, latents, LATENT, LATENT, 0, pixels, NULL, &error);
-      die_on (error);
+      bench_die_on (error);
       if (i >= 0)
-        times[i] = now_seconds () - start;
+        times[i] = bench_seconds () - start;
     }
-  return percentile (times, N_TIMES, 0.5);
+  return bench_percentile (times, N_TIMES, 0.5);
 }
 
 /* --- whole jobs ---------------------------------------------------------------------------------------------------------------- */
@@ -240,11 +197,11 @@ time_job (FbModel *model)
 {
   g_autoptr(FbGenerate) request = four_steps ();
   GError               *error   = NULL;
-  double                start   = now_seconds ();
+  double                start   = bench_seconds ();
 
   fb_generate_run (request, model, NULL, ignore_picture, NULL, NULL, &error);
-  die_on (error);
-  return now_seconds () - start;
+  bench_die_on (error);
+  return bench_seconds () - start;
 }
 
 typedef struct
@@ -260,7 +217,7 @@ cancel_after_a_while (gpointer data)
   Canceller *canceller = data;
 
   g_usleep (canceller->after);
-  canceller->set_at = now_seconds ();
+  canceller->set_at = bench_seconds ();
   g_cancellable_cancel (canceller->cancellable);
   return NULL;
 }
@@ -284,12 +241,12 @@ cancel_milliseconds (FbModel *model)
       double                  end;
 
       fb_generate_run (request, model, NULL, ignore_picture, NULL, cancellable, &error);
-      end = now_seconds ();
+      end = bench_seconds ();
       g_thread_join (thread);
       if (error != NULL)                                         /* else it was done before */
         times[n++] = (end - canceller.set_at) * 1e3;
     }
-  return n > 0 ? percentile (times, n, 0.95) : 0.0;
+  return n > 0 ? bench_percentile (times, n, 0.95) : 0.0;
 }
 
 /* ------------------------------------------------------------------------------------------------------------------------------ */
@@ -299,21 +256,21 @@ measure (const char *path, FbDtype dtype)
 {
   const char         *name   = fb_dtype_name (dtype);
   GError             *error  = NULL;
-  double              start  = now_seconds ();
+  double              start  = bench_seconds ();
   g_autoptr(FbDevice) dev    = fb_device_new ("cuda", 0, &error);
   g_autoptr(FbModel)  model  = NULL;
   double              times[N_TIMES], best, step;
 
-  die_on (error);
+  bench_die_on (error);
   model = fb_model_open (path, NULL, NULL, dev, dtype, &error);
-  die_on (error);
+  bench_die_on (error);
   time_job (model);
-  printf ("BENCH cuda_cold_start_%s_s %.2f s\n", name, now_seconds () - start);
+  printf ("BENCH cuda_cold_start_%s_s %.2f s\n", name, bench_seconds () - start);
 
   time_job (model);
   for (int i = 0; i < N_TIMES; i++)
     times[i] = time_job (model);
-  printf ("BENCH cuda_sd15_4step_%s_ms %.1f ms\n", name, percentile (times, N_TIMES, 0.5) * 1e3);
+  printf ("BENCH cuda_sd15_4step_%s_ms %.1f ms\n", name, bench_percentile (times, N_TIMES, 0.5) * 1e3);
   fflush (stdout);
 
   best = roofline (dev, dtype);
@@ -337,7 +294,7 @@ main (int argc, char *argv[])
   g_autoptr(FbDevice) dev   = fb_device_new ("cuda", 0, &error);
   g_autofree char    *path  = NULL;
 
-  die_on (error);
+  bench_die_on (error);
   printf ("BENCH cuda_copy_gb_per_s %.0f GB/s\n", copy_rate (dev) * 1e-9);
   if (fb_device_supports (dev, FB_DTYPE_BF16))
     printf ("BENCH cuda_product_8192_bf16_tflops %.0f TFLOP/s\n", product_rate (dev, FB_DTYPE_BF16, 8192, 8192, 8192) * 1e-12);
@@ -345,7 +302,7 @@ main (int argc, char *argv[])
   g_clear_pointer (&dev, fb_device_unref);                       /* what it keeps must not warm the models' start */
 
   path = argc > 1 ? g_strdup (argv[1]) : bench_checkpoint (&error);
-  die_on (error);
+  bench_die_on (error);
   measure (path, FB_DTYPE_F16);
   return 0;
 }

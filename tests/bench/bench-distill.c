@@ -3,10 +3,10 @@
  * Our side of peers_distill.py, which writes the job and asks: a line "step" on standard input makes an iteration and is answered by its seconds,
  * "calls" by the network calls of the last one (as fb_networks_n_calls() counts), "peak" by the most memory the process has had, in bytes. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "core/distill/trainer-private.h"
 #include "tests/bench/checkpoint.h"
+#include "tests/bench/figures.h"
 
 static gboolean make_model;
 static gboolean best_dtype;
@@ -20,46 +20,17 @@ static const GOptionEntry options[] =
   { NULL }
 };
 
-static void
-die_on (GError *error)
-{
-  if (error != NULL)
-    {
-      g_printerr ("bench-distill: %s\n", error->message);
-      exit (1);
-    }
-}
-
-static double
-now_seconds (void)
-{
-  return g_get_monotonic_time () * 1e-6;
-}
-
-static guint64
-peak_memory (void)
-{
-  g_autofree char *text = NULL;
-  const char      *line;
-
-  g_file_get_contents ("/proc/self/status", &text, NULL, NULL);
-  line = text != NULL ? strstr (text, "VmHWM:") : NULL;
-  g_assert_nonnull (line);
-
-  return g_ascii_strtoull (line + strlen ("VmHWM:"), NULL, 10) * 1024;
-}
-
 static double
 time_step (FbTrainer *trainer)
 {
   FbDistillLosses losses;
   GError         *error = NULL;
-  double          start = now_seconds ();
+  double          start = bench_seconds ();
 
   fb_trainer_step (trainer, &losses, NULL, &error);
-  die_on (error);
+  bench_die_on (error);
 
-  return now_seconds () - start;
+  return bench_seconds () - start;
 }
 
 static void
@@ -79,9 +50,9 @@ serve (const char *path)
   double                   before  = 0.0;
   char                     line[64];
 
-  die_on (error);
+  bench_die_on (error);
   fb_trainer_prepare (trainer, NULL, NULL, NULL, &error);
-  die_on (error);
+  bench_die_on (error);
   time_step (trainer);                                       /* the first one makes kernels and takes memory */
   printf ("ready\n");
   fflush (stdout);
@@ -89,7 +60,7 @@ serve (const char *path)
   while (fgets (line, sizeof line, stdin) != NULL)
     {
       if (g_str_has_prefix (line, "peak"))
-        answer (peak_memory ());
+        answer ((double) bench_peak_bytes ());
       else if (g_str_has_prefix (line, "calls"))
         answer (fb_networks_n_calls (trainer->networks) - before);
       else
@@ -108,20 +79,20 @@ main (int argc, char *argv[])
 
   g_option_context_add_main_entries (context, options, NULL);
   g_option_context_parse (context, &argc, &argv, &error);
-  die_on (error);
+  bench_die_on (error);
 
   if (make_model)
     {
       g_autofree char *path = bench_checkpoint (&error);
 
-      die_on (error);
+      bench_die_on (error);
       printf ("%s\n", path);
     }
   else if (best_dtype)
     {
       g_autoptr(FbDevice) dev = fb_device_new ("cpu", 0, &error);
 
-      die_on (error);
+      bench_die_on (error);
       printf ("%s\n", fb_dtype_name (fb_device_best_dtype (dev)));
     }
   else if (paths != NULL && paths[0] != NULL && paths[1] == NULL)

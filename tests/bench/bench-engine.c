@@ -5,41 +5,19 @@
 #include "config.h"
 
 #include <glib/gstdio.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/engine/client-private.h"
+#include "tests/bench/figures.h"
 
 #define N_STARTS 10
-
-static int
-compare (gconstpointer a, gconstpointer b)
-{
-  double x = *(const double *) a, y = *(const double *) b;
-
-  return x < y ? -1 : x > y;
-}
-
-static double
-percentile (double *values, int n, double share)
-{
-  qsort (values, n, sizeof *values, compare);
-  return values[MIN (n - 1, (int) ceil (share * n) - 1)];
-}
 
 static void
 on_answer (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   *(GAsyncResult **) user_data = g_object_ref (result);
-}
-
-static void
-fail (GError *error)
-{
-  g_printerr ("bench-engine: %s\n", error->message);
-  exit (1);
 }
 
 /* ends the client's engine, and waits until its socket is gone */
@@ -77,7 +55,7 @@ measure_start (const char *socket)
   ms     = (g_get_monotonic_time () - start) / 1e3;
   loaded = fb_engine_client_list_loaded_finish (client, result, &error);
   if (loaded == NULL)
-    fail (error);
+    bench_die_on (error);
   end_engine (client, socket);
   return ms;
 }
@@ -105,10 +83,10 @@ measure_job (FbEngineClient *client, const char *model, gboolean cold)
   gint64            start;
 
   if (cold && !fb_job_run (unload, NULL, NULL, NULL, &error))
-    fail (error);
+    bench_die_on (error);
   start = g_get_monotonic_time ();
   if (!fb_job_run (job, NULL, NULL, NULL, &error))
-    fail (error);
+    bench_die_on (error);
   return (g_get_monotonic_time () - start) / 1e6;
 }
 
@@ -154,8 +132,8 @@ bench_cancel (const char *socket, const char *model, int n)
       i += ms[i] >= 0.0;
     }
   printf ("a job takes %.2f s, %.2f s with loading\n", warm, cold);
-  printf ("cancel: median %.1f ms, longest of %d %.1f ms\n", percentile (ms, n, 0.5), n, percentile (ms, n, 1.0));
-  printf ("BENCH cancel_ms_p95 %.1f ms\n", percentile (ms, n, 0.95));
+  printf ("cancel: median %.1f ms, longest of %d %.1f ms\n", bench_percentile (ms, n, 0.5), n, bench_percentile (ms, n, 1.0));
+  printf ("BENCH cancel_ms_p95 %.1f ms\n", bench_percentile (ms, n, 0.95));
   end_engine (client, socket);
 }
 
@@ -170,7 +148,7 @@ main (int argc, char **argv)
   g_setenv ("FLASHBRUSH_SOCKET", socket, TRUE);
   for (int i = 0; i < N_STARTS; i++)
     ms[i] = measure_start (socket);
-  printf ("start to first reply: %.1f … %.1f ms\n", percentile (ms, N_STARTS, 0.0001), percentile (ms, N_STARTS, 1.0));
+  printf ("start to first reply: %.1f … %.1f ms\n", bench_percentile (ms, N_STARTS, 0.0001), bench_percentile (ms, N_STARTS, 1.0));
   printf ("BENCH engine_start_ms %.1f ms\n", (ms[N_STARTS / 2 - 1] + ms[N_STARTS / 2]) / 2.0);
   fflush (stdout);
 

@@ -3,13 +3,13 @@
  * Full-size SD 1.5 with random weights and the starter model, a mask in a picture of 24 megapixels, of which only the context is read, as a
  * client does. Figures are ratios measured in this run, or differences; each goes out as a line "BENCH name value unit". */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/image/wide.h"
 #include "core/store/store.h"
 #include "core/tasks/inpaint-private.h"
 #include "tests/bench/checkpoint.h"
+#include "tests/bench/figures.h"
 
 #define N_TIMES 3
 #define N_STEPS 4
@@ -31,37 +31,6 @@ static const GOptionEntry options[] =
   { NULL }
 };
 
-static void
-die_on (GError *error)
-{
-  if (error != NULL)
-    {
-      g_printerr ("bench-inpaint: %s\n", error->message);
-      exit (1);
-    }
-}
-
-static double
-now_seconds (void)
-{
-  return g_get_monotonic_time () * 1e-6;
-}
-
-static int
-compare_doubles (const void *a, const void *b)
-{
-  double x = *(const double *) a, y = *(const double *) b;
-
-  return (x > y) - (x < y);
-}
-
-static double
-median (double *values)
-{
-  qsort (values, N_TIMES, sizeof *values, compare_doubles);
-  return values[N_TIMES / 2];
-}
-
 static FbModel *
 open_model (const char *path)
 {
@@ -69,9 +38,9 @@ open_model (const char *path)
   g_autoptr(FbDevice) dev   = fb_device_new ("cpu", n_threads, &error);
   FbModel            *model;
 
-  die_on (error);
+  bench_die_on (error);
   model = fb_model_open (path, NULL, NULL, dev, fb_device_best_dtype (dev), &error);
-  die_on (error);
+  bench_die_on (error);
 
   return model;
 }
@@ -249,7 +218,7 @@ on_progress (const FbProgress *progress, gpointer user_data)
   Watch *watch = user_data;
 
   if (progress->preview != NULL && watch->first == 0.0)
-    watch->first = now_seconds ();
+    watch->first = bench_seconds ();
 }
 
 static void
@@ -260,35 +229,24 @@ on_picture (FbImage *picture, gint64 seed, gpointer user_data)
   g_autoptr(FbImage) mixed = fb_inpaint_blend (below, picture);
 
   if (watch->first == 0.0)
-    watch->first = now_seconds ();
+    watch->first = bench_seconds ();
 }
 
 /* seconds from the stroke's end: reading, the job, blending; @first (out) (optional): until something can be shown */
 static double
 time_job (const Canvas *canvas, FbModel *model, int resolution, FbDecoder decoder, int n_steps, double *first)
 {
-  double               start   = now_seconds ();
+  double               start   = bench_seconds ();
   Watch                watch   = { .canvas = canvas };
   g_autoptr(FbInpaint) request = read_request (canvas, model, resolution, decoder, n_steps, &watch.shown);
   GError              *error   = NULL;
 
   fb_inpaint_run (request, model, on_progress, on_picture, &watch, NULL, &error);
-  die_on (error);
+  bench_die_on (error);
   if (first != NULL)
     *first = watch.first - start;
 
-  return now_seconds () - start;
-}
-
-static float *
-some_floats (size_t n)
-{
-  g_autoptr(GRand) rand   = g_rand_new_with_seed (1);
-  float           *values = g_new (float, n);
-
-  for (size_t i = 0; i < n; i++)
-    values[i] = g_rand_double_range (rand, -1.7, 1.7);       /* variance 1 */
-  return values;
+  return bench_seconds () - start;
 }
 
 /* the picture that the network makes in such a job */
@@ -311,29 +269,29 @@ time_network (FbModel *model, int width, int height, double *step)
 {
   const FbModelInfo *info    = fb_model_info (model);
   const int          w       = width / info->scale_factor, h = height / info->scale_factor;
-  g_autofree float  *pixels  = some_floats ((size_t) width * height * 3);
-  g_autofree float  *latents = some_floats ((size_t) w * h * info->latent_channels);
+  g_autofree float  *pixels  = bench_random ((size_t) width * height * 3);
+  g_autofree float  *latents = bench_random ((size_t) w * h * info->latent_channels);
   g_autofree float  *out     = g_new (float, (size_t) w * h * info->latent_channels);
-  g_autofree float  *context = some_floats (FB_MODEL_CHUNK * info->context_width);
+  g_autofree float  *context = bench_random (FB_MODEL_CHUNK * info->context_width);
   g_autofree int    *ids     = g_new0 (int, FB_MODEL_CHUNK);
   FbDenoise          call    = { .latents = latents, .n = 1, .height = h, .width = w, .timestep = 499, .context = context,
                                  .n_tokens = FB_MODEL_CHUNK };
   GError            *error   = NULL;
-  double             start   = now_seconds (), before;
+  double             start   = bench_seconds (), before;
 
   fb_model_encode_text (model, ids, 1, 0, context, NULL, &error);
-  die_on (error);
+  bench_die_on (error);
   fb_model_encode_image (model, pixels, height, width, NULL, latents, NULL, &error);
-  die_on (error);
-  before = now_seconds ();
+  bench_die_on (error);
+  before = bench_seconds ();
   for (int i = 0; i < N_STEPS; i++)
     fb_model_denoise (model, &call, out, NULL, &error);
-  die_on (error);
-  *step = (now_seconds () - before) / N_STEPS;
+  bench_die_on (error);
+  *step = (bench_seconds () - before) / N_STEPS;
   fb_model_decode (model, latents, h, w, 0, pixels, NULL, &error);
-  die_on (error);
+  bench_die_on (error);
 
-  return now_seconds () - start;
+  return bench_seconds () - start;
 }
 
 /* Job and bare network in turns, so that a machine that others slow down slows down both. */
@@ -360,10 +318,10 @@ measure_overhead (const char *path, const char *suffix)
     }
   g_free (canvas.pixels);
 
-  printf ("BENCH inpaint_overhead_fraction%s %.3f ratio\n", suffix, 1.0 - median (networks) / median (totals));
-  printf ("BENCH inpaint_final_over_step%s %.2f ratio\n", suffix, totals[N_TIMES / 2] / median (steps));
+  printf ("BENCH inpaint_overhead_fraction%s %.3f ratio\n", suffix, 1.0 - bench_percentile (networks, N_TIMES, 0.5) / bench_percentile (totals, N_TIMES, 0.5));
+  printf ("BENCH inpaint_final_over_step%s %.2f ratio\n", suffix, totals[N_TIMES / 2] / bench_percentile (steps, N_TIMES, 0.5));
   if (fb_model_has_taesd_encoder (model))
-    printf ("BENCH inpaint_first_preview_over_step%s %.3f ratio\n", suffix, median (firsts) / steps[N_TIMES / 2]);
+    printf ("BENCH inpaint_first_preview_over_step%s %.3f ratio\n", suffix, bench_percentile (firsts, N_TIMES, 0.5) / steps[N_TIMES / 2]);
   fflush (stdout);
 }
 
@@ -383,7 +341,7 @@ measure_drafts (const char *path)
       time_job (&canvas, model, size / 2, FB_DECODER_TAESD, DRAFT_STEPS, &firsts[i]);
     }
   g_free (canvas.pixels);
-  printf ("BENCH inpaint_first_preview_over_step %.3f ratio\n", median (firsts) / median (steps));
+  printf ("BENCH inpaint_first_preview_over_step %.3f ratio\n", bench_percentile (firsts, N_TIMES, 0.5) / bench_percentile (steps, N_TIMES, 0.5));
 }
 
 /* --- stages: what is not the network -------------------------------------------------------------------------------------- */
@@ -400,9 +358,9 @@ measure_drafts (const char *path)
                                                                                  \
           if (time > 0)                                                          \
             undo;                                                                \
-          start = now_seconds ();                                                \
+          start = bench_seconds ();                                                \
           call;                                                                  \
-          best = MIN (best, now_seconds () - start);                             \
+          best = MIN (best, bench_seconds () - start);                             \
         }                                                                        \
       all += best;                                                               \
       printf ("BENCH inpaint_stage_%s_%d %.2f ms\n", name, native, best * 1000); \
@@ -473,16 +431,11 @@ measure_stages (int native)
 static void
 print_memory (const char *path)
 {
-  g_autofree char   *text   = NULL;
   g_autoptr(FbModel) model  = open_model (path);
   Canvas             canvas = canvas_new (megapixels);
-  const char        *line;
 
   time_job (&canvas, model, 0, FB_DECODER_FULL, 1, NULL);
-  g_file_get_contents ("/proc/self/status", &text, NULL, NULL);
-  line = text != NULL ? strstr (text, "VmHWM:") : NULL;
-  g_assert_nonnull (line);
-  printf ("%.1f\n", g_ascii_strtoull (line + strlen ("VmHWM:"), NULL, 10) / 1024.0 - (double) canvas.width * canvas.height * 3 / 1048576.0);
+  printf ("%.1f\n", (bench_peak_bytes () - (double) canvas.width * canvas.height * 3) / 1048576.0);
   g_free (canvas.pixels);
 }
 
@@ -495,9 +448,9 @@ measure_memory (const char *self, const char *path, const char *size)
   int              status;
 
   g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &output, NULL, &status, &error);
-  die_on (error);
+  bench_die_on (error);
   g_spawn_check_wait_status (status, &error);
-  die_on (error);
+  bench_die_on (error);
 
   return g_ascii_strtod (output, NULL);
 }
@@ -513,7 +466,7 @@ main (int argc, char **argv)
 
   g_option_context_add_main_entries (context, options, NULL);
   g_option_context_parse (context, &argc, &argv, &error);
-  die_on (error);
+  bench_die_on (error);
   if (stages)
     {
       measure_stages (128);
@@ -523,7 +476,7 @@ main (int argc, char **argv)
   if (drafts)
     {
       model_path = model_path != NULL ? model_path : bench_checkpoint (&error);
-      die_on (error);
+      bench_die_on (error);
       measure_drafts (model_path);
       return 0;
     }
@@ -534,7 +487,7 @@ main (int argc, char **argv)
     }
 
   starter = fb_store_resolve (store, FB_STORE_MODELS, "starter", &error);
-  die_on (error);
+  bench_die_on (error);
   measure_overhead (starter, "_starter");
   if (starter_only)
     return 0;
@@ -542,7 +495,7 @@ main (int argc, char **argv)
   fflush (stdout);
   if (model_path == NULL)
     model_path = bench_checkpoint (&error);
-  die_on (error);
+  bench_die_on (error);
   measure_overhead (model_path, "");
 
   return 0;

@@ -6,6 +6,7 @@
 
 #include "core/tasks/generate.h"
 #include "tests/bench/checkpoint.h"
+#include "tests/bench/figures.h"
 #include "tests/bench/roofline.h"
 
 /* multiply-adds × 2 at 512×512, batch 1, QKᵀ and PV included */
@@ -34,38 +35,6 @@ static const GOptionEntry options[] =
   { NULL }
 };
 
-static void
-die_on (GError *error)
-{
-  if (error != NULL)
-    {
-      g_printerr ("bench-unet: %s\n", error->message);
-      exit (1);
-    }
-}
-
-static double
-now_seconds (void)
-{
-  return g_get_monotonic_time () * 1e-6;
-}
-
-static int
-compare_doubles (const void *a, const void *b)
-{
-  double x = *(const double *) a, y = *(const double *) b;
-
-  return (x > y) - (x < y);
-}
-
-/* sorts @values */
-static double
-percentile (double *values, int n, double p)
-{
-  qsort (values, n, sizeof *values, compare_doubles);
-  return values[CLAMP ((int) (p * n), 0, n - 1)];
-}
-
 static FbModel *
 open_model (FbDtype dtype)
 {
@@ -73,23 +42,11 @@ open_model (FbDtype dtype)
   g_autoptr(FbDevice) dev   = fb_device_new ("cpu", n_threads, &error);
   FbModel            *model;
 
-  die_on (error);
+  bench_die_on (error);
   model = fb_model_open (model_path, NULL, NULL, dev, dtype, &error);
-  die_on (error);
+  bench_die_on (error);
 
   return model;
-}
-
-static float *
-random_floats (size_t n)
-{
-  g_autoptr(GRand) rand   = g_rand_new_with_seed (1);
-  float           *values = g_new (float, n);
-
-  for (size_t i = 0; i < n; i++)
-    values[i] = g_rand_double_range (rand, -1.7, 1.7);       /* variance 1 */
-
-  return values;
 }
 
 static double
@@ -99,12 +56,12 @@ time_step (FbModel *model, const float *latents, const float *context)
   FbDenoise         call  = { .latents = latents, .n = 1, .height = LATENT, .width = LATENT, .timestep = 499,
                               .context = context, .n_tokens = N_TOKENS };
   GError           *error = NULL;
-  double            start = now_seconds ();
+  double            start = bench_seconds ();
 
   fb_model_denoise (model, &call, out, NULL, &error);
-  die_on (error);
+  bench_die_on (error);
 
-  return now_seconds () - start;
+  return bench_seconds () - start;
 }
 
 static double
@@ -112,39 +69,39 @@ time_decode (FbModel *model, const float *latents)
 {
   g_autofree float *pixels = g_new (float, LATENT * 8 * LATENT * 8 * 3);
   GError           *error  = NULL;
-  double            start  = now_seconds ();
+  double            start  = bench_seconds ();
 
   fb_model_decode (model, latents, LATENT, LATENT, 0, pixels, NULL, &error);
-  die_on (error);
+  bench_die_on (error);
 
-  return now_seconds () - start;
+  return bench_seconds () - start;
 }
 
 static double
 median_step (FbModel *model)
 {
-  g_autofree float *latents = random_floats (LATENT * LATENT * 4);
-  g_autofree float *context = random_floats (N_TOKENS * fb_model_info (model)->context_width);
+  g_autofree float *latents = bench_random (LATENT * LATENT * 4);
+  g_autofree float *context = bench_random (N_TOKENS * fb_model_info (model)->context_width);
   double            times[N_TIMES];
 
   time_step (model, latents, context);
   for (int i = 0; i < N_TIMES; i++)
     times[i] = time_step (model, latents, context);
 
-  return percentile (times, N_TIMES, 0.5);
+  return bench_percentile (times, N_TIMES, 0.5);
 }
 
 static double
 median_decode (FbModel *model)
 {
-  g_autofree float *latents = random_floats (LATENT * LATENT * 4);
+  g_autofree float *latents = bench_random (LATENT * LATENT * 4);
   double            times[N_TIMES];
 
   time_decode (model, latents);
   for (int i = 0; i < N_TIMES; i++)
     times[i] = time_decode (model, latents);
 
-  return percentile (times, N_TIMES, 0.5);
+  return bench_percentile (times, N_TIMES, 0.5);
 }
 
 /* --- whole jobs ------------------------------------------------------------------------------------------------------------ */
@@ -182,12 +139,12 @@ time_job (FbModel *model, FbDecoder decoder)
 {
   g_autoptr(FbGenerate) request = four_steps (decoder);
   GError               *error   = NULL;
-  double                start   = now_seconds ();
+  double                start   = bench_seconds ();
 
   fb_generate_run (request, model, ignore_progress, ignore_picture, NULL, NULL, &error);
-  die_on (error);
+  bench_die_on (error);
 
-  return now_seconds () - start;
+  return bench_seconds () - start;
 }
 
 static double
@@ -199,23 +156,10 @@ median_four_steps (FbModel *model)
   for (int i = 0; i < N_TIMES; i++)
     times[i] = time_job (model, FB_DECODER_TAESD);
 
-  return percentile (times, N_TIMES, 0.5);
+  return bench_percentile (times, N_TIMES, 0.5);
 }
 
 /* --- memory: in a process of its own, because the peak never falls ---------------------------------------------------------- */
-
-static double
-peak_rss (void)
-{
-  g_autofree char *text = NULL;
-  const char      *line;
-
-  g_file_get_contents ("/proc/self/status", &text, NULL, NULL);
-  line = text != NULL ? strstr (text, "VmHWM:") : NULL;
-  g_assert_nonnull (line);
-
-  return g_ascii_strtoull (line + strlen ("VmHWM:"), NULL, 10) * 1024.0;
-}
 
 static void
 print_memory (FbDtype dtype)
@@ -227,7 +171,7 @@ print_memory (FbDtype dtype)
   for (int part = 0; part < FB_MODEL_N_PARTS; part++)
     if (fb_model_is_loaded (model, part))
       weights += fb_model_weight_bytes (model, part);
-  printf ("%.3f\n", (peak_rss () - weights) / 1e9);
+  printf ("%.3f\n", ((double) bench_peak_bytes () - weights) / 1e9);
 }
 
 static double
@@ -239,9 +183,9 @@ measure_memory (const char *self, const char *dtype)
   int              status;
 
   g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &output, NULL, &status, &error);
-  die_on (error);
+  bench_die_on (error);
   g_spawn_check_wait_status (status, &error);
-  die_on (error);
+  bench_die_on (error);
 
   return g_ascii_strtod (output, NULL);
 }
@@ -259,9 +203,9 @@ measure_engine (const char *self)
   int              status;
 
   g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL, NULL, NULL, &status, &error);
-  die_on (error);
+  bench_die_on (error);
   g_spawn_check_wait_status (status, &error);
-  die_on (error);
+  bench_die_on (error);
 }
 
 /* ------------------------------------------------------------------------------------------------------------------------------ */
@@ -270,8 +214,8 @@ static void
 serve (FbDtype dtype)
 {
   g_autoptr(FbModel) model   = open_model (dtype);
-  g_autofree float  *latents = random_floats (LATENT * LATENT * 4);
-  g_autofree float  *context = random_floats (N_TOKENS * fb_model_info (model)->context_width);
+  g_autofree float  *latents = bench_random (LATENT * LATENT * 4);
+  g_autofree float  *context = bench_random (N_TOKENS * fb_model_info (model)->context_width);
   char               line[64];
 
   time_step (model, latents, context);
@@ -325,10 +269,10 @@ main (int argc, char *argv[])
 
   g_option_context_add_main_entries (context, options, NULL);
   g_option_context_parse (context, &argc, &argv, &error);
-  die_on (error);
+  bench_die_on (error);
   if (model_path == NULL)
     model_path = bench_checkpoint (&error);
-  die_on (error);
+  bench_die_on (error);
 
   if (make_model)
     printf ("%s\n", model_path);
@@ -339,7 +283,7 @@ main (int argc, char *argv[])
   else
     {
       dev = fb_device_new ("cpu", n_threads, &error);
-      die_on (error);
+      bench_die_on (error);
       measure (FB_DTYPE_F32);
       printf ("BENCH peak_memory_minus_weights_f32_gb %.2f GB\n", measure_memory (argv[0], "f32"));
       if (fb_device_supports (dev, FB_DTYPE_BF16))

@@ -5,6 +5,7 @@ Draws 200 prompts, half of them combinations that training never saw (heldout.ts
 thing among its first five? For colours that no picture of the thing has ("novel") it also looks whether the colour came out.
 --frechet N adds the Fréchet distance between the classifier's features of N pictures drawn from training captions and those
 of all real pictures (the same N and classifier make two distances comparable; nothing else does).
+--write-prompts FILE writes the 200 prompts instead, for `./dev bench starter`.
 Writes OUT/evaluation.json with every prompt and answer, and OUT/evaluation.png with the first 32.
 """
 import os
@@ -48,9 +49,19 @@ def batches(items, n):
     return [items[i:i + n] for i in range(0, len(items), n)]
 
 
+def write_prompts(args):
+    rows, heldout, _, _ = data.read_rows(args.pack)
+    with open(args.write_prompts, "w", encoding="utf-8") as file:
+        file.write("kind\tthing\tprompt\n")
+        file.writelines(f"{p['kind']}\t{p['thing']}\t{p['prompt']}\n" for p in prompts(rows, heldout, args.prompts) if p["kind"] != "novel")
+
+
 def main():
     args = common.arguments(__doc__, batch=64, lr=0.0, model="", classifier="", lora="", few=False, sample_steps=25, guidance=5.0,
-                            prompts=200, frechet=0, name="evaluation")
+                            prompts=200, frechet=0, name="evaluation", write_prompts="")
+    if args.write_prompts:
+        write_prompts(args)
+        return
     run = common.Run(args)
     judge = common.load_model(Classifier, args.classifier, run.device)
     pipeline = sample.Pipeline(args.model, run.device, lora=args.lora)

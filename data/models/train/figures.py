@@ -65,6 +65,16 @@ def frechet(a, b):
     return float((a[0] - b[0]).square().sum() + a[1].trace() + b[1].trace() - 2 * cross)
 
 
+def reference_path(judge):
+    return os.path.join(judge, "..", "reference.safetensors")
+
+
+def read_reference(judge):
+    """-> (mean, covariance) in f64 of the real pictures' features, which lie beside the judge's folder."""
+    known = load_file(reference_path(judge))
+    return known["mean"].double(), known["covariance"].double()
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("sets", nargs="*")
@@ -73,13 +83,11 @@ def main():
     p.add_argument("--first", type=int, help="look at so many pictures of each set only")
     args = p.parse_args()
     judge = common.load_model(Classifier, args.judge, torch.device("cpu"))
-    reference = os.path.join(args.judge, "..", "reference.safetensors")
     if args.make_reference:
         mean, covariance = moments(look(judge, read_set(args.make_reference)[0])[0])
-        save_file(dict(mean=mean.float(), covariance=covariance.float()), reference)
+        save_file(dict(mean=mean.float(), covariance=covariance.float()), reference_path(args.judge))
         return
-    known = load_file(reference)
-    known = known["mean"].double(), known["covariance"].double()
+    known = read_reference(args.judge)
     number = {t: i for i, t in enumerate(judge.config["things"])}
     for folder in args.sets:
         paths, texts = (part[:args.first] for part in read_set(folder))

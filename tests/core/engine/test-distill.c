@@ -1,4 +1,5 @@
 /* tests/core/engine/test-distill.c: training from the command line. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 
@@ -143,6 +144,26 @@ an_interrupt_pauses_and_keeps_what_was_done (void)
   g_assert_true (g_file_test (checkpoint, G_FILE_TEST_EXISTS));
 }
 
+/* a teacher beside the person who asks, not beside the job */
+static void
+a_teachers_path_may_be_relative (void)
+{
+  g_autoptr(Scratch) folder   = scratch_new ();
+  g_autofree char   *job      = g_build_filename (folder, "job.json", NULL);
+  g_autofree char   *model    = teacher ();
+  g_autofree char   *beside   = g_path_get_dirname (model);
+  g_autofree char   *here     = g_get_current_dir ();
+  const char        *create[] = { "distill", "--new", job, "--teacher", "model", "-p", "a cat", "--steps", "1", NULL };
+  const char        *run[]    = { "distill", job, NULL };
+  g_autofree char   *created  = NULL, *trained = NULL;
+
+  g_assert_cmpint (g_chdir (beside), ==, 0);
+  created = command (0, create, FALSE);
+  g_assert_cmpint (g_chdir (here), ==, 0);
+  trained = command (0, run, FALSE);
+  g_assert_nonnull (strstr (trained, "lora.safetensors"));
+}
+
 static void
 errors_are_explained (void)
 {
@@ -177,6 +198,7 @@ main (int argc, char **argv)
   g_test_add_func ("/core/engine/distill/a-new-job-runs-to-its-lora-and-is-judged", a_new_job_runs_to_its_lora_and_is_judged);
   g_test_add_func ("/core/engine/distill/samples-come-with-captions-and-can-be-trained-on", samples_come_with_captions_and_can_be_trained_on);
   g_test_add_func ("/core/engine/distill/an-interrupt-pauses-and-keeps-what-was-done", an_interrupt_pauses_and_keeps_what_was_done);
+  g_test_add_func ("/core/engine/distill/a-teachers-path-may-be-relative", a_teachers_path_may_be_relative);
   g_test_add_func ("/core/engine/distill/errors-are-explained", errors_are_explained);
   status = g_test_run ();
   scratch_free (g_steal_pointer (&cache));
