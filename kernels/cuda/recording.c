@@ -14,10 +14,14 @@ typedef struct
   guint           n_moves;
 } Recorded;
 
+/* FLASHBRUSH_CUDA_GRAPHS=0 leaves them out: to tell what they save, and for a driver that has trouble with them */
 gboolean
 fb_cuda_record_begin (FbDevice *dev)
 {
   FbCuda *cuda = fb_cuda (dev);
+
+  if (g_strcmp0 (g_getenv ("FLASHBRUSH_CUDA_GRAPHS"), "0") == 0)
+    return FALSE;
 
   /* of this thread alone: another may be asking a second device what memory there is */
   cuda->records = cudaSetDevice (cuda->ordinal) == cudaSuccess &&
