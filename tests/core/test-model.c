@@ -10,6 +10,7 @@
 #include "core/models/linear-preview.h"
 #include "core/models/model.h"
 #include "core/models/tiles.h"
+#include "kernels/device-private.h"
 #include "tests/core/scratch.h"
 
 #define H 16      /* of the fixture's latents */
@@ -449,9 +450,72 @@ denoise_at (Fixture *f, FbModel *model, int n, float timestep, float factor)
   return out;
 }
 
+/* The device made one that records: what it is given it does at once, and the first replay has nothing left to do. Later ones it declines, so that
+ * each way a step can go is gone several times. */
+typedef struct
+{
+  gboolean is_new;
+  int      n_recorded, n_replayed, n_declined;
+} Recorder;
+
+static Recorder recorder;
+
+static gboolean
+recorder_begin (FbDevice *dev)
+{
+  return TRUE;
+}
+
+static void *
+recorder_end (FbDevice *dev)
+{
+  recorder.is_new = TRUE;
+  recorder.n_recorded++;
+  return &recorder;
+}
+
+static gboolean
+recorder_replay (FbDevice *dev, void *recorded)
+{
+  const gboolean done = recorder.is_new;
+
+  recorder.is_new = FALSE;
+  *(done ? &recorder.n_replayed : &recorder.n_declined) += 1;
+  return done;
+}
+
+static void
+recorder_free (FbDevice *dev, void *recorded)
+{
+}
+
+/* Runs @check with the fixture's device as one that records; %FALSE where it does so by itself */
+static gboolean
+check_recording (Fixture *f, void (* check) (Fixture *f))
+{
+  const FbDeviceOps *ops       = f->dev->ops;
+  FbDeviceOps        recording = *ops;
+
+  if (ops->record_begin != NULL)
+    {
+      g_test_skip ("this device records by itself");
+      return FALSE;
+    }
+  recording.record_begin = recorder_begin;
+  recording.record_end = recorder_end;
+  recording.replay = recorder_replay;
+  recording.free_recorded = recorder_free;
+  recorder = (Recorder) { FALSE, 0, 0, 0 };
+  f->dev->ops = &recording;
+  check (f);
+  fb_model_unload (f->model);
+  f->dev->ops = ops;
+  return TRUE;
+}
+
 /* A device may replay what it has done for calls of the same shape: whatever changes between them has to be seen. */
 static void
-test_each_step_is_as_a_first_one (Fixture *f, gconstpointer data)
+check_each_step (Fixture *f)
 {
   static const struct { int n; float timestep, factor; gboolean unload_unet, unload; } calls[] =
   {
@@ -472,6 +536,22 @@ test_each_step_is_as_a_first_one (Fixture *f, gconstpointer data)
       if (calls[i].unload)
         fb_model_unload (f->model);
     }
+}
+
+static void
+test_each_step_is_as_a_first_one (Fixture *f, gconstpointer data)
+{
+  check_each_step (f);
+}
+
+static void
+test_each_recorded_step_is_as_a_plain_one (Fixture *f, gconstpointer data)
+{
+  if (!check_recording (f, check_each_step))
+    return;
+  g_assert_cmpint (recorder.n_recorded, >=, 3);
+  g_assert_cmpint (recorder.n_replayed, ==, recorder.n_recorded);
+  g_assert_cmpint (recorder.n_declined, >=, 1);
 }
 
 /* --- memory that does not hold all parts --------------------------------------------------------------------------------------- */
@@ -617,6 +697,38 @@ test_any_lack_of_memory_is_survived (Fixture *f, gconstpointer data)
   g_assert_cmpint (n_failed, >, 0);
   for (int i = 0; i < N_CALLS; i++)
     g_free (wanted[i]);
+}
+
+/* A recording's block makes way before any part does. */
+static void
+check_recording_makes_way (Fixture *f)
+{
+  float  *wanted[N_CALLS];
+  size_t  alone[N_CALLS];
+  size_t  all, with_block;
+
+  all = measure_calls (f, wanted, alone);
+  for (int i = 0; i < 2; i++)
+    assert_call_gives (f, STEP, wanted[STEP]);
+  assert_call_gives (f, TEXT, wanted[TEXT]);
+  with_block = fb_device_bytes_in_use (f->dev);
+  g_assert_cmpint (recorder.n_recorded, ==, 1);
+
+  fb_device_set_limit (f->dev, all + 100000);            /* what plain steps leave is enough for the picture, the block besides is too much */
+  g_assert_cmpuint (with_block + alone[PICTURE], >, all + 100000);
+  assert_call_gives (f, PICTURE, wanted[PICTURE]);
+  g_assert_true (fb_model_is_loaded (f->model, FB_MODEL_UNET));
+  g_assert_true (fb_model_is_loaded (f->model, FB_MODEL_TEXT_ENCODER));
+  assert_call_gives (f, STEP, wanted[STEP]);
+  fb_device_set_limit (f->dev, G_MAXSIZE);
+  for (int i = 0; i < N_CALLS; i++)
+    g_free (wanted[i]);
+}
+
+static void
+test_a_recording_makes_way_first (Fixture *f, gconstpointer data)
+{
+  check_recording (f, check_recording_makes_way);
 }
 
 static void
@@ -971,6 +1083,7 @@ main (int argc, char **argv)
     { "changed-context-is-seen",                      test_changed_context_is_seen },
     { "each-picture-may-have-its-timestep",           test_each_picture_may_have_its_timestep },
     { "each-step-is-as-a-first-one",                  test_each_step_is_as_a_first_one },
+    { "each-recorded-step-is-as-a-plain-one",         test_each_recorded_step_is_as_a_plain_one },
     { "unload-and-load-changes-nothing",              test_unload_and_load_changes_nothing },
     { "cancel-leaves-the-model-usable",               test_cancel_leaves_the_model_usable },
     { "not-finite-is-an-error",                       test_not_finite_is_an_error },
@@ -978,6 +1091,7 @@ main (int argc, char **argv)
     { "activations-take-the-bytes-told",              test_activations_take_the_bytes_told },
     { "parts-take-turns-where-memory-is-short",       test_parts_take_turns_where_memory_is_short },
     { "any-lack-of-memory-is-survived",               test_any_lack_of_memory_is_survived },
+    { "a-recording-makes-way-first",                  test_a_recording_makes_way_first },
     { "a-held-part-stays",                            test_a_held_part_stays },
     { "dtype-can-change",                             test_dtype_can_change },
     { "missing-and-misshapen-tensors-are-named",      test_missing_and_misshapen_tensors_are_named },
