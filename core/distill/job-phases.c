@@ -85,6 +85,7 @@ fb_distill_job_new_preset (const char *name, GError **error)
   job->batch_size          = p->batch_size;
   job->samples_per_call    = p->batch_size;
   job->teacher_steps       = p->teacher_steps;
+  job->teacher_reuse       = 1;
   job->guidance_min        = p->guidance_min;
   job->guidance_max        = p->guidance_max;
   job->mode_variance       = p->mode_variance;

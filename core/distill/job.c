@@ -29,6 +29,7 @@ static const Field fields[] =
   FIELD (samples_per_call,            INT,    1, 4096, NULL, FALSE),
   FIELD (seed,                        INT64,  0, 9007199254740992.0, NULL, FALSE),   /* what a JSON number holds exactly */
   FIELD (teacher_steps,               INT,    1, 1000, NULL, FALSE),
+  FIELD (teacher_reuse,               INT,    1, 1000, NULL, FALSE),
   FIELD (guidance_min,                DOUBLE, 1, 100, NULL, FALSE),
   FIELD (guidance_max,                DOUBLE, 1, 100, NULL, FALSE),
   FIELD (mode_variance,               DOUBLE, 0.001, 1000, NULL, FALSE),

@@ -31,6 +31,7 @@
  * @samples_per_call: samples that go through the networks together; more is faster and takes more memory
  * @seed: of everything that is drawn
  * @teacher_steps: K, 1 … 1000
+ * @teacher_reuse: how often each of the teacher's solutions is learned from; 1 (as in the paper) … 1000
  * @guidance_min, @guidance_max: range of the teacher's guidance scale; 1 … 100
  * @mode_variance: width of the mixture of timesteps, in squares of teacher steps
  * @distance: "l2", between latents, or "lpips", between the pictures that the teacher's autoencoder makes of them
@@ -69,7 +70,7 @@ typedef struct
   gboolean aspect_buckets;
   int      steps, batch_size, samples_per_call;
   gint64   seed;
-  int      teacher_steps;
+  int      teacher_steps, teacher_reuse;
   double   guidance_min, guidance_max;
   double   mode_variance;
   char    *distance, *lpips_weights;

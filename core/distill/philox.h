@@ -35,6 +35,7 @@ typedef enum
   FB_DRAW_SAMPLE,                /* noise of the pictures shown while training */
   FB_DRAW_MASK,                  /* what an inpainting model is to paint */
   FB_DRAW_MASKED_POSTERIOR,      /* the autoencoder's, of the picture around it */
+  FB_DRAW_REUSE_ORDER,           /* of batches that are met again; step is how often some have been gone through */
 } FbDrawPurpose;
 
 /**

@@ -11,6 +11,8 @@
 #include "core/models/model.h"
 #include "core/samplers/schedule.h"
 
+typedef struct FbReuse FbReuse;
+
 /**
  * FbTrainer:
  * @lock: −1 in all but the team's first process
@@ -22,8 +24,10 @@
  * @perceptual: (nullable): where the job's distance is LPIPS; @perceptual_hash is of its weights and the autoencoder's, @perceptual_seconds what
  *   it has taken so far
  * @judge: (nullable): the discriminator's optimizer; %NULL where no phase has an adversarial loss
+ * @reuse: (nullable): the teacher's solutions, where they are learned from more than once
  * @order, @epoch: the order of the examples in that epoch
  * @step: updates made
+ * @batch: the batch that the step at work learns from
  */
 struct FbTrainer
 {
@@ -46,9 +50,10 @@ struct FbTrainer
   char              *perceptual_hash;
   double             perceptual_seconds;
   FbOptimizer       *student, *judge;
+  FbReuse           *reuse;
   guint             *order;
   int                epoch;
-  int                step;
+  int                step, batch;
   void            (* between) (gpointer data);
   gpointer           between_data;
 };
@@ -104,6 +109,25 @@ gboolean fb_trainer_read_pixels (const FbExample *e, int width, int height, floa
 /* The teacher's solutions from @start; for the step and for pictures from prompts. @extra as FbNetworkCall's; @start etc. as fb_rollout(). */
 gboolean fb_trainer_rollout (FbTrainer *self, int n, int height, int width, const float *contexts, const float *extra, int n_steps,
                              const int *start, const double *guidance_scale, float *latents, GCancellable *cancellable, GError **error);
+
+/* trainer-reuse.c */
+
+#define FB_REUSE_BLOCK 16        /* batches whose solutions are kept */
+
+/* the batch that @step learns from, and the step that meets @batch first; both are the same where solutions are used once */
+int       fb_trainer_batch_of  (const FbTrainer *self, int step);
+int       fb_trainer_first_use (const FbTrainer *self, int batch);
+
+/**
+ * FbReuse: solutions of the last FB_REUSE_BLOCK batches, by batch and number of the sample in it
+ * fb_reuse_recall: %FALSE, and nothing happens, unless all of @members are there
+ * @members: [n] sample numbers
+ * @targets: [n, size]
+ */
+FbReuse * fb_reuse_new      (int batch_size);
+void      fb_reuse_free     (FbReuse *self);
+gboolean  fb_reuse_recall   (const FbReuse *self, int batch, const int *members, int n, size_t size, float *targets);
+void      fb_reuse_remember (FbReuse *self, int batch, const int *members, int n, size_t size, const float *targets);
 
 /* trainer-mask.c */
 

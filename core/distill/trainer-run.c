@@ -53,10 +53,12 @@ expected_work (FbTrainer *self, const FbPhase *phase)
   const int          K    = self->job->teacher_steps;
   g_autofree double *pmf  = g_new (double, K);
   double             work = 3.0;                                   /* the student, and back */
+  double             way  = 0.0;                                   /* the teacher's */
 
   fb_mixture_pmf (K, phase->modes, self->job->mode_variance, pmf);
   for (int i = 0; i < K; i++)
-    work += 2.0 * (K - i) * pmf[i];
+    way += 2.0 * (K - i) * pmf[i];
+  work += way / self->job->teacher_reuse;
   if (phase->matching > 0.0)
     work += 3.0;
   if (self->judge != NULL)

@@ -53,12 +53,12 @@ group_clear (Group *g)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Group, group_clear)
 
-/* Sample @i of the step is the next of an endless row of epochs, each in an order of its own. */
+/* Sample @i of the batch is the next of an endless row of epochs, each in an order of its own. */
 static guint
 example_of (FbTrainer *self, int i)
 {
   const guint   n        = self->data->examples->len;
-  const guint64 position = (guint64) self->step * self->job->batch_size + i;
+  const guint64 position = (guint64) self->batch * self->job->batch_size + i;
   const int     epoch    = (int) (position / n);
 
   if (self->order == NULL || self->epoch != epoch)
@@ -103,11 +103,11 @@ group_init (Group *g, const int *members, GError **error)
   g->gradient   = g_new0 (float, g->n * g->size);
   noise         = g_new (float, g->size);
 
-  fb_mixture_pmf (K, g->phase->modes, job->mode_variance, pmf);
+  fb_mixture_pmf (K, fb_phases_at (job->phases, job->n_phases, fb_trainer_first_use (self, self->batch))->modes, job->mode_variance, pmf);
   fb_schedule_timesteps (self->schedule, FB_SPACING_TRAILING, K, timesteps);
   for (int i = 0; i < g->n; i++)
     {
-      const FbDraw     draw    = { job->seed, (guint32) self->step, (guint32) members[i] };
+      const FbDraw     draw    = { job->seed, (guint32) self->batch, (guint32) members[i] };      /* what the teacher's solution depends on */
       const guint      index   = example_of (self, members[i]);
       const FbExample *e       = self->data->examples->pdata[index];
       const char      *caption = e->captions[fb_draw_index (&draw, FB_DRAW_CAPTION, (guint) e->n_captions)];
@@ -120,7 +120,7 @@ group_init (Group *g, const int *members, GError **error)
                                                          g->cancellable, error)))
         return FALSE;
 
-      g->draws[i]    = draw;
+      g->draws[i]    = (FbDraw) { job->seed, (guint32) self->step, (guint32) members[i] };
       g->start[i]    = fb_mixture_pick (pmf, K, fb_draw_uniform (&draw, FB_DRAW_START));
       g->guidance[i] = between (job->guidance_min, job->guidance_max, fb_draw_uniform (&draw, FB_DRAW_GUIDANCE));
       g->levels[i]   = fb_noise_level (self->schedule, (int) timesteps[g->start[i]]);
@@ -277,6 +277,22 @@ go_back (Group *g, GError **error)
   return fb_networks_student_backward (g->trainer->networks, g->gradient, g->cancellable, error);
 }
 
+/* @g->target: the teacher's solutions, known already or made now */
+static gboolean
+solve (Group *g, const int *members, GError **error)
+{
+  FbTrainer *self = g->trainer;
+
+  if (self->reuse != NULL && fb_reuse_recall (self->reuse, self->batch, members, g->n, g->size, g->target))
+    return TRUE;
+  if (!fb_trainer_rollout (self, g->n, g->height, g->width, g->contexts, g->extra, self->job->teacher_steps, g->start, g->guidance,
+                           g->target, g->cancellable, error))
+    return FALSE;
+  if (self->reuse != NULL)
+    fb_reuse_remember (self->reuse, self->batch, members, g->n, g->size, g->target);
+  return TRUE;
+}
+
 static gboolean
 run_group (Group *g, const int *members, FbDistillLosses *losses, GError **error)
 {
@@ -284,10 +300,7 @@ run_group (Group *g, const int *members, FbDistillLosses *losses, GError **error
   const double share = 1.0 / self->job->batch_size;
   gboolean     ok;
 
-  if (!group_init (g, members, error) ||
-      !fb_trainer_rollout (self, g->n, g->height, g->width, g->contexts, g->extra, self->job->teacher_steps, g->start, g->guidance,
-                           g->target, g->cancellable, error) ||
-      !predict (g, error))
+  if (!group_init (g, members, error) || !solve (g, members, error) || !predict (g, error))
     return FALSE;
 
   ok = distillation (g, share * g->phase->distillation, losses, error) &&
@@ -426,7 +439,8 @@ fb_trainer_step (FbTrainer *self, FbDistillLosses *losses, GCancellable *cancell
   const FbDistillJob *job           = self->job;
   double              judge_gradient = 0.0;
 
-  *losses = (FbDistillLosses) { 0.0 };
+  *losses     = (FbDistillLosses) { 0.0 };
+  self->batch = fb_trainer_batch_of (self, self->step);
   forget_gradients (self);                               /* of a step that failed or was cancelled */
   if (!fb_team_agree (self->team, run_batch (self, losses, cancellable, error), error))
     return FALSE;

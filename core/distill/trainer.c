@@ -259,6 +259,7 @@ trainer_new (const FbDistillJob *job, FbDevice *dev, const FbTeam *team)
   self->cache       = fb_cache_new (NULL);
   self->latent_keys = g_ptr_array_new_with_free_func (g_free);
   self->lock        = -1;
+  self->reuse       = job->teacher_reuse > 1 ? fb_reuse_new (job->batch_size) : NULL;
   return self;
 }
 
@@ -310,6 +311,7 @@ fb_trainer_free (FbTrainer *self)
   g_clear_pointer (&self->cache, fb_cache_free);
   g_clear_pointer (&self->latent_keys, g_ptr_array_unref);
   g_free (self->no_prompt);
+  fb_reuse_free (self->reuse);
   g_free (self->order);
   g_free (self->teacher_hash);
   g_free (self->text_hash);
