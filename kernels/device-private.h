@@ -11,6 +11,7 @@
 #include "kernels/layer-norm.h"
 #include "kernels/linear.h"
 #include "kernels/max-pool.h"
+#include "kernels/plan.h"
 #include "kernels/weight.h"
 
 /**
@@ -33,8 +34,16 @@ typedef struct
   void *   (* alloc)      (FbDevice *dev, size_t n_bytes);              /* NULL when memory runs out */
   void     (* free)       (FbDevice *dev, void *data, size_t n_bytes);
   void     (* trim)       (FbDevice *dev);
+  size_t   (* bytes_free) (FbDevice *dev);                              /* of its own memory; NULL: it takes the system's */
   void     (* upload)     (FbDevice *dev, void *device, FbDtype device_dtype, const void *host, FbDtype host_dtype, size_t n);
   void     (* download)   (FbDevice *dev, void *host, FbDtype host_dtype, const void *device, FbDtype device_dtype, size_t n);
+
+  /* all or none of these four, see kernels/recording.h: between begin and end, ops are kept and not done. Begin says whether it can; end gives NULL
+   * where something came in between, or @dev has failed. Replay is FALSE, and has done nothing, where @recorded names memory that has moved. */
+  gboolean (* record_begin)  (FbDevice *dev);
+  void *   (* record_end)    (FbDevice *dev);
+  gboolean (* replay)        (FbDevice *dev, void *recorded);
+  void     (* free_recorded) (FbDevice *dev, void *recorded);
 
   /* sets packed and n_bytes, or fails @dev; a weight that is packed already gets its new values in place; @widens: kept may be less than dtype */
   gboolean widens;
@@ -83,6 +92,19 @@ typedef struct
 extern const FbDeviceOps fb_reference_ops;
 extern const FbDeviceOps fb_cpu_ops;
 
+/**
+ * FbTemporary: how the tensors of a recording's work are placed, kernels/recording.c
+ * @places: offsets in @plan by address, in a plain run
+ * @block, @n_bytes: in a recorded one: where all of them lie
+ */
+typedef struct
+{
+  FbPlan     *plan;
+  GHashTable *places;
+  void       *block;
+  size_t      n_bytes;
+} FbTemporary;
+
 struct FbDevice
 {
   const FbDeviceOps *ops;
@@ -93,7 +115,9 @@ struct FbDevice
   const gint        *cancel_flag;
   size_t             bytes_in_use;
   size_t             bytes_peak;
+  size_t             limit;
   guint64            n_tensors;      /* made so far */
+  FbTemporary       *temporary;      /* NULL but within fb_recording_run() */
 };
 
 struct FbWeight

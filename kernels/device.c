@@ -142,6 +142,27 @@ fb_op_ready (FbDevice *dev, gboolean device_has_op, const FbTensor * const *tens
   return TRUE;
 }
 
+/* Bytes up to the limit */
+static size_t
+within_limit (const FbDevice *dev)
+{
+  return dev->limit - MIN (dev->limit, dev->bytes_in_use);
+}
+
+/* A place in the recording's block; the first run has told how large that has to be */
+static void *
+place_in_block (FbDevice *dev, size_t n_bytes)
+{
+  const FbTemporary *t      = dev->temporary;
+  const size_t       offset = n_bytes <= t->n_bytes ? fb_plan_take (t->plan, n_bytes) : t->n_bytes;
+
+  if (offset <= t->n_bytes - MIN (t->n_bytes, n_bytes) && n_bytes <= t->n_bytes)
+    return (char *) t->block + offset;
+
+  fb_device_fail_no_memory (dev, n_bytes);
+  return NULL;
+}
+
 void *
 fb_device_alloc (FbDevice *dev, size_t n_bytes)
 {
@@ -149,8 +170,10 @@ fb_device_alloc (FbDevice *dev, size_t n_bytes)
 
   if (dev->failure != NULL)
     return NULL;
+  if (dev->temporary != NULL && dev->temporary->block != NULL)
+    return place_in_block (dev, n_bytes);
 
-  data = dev->ops->alloc (dev, n_bytes);
+  data = n_bytes <= within_limit (dev) ? dev->ops->alloc (dev, n_bytes) : NULL;
   if (data == NULL)
     {
       fb_device_fail_no_memory (dev, n_bytes);
@@ -158,6 +181,8 @@ fb_device_alloc (FbDevice *dev, size_t n_bytes)
     }
   dev->bytes_in_use += n_bytes;
   dev->bytes_peak    = MAX (dev->bytes_peak, dev->bytes_in_use);
+  if (dev->temporary != NULL)
+    g_hash_table_insert (dev->temporary->places, data, GSIZE_TO_POINTER (fb_plan_take (dev->temporary->plan, n_bytes)));
   return data;
 }
 
@@ -166,6 +191,17 @@ fb_device_free (FbDevice *dev, void *data, size_t n_bytes)
 {
   if (data == NULL)
     return;
+  if (dev->temporary != NULL && dev->temporary->block != NULL)
+    {
+      if (!fb_plan_give (dev->temporary->plan, (size_t) ((char *) data - (char *) dev->temporary->block)))
+        g_assert_not_reached ();                       /* the work frees what it has not made */
+      return;
+    }
+  if (dev->temporary != NULL && g_hash_table_contains (dev->temporary->places, data))
+    {
+      fb_plan_give (dev->temporary->plan, GPOINTER_TO_SIZE (g_hash_table_lookup (dev->temporary->places, data)));
+      g_hash_table_remove (dev->temporary->places, data);
+    }
 
   dev->ops->free (dev, data, n_bytes);
   dev->bytes_in_use -= n_bytes;
@@ -187,6 +223,32 @@ void
 fb_device_reset_peak (FbDevice *dev)
 {
   dev->bytes_peak = dev->bytes_in_use;
+}
+
+void
+fb_device_set_limit (FbDevice *dev, size_t n_bytes)
+{
+  dev->limit = n_bytes;
+}
+
+size_t
+fb_device_limit (const FbDevice *dev)
+{
+  return dev->limit;
+}
+
+gboolean
+fb_device_has_memory (const FbDevice *dev)
+{
+  return dev->ops->bytes_free != NULL;
+}
+
+size_t
+fb_device_bytes_free (FbDevice *dev)
+{
+  const size_t free = dev->ops->bytes_free != NULL ? dev->ops->bytes_free (dev) : G_MAXSIZE;
+
+  return dev->limit == G_MAXSIZE ? free : MIN (free, within_limit (dev));
 }
 
 void

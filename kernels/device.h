@@ -87,5 +87,22 @@ void         fb_device_fail (FbDevice *dev, FbDeviceError code, const char *form
 size_t       fb_device_bytes_in_use (const FbDevice *dev);
 size_t       fb_device_bytes_peak   (const FbDevice *dev);
 void         fb_device_reset_peak   (FbDevice *dev);
+
+/**
+ * fb_device_set_limit:
+ * @n_bytes: most bytes of tensors and weights that may live on @dev, on a card of working memory too; G_MAXSIZE: no limit but the memory's end
+ *
+ * What would go beyond fails with %FB_DEVICE_ERROR_NO_MEMORY; what lives already stays. A device opens with as many MiB as the environment
+ * variable FLASHBRUSH_DEVICE_MEMORY says, so that a small card can be tried on a large one.
+ */
+void         fb_device_set_limit  (FbDevice *dev, size_t n_bytes);
+size_t       fb_device_limit      (const FbDevice *dev);
+
+/* Whether @dev has memory of its own, as a card has, or takes the system's. */
+gboolean     fb_device_has_memory (const FbDevice *dev);
+
+/* Bytes that can be had besides those in use, by the limit and by the device's own memory; G_MAXSIZE where neither says. */
+size_t       fb_device_bytes_free (FbDevice *dev);
+
 /* Gives pooled free memory back to the system. */
 void         fb_device_trim (FbDevice *dev);

@@ -40,6 +40,23 @@ count_physical_cores (void)
   return MAX (1, (int) g_hash_table_size (cores));
 }
 
+/* Bytes that FLASHBRUSH_DEVICE_MEMORY (MiB) allows */
+static size_t
+read_limit (void)
+{
+  const char *text = g_getenv ("FLASHBRUSH_DEVICE_MEMORY");
+  guint64     mib  = 0;
+
+  if (text == NULL)
+    return G_MAXSIZE;
+  if (!g_ascii_string_to_unsigned (text, 10, 1, G_MAXSIZE >> 20, &mib, NULL))
+    {
+      g_warning ("FLASHBRUSH_DEVICE_MEMORY=%s is not a number of MiB and was not followed", text);
+      return G_MAXSIZE;
+    }
+  return (size_t) mib << 20;
+}
+
 static FbDevice *
 open_device (const FbDeviceOps *ops, int n_threads, GError **error)
 {
@@ -48,6 +65,7 @@ open_device (const FbDeviceOps *ops, int n_threads, GError **error)
   dev->ops       = ops;
   dev->ref_count = 1;
   dev->n_threads = n_threads > 0 ? n_threads : count_physical_cores ();
+  dev->limit     = read_limit ();
   if (!dev->ops->open (dev, error))
     g_clear_pointer (&dev, g_free);
   return dev;

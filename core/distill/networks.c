@@ -33,11 +33,12 @@ fb_networks_new (FbModel *model, const FbLoraSettings *lora, int discriminator_s
 {
   g_autoptr(FbNetworks) self = g_new0 (FbNetworks, 1);
 
+  self->model = model;
   fb_model_set_plain_kernels (model, TRUE);
+  fb_model_hold (model, FB_MODEL_UNET, TRUE);
   if (!fb_model_load (model, FB_MODEL_UNET, NULL, NULL, cancellable, error))
     return NULL;
 
-  self->model      = model;
   self->unet       = fb_model_unet (model);
   self->ctx        = fb_model_context (model);
   self->dev        = fb_nn_device (self->ctx);
@@ -57,6 +58,7 @@ fb_networks_free (FbNetworks *self)
   if (self == NULL)
     return;
   fb_networks_student_drop (self);
+  fb_model_hold (self->model, FB_MODEL_UNET, FALSE);
   g_clear_pointer (&self->lora, fb_lora_set_free);
   g_clear_pointer (&self->discriminator, fb_discriminator_free);
   g_clear_pointer (&self->judge, fb_nn_context_free);

@@ -30,13 +30,7 @@ held_free (gpointer data)
 static guint64
 held_bytes (gpointer data)
 {
-  Held    *held  = data;
-  guint64  bytes = 0;
-
-  for (int part = 0; part < FB_MODEL_N_PARTS; part++)
-    if (fb_model_is_loaded (held->model, part))
-      bytes += fb_model_weight_bytes (held->model, part);
-  return bytes;
+  return fb_model_held_bytes (((Held *) data)->model);
 }
 
 /* makes @store anew when the user has added or removed folders since */

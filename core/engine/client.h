@@ -62,6 +62,8 @@ GVariant * fb_engine_client_list_loaded_finish (FbEngineClient *self, GAsyncResu
  * @seconds: negative while unknown
  * @available_bytes: memory the engine's machine can give now; a job that needs more is refused before it computes
  * @resolved: (transfer full) (nullable): a{sv}, the request with the model's own values in the places it left open
+ * @least_bytes: for the engine's own use: what the job can do with, slower, where there is less than @peak_bytes; 0 where it can't. A client is
+ *   told as @peak_bytes what it will be
  */
 typedef struct
 {
@@ -69,6 +71,7 @@ typedef struct
   double    seconds;
   guint64   available_bytes;
   GVariant *resolved;
+  guint64   least_bytes;
 } FbJobEstimate;
 
 /* Checks @request as Run would, and says what it costs. @request as for fb_job_new(). */

@@ -5,6 +5,7 @@
 
 #include "core/engine/bench.h"
 #include "core/engine/fingerprints.h"
+#include "core/tasks/pace.h"
 
 /* --- memory ------------------------------------------------------------------------------------------------------------ */
 
@@ -67,6 +68,15 @@ describe (const FbDrawing *drawing, GVariant *request, const FbModelUse *use, Fb
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
+/* What there is where a job would compute, besides the residents: the desk's model knows no device */
+static guint64
+desk_available (FbWorkshop *workshop, FbDesk *desk)
+{
+  const guint64 limit = fb_device_limit (desk->dev);
+
+  return MIN (fb_memory_available_on (desk->dev), limit - MIN (limit, fb_residents_bytes (workshop->residents)));
+}
+
 gboolean
 fb_drawing_estimate (const FbDrawing *drawing, FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GError **error)
 {
@@ -91,7 +101,8 @@ fb_drawing_estimate (const FbDrawing *drawing, FbWorkshop *workshop, GVariant *r
       g_variant_dict_insert (&dict, "height", "i", drawing->generate (wanted)->height);
       estimate->peak_bytes      = result.peak_bytes;
       estimate->seconds         = result.seconds;
-      estimate->available_bytes = result.available_bytes;
+      estimate->available_bytes = desk_available (workshop, desk);
+      estimate->least_bytes     = result.least_bytes;
       estimate->resolved        = g_variant_ref_sink (g_variant_dict_end (&dict));
     }
   drawing->free (wanted);
@@ -235,7 +246,7 @@ make_room (const Run *run, const FbDevice *dev, GError **error)
   FbEstimate  estimate = { .seconds = -1.0 };
 
   return estimate_frugally (run->drawing, workshop, dev, run->use, run->model, run->wanted, &estimate, error) &&
-         fb_task_make_room (run->task, run->use->path, estimate.peak_bytes, estimate.available_bytes, error);
+         fb_task_make_room (run->task, run->use->path, estimate.peak_bytes, estimate.least_bytes, estimate.available_bytes, error);
 }
 
 /* with @run's request parsed */

@@ -39,12 +39,14 @@ FbImage *      fb_task_picture     (FbTask *self, const char *name);
 /**
  * fb_task_make_room:
  * @keep: (nullable): key of the resident that the job uses
- * @peak: bytes the job needs, with what @keep holds
+ * @peak: bytes the job takes, with what @keep holds
+ * @least: bytes it can do with
  * @available: bytes the system can give now, with what @keep holds; 0 if it doesn't say
  *
- * Before a job computes: drops other residents as far as need be. Returns: %FALSE with %FB_ENGINE_ERROR_NO_MEMORY if that isn't enough
+ * Before a job computes: drops other residents until there is room for @peak. Returns: %FALSE with %FB_ENGINE_ERROR_NO_MEMORY if there isn't even
+ * for @least
  */
-gboolean       fb_task_make_room   (FbTask *self, const char *keep, guint64 peak, guint64 available, GError **error);
+gboolean       fb_task_make_room   (FbTask *self, const char *keep, guint64 peak, guint64 least, guint64 available, GError **error);
 
 /* Tells the client. Only the newest state is kept, so this may be called as often as one likes. Strings must be static. */
 void           fb_task_progress    (FbTask *self, const FbJobProgress *progress);

@@ -157,6 +157,9 @@ estimate (FbServer *server, const FbJobKind *kind, GVariant *request, GError **e
   if (estimate.available_bytes > 0)
     estimate.available_bytes += fb_residents_bytes (server->workshop.residents);      /* they can go */
 
+  if (estimate.least_bytes > 0 && estimate.available_bytes > 0 && estimate.peak_bytes > estimate.available_bytes)
+    estimate.peak_bytes = estimate.least_bytes;
+
   g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "peak-bytes",      "t", estimate.peak_bytes);
   g_variant_dict_insert (&dict, "seconds",         "d", estimate.seconds);

@@ -76,7 +76,7 @@ fb_task_picture (FbTask *self, const char *name)
 }
 
 gboolean
-fb_task_make_room (FbTask *self, const char *keep, guint64 peak, guint64 available, GError **error)
+fb_task_make_room (FbTask *self, const char *keep, guint64 peak, guint64 least, guint64 available, GError **error)
 {
   g_autofree char *needs = NULL;
   g_autofree char *has   = NULL;
@@ -84,10 +84,10 @@ fb_task_make_room (FbTask *self, const char *keep, guint64 peak, guint64 availab
   if (available == 0)
     return TRUE;
   available = fb_residents_make_room (self->workshop->residents, keep, peak, available);
-  if (peak <= available)
+  if (least <= available)
     return TRUE;
 
-  needs = g_format_size (peak);
+  needs = g_format_size (least);
   has   = g_format_size (available);
   g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_NO_MEMORY,
                _("This needs about %s of memory, but only %s can be had. Use a smaller size or a smaller model, or close other programs."), needs, has);

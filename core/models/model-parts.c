@@ -42,11 +42,27 @@ gboolean
 fb_model_load (FbModel *model, FbModelPart part, FbModelProgressFunc progress, gpointer user_data,
                GCancellable *cancellable, GError **error)
 {
-  const FbLoader loader = fb_model_loader (model, part);
+  const FbLoader    loader = fb_model_loader (model, part);
+  g_autoptr(GError) local  = NULL;
 
   g_assert (loader.params != NULL);
 
-  return fb_loader_is_complete (&loader) || fb_loader_fill (&loader, progress, user_data, cancellable, error);
+  model->last_use[part] = ++model->n_uses;
+  if (fb_loader_is_complete (&loader))
+    return TRUE;
+
+  if (part == FB_MODEL_UNET)
+    fb_model_forget_step (model);                      /* weights come to lie elsewhere */
+  while (!fb_loader_fill (&loader, progress, user_data, cancellable, &local))
+    if (!fb_model_make_way (model, part, &local))
+      {
+        if (g_error_matches (local, FB_DEVICE_ERROR, FB_DEVICE_ERROR_NO_MEMORY))
+          fb_model_unload_part (model, part);          /* half a part is of no use and would be in the way */
+        g_propagate_error (error, g_steal_pointer (&local));
+        return FALSE;
+      }
+
+  return TRUE;
 }
 
 gboolean
@@ -64,11 +80,14 @@ fb_model_unload_part (FbModel *model, FbModelPart part)
 
   if (loader.params != NULL)
     fb_params_clear (loader.params);
+  if (part == FB_MODEL_UNET)
+    fb_model_forget_context (model);                   /* the prompt is for it alone */
 }
 
 void
 fb_model_forget_context (FbModel *model)
 {
+  fb_model_forget_step (model);                        /* reads it where it lies */
   g_clear_pointer (&model->context, fb_tensor_unref);
   g_clear_pointer (&model->context_values, g_free);
 }
@@ -78,7 +97,6 @@ fb_model_unload (FbModel *model)
 {
   for (int part = 0; part < FB_MODEL_N_PARTS; part++)
     fb_model_unload_part (model, part);
-  fb_model_forget_context (model);
   fb_device_trim (model->dev);
 }
 
@@ -175,6 +193,22 @@ fb_model_n_weights (FbModel *model, FbModelPart part)
   const FbLoader loader = fb_model_loader (model, part);
 
   return loader.params != NULL ? fb_params_bytes (loader.params, FB_DTYPE_F32) / sizeof (float) : 0;
+}
+
+guint64
+fb_model_held_bytes (FbModel *model)
+{
+  guint64 bytes = fb_model_step_bytes (model) + (model->context != NULL ? model->context->n_bytes : 0);
+
+  for (int part = 0; part < FB_MODEL_N_PARTS; part++)
+    {
+      const FbLoader loader = fb_model_loader (model, part);
+
+      if (loader.params != NULL)
+        bytes += fb_params_held_bytes (loader.params, !fb_device_has_memory (model->dev));
+    }
+
+  return bytes;
 }
 
 char **

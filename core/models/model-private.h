@@ -9,6 +9,7 @@
 G_STATIC_ASSERT (FB_LINEAR_PREVIEW_MAX_CHANNELS >= FB_VAE_MAX_LATENTS);
 
 typedef struct FbModelLoras FbModelLoras;
+typedef struct FbModelStep  FbModelStep;
 
 /* What a loader's LoRA functions need to know */
 typedef struct
@@ -41,11 +42,16 @@ struct FbModel
   gboolean         plain_kernels;
   FbTaesdEncoder  *taesd_encoder;                           /* NULL where the file lacks it */
 
+  guint64          last_use[FB_MODEL_N_PARTS];              /* by the count of uses; 0: never */
+  guint64          n_uses;
+  gboolean         held[FB_MODEL_N_PARTS];
+
   FbModelLoras    *loras;                                   /* NULL = none yet */
   FbLoraTarget     lora_targets[2];
 
   float           *context_values;                          /* what @context holds: prompts stay the same from step to step */
   FbTensor        *context;
+  FbModelStep     *step;                                    /* the last one that the device keeps; NULL = none. It goes with the UNet's weights */
 
   gboolean         has_linear_preview;
   FbLinearPreview  linear_preview;
@@ -58,18 +64,44 @@ FbLoader  fb_model_loader   (FbModel *model, FbModelPart part);
 void      fb_model_add_loras_to_loader (FbModel *model, FbModelPart part, FbLoader *loader);
 void      fb_model_loras_free (FbModelLoras *set);
 
+/**
+ * fb_model_make_way:
+ * @error: what kept @part from its turn
+ *
+ * Where that was a lack of memory, unloads the part that was used longest ago, if there is one that is neither @part nor held.
+ *
+ * Returns: whether to try again; @error is then cleared.
+ */
+gboolean  fb_model_make_way (FbModel *model, FbModelPart part, GError **error);
+
+/**
+ * fb_model_predict: fb_unet_forward(), from the device's own recording where it has one of a call of these shapes
+ * @conditions: with the model's context tensor
+ *
+ * Returns: (transfer none): valid until the next call
+ */
+FbTensor * fb_model_predict     (FbModel *model, FbTensor *latents, const FbUnetConditions *conditions);
+void       fb_model_forget_step (FbModel *model);
+/* Bytes that a recording takes; 0: there is none */
+guint64    fb_model_step_bytes  (FbModel *model);
+
 /* Frees what depends on the weights or on the type they are packed in. */
 void      fb_model_forget_context (FbModel *model);
 
 /**
  * FbModelCall: one computation that a cancellable can stop
  *
+ * @again: set by end: memory ran out and another part has made way, so that all from begin on is to be done once more
+ *
  * fb_model_begin() loads @part and hands the cancellable to the device; fb_model_end() frees the context's tensors and says how it went:
- * %FALSE with %G_IO_ERROR_CANCELLED or the device's own error. End is called exactly when begin returned %TRUE.
+ * %FALSE with %G_IO_ERROR_CANCELLED or the device's own error, or without an error where @again is set. End is called exactly when begin
+ * returned %TRUE.
  */
 typedef struct
 {
   FbModel      *model;
+  FbModelPart   part;
+  gboolean      again;
   GCancellable *cancellable;
   gulong        handler;
   gint          cancelled;

@@ -21,7 +21,7 @@ fb_model_begin (FbModelCall *call, FbModel *model, FbModelPart part, GCancellabl
   if (g_cancellable_set_error_if_cancelled (cancellable, error) || !fb_model_load (model, part, NULL, NULL, cancellable, error))
     return FALSE;
 
-  *call = (FbModelCall) { .model = model, .cancellable = cancellable };
+  *call = (FbModelCall) { .model = model, .part = part, .cancellable = cancellable };
   if (cancellable != NULL)
     call->handler = g_cancellable_connect (cancellable, G_CALLBACK (on_cancelled), &call->cancelled, NULL);
   fb_device_set_cancel_flag (model->dev, &call->cancelled);
@@ -46,13 +46,11 @@ fb_model_end (FbModelCall *call, GError **error)
       g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, _("The job was cancelled."));
       return FALSE;
     }
+  call->again = failure != NULL && fb_model_make_way (call->model, call->part, &failure);
   if (failure != NULL)
-    {
-      g_propagate_error (error, failure);
-      return FALSE;
-    }
+    g_propagate_error (error, failure);
 
-  return TRUE;
+  return failure == NULL && !call->again;
 }
 
 gboolean
@@ -75,6 +73,7 @@ fb_model_encode_text (FbModel *model, const int *ids, int n_chunks, int clip_ski
 {
   const FbClipTextConfig *config = fb_clip_text_config (model->text);
   FbModelCall             call;
+  gboolean                done;
 
   if (clip_skip < 0 || clip_skip >= config->n_layers)
     {
@@ -90,29 +89,38 @@ fb_model_encode_text (FbModel *model, const int *ids, int n_chunks, int clip_ski
                      _("“%s” cannot be used: its tokenizer knows words that its text encoder does not. Fetch the model again."), model->path);
         return FALSE;
       }
-  if (!fb_model_begin (&call, model, FB_MODEL_TEXT_ENCODER, cancellable, error))
-    return FALSE;
 
-  fb_tensor_download (fb_clip_text_forward (model->ctx, model->text, ids, n_chunks, clip_skip, TRUE), out, FB_DTYPE_F32);
+  do
+    {
+      if (!fb_model_begin (&call, model, FB_MODEL_TEXT_ENCODER, cancellable, error))
+        return FALSE;
+      fb_tensor_download (fb_clip_text_forward (model->ctx, model->text, ids, n_chunks, clip_skip, TRUE), out, FB_DTYPE_F32);
+      done = fb_model_end (&call, error);
+    }
+  while (call.again);
 
-  return fb_model_end (&call, error) &&
+  return done &&
          fb_model_check_finite (model, out, (gsize) n_chunks * config->n_positions * config->width, error);
 }
 
-/* The prompt on the device: the one of the last call if its values are the same */
+/* The prompt on the device: as the last call left it if its values are the same, and in the same place if its shape is */
 static FbTensor *
 context_tensor (FbModel *model, const FbDenoise *call)
 {
-  const int   shape[] = { call->n, call->n_tokens, fb_unet_config (model->unet)->context_width };
-  const gsize n_bytes = (gsize) shape[0] * shape[1] * shape[2] * sizeof (float);
+  const int      shape[] = { call->n, call->n_tokens, fb_unet_config (model->unet)->context_width };
+  const gsize    n_bytes = (gsize) shape[0] * shape[1] * shape[2] * sizeof (float);
+  const gboolean fits    = model->context != NULL && model->context->data != NULL && memcmp (model->context->shape, shape, sizeof shape) == 0;
 
-  if (model->context != NULL && model->context->data != NULL && memcmp (model->context->shape, shape, sizeof shape) == 0 &&
-      memcmp (model->context_values, call->context, n_bytes) == 0)
+  if (fits && memcmp (model->context_values, call->context, n_bytes) == 0)
     return model->context;
 
-  fb_model_forget_context (model);
+  if (!fits)
+    {
+      fb_model_forget_context (model);
+      model->context = fb_tensor_new (model->dev, model->dtype, 3, shape);
+    }
+  g_free (model->context_values);
   model->context_values = g_memdup2 (call->context, n_bytes);
-  model->context = fb_tensor_new (model->dev, model->dtype, 3, shape);
   fb_tensor_upload (model->context, call->context, FB_DTYPE_F32);
 
   return model->context;
@@ -126,24 +134,25 @@ fb_model_denoise (FbModel *model, const FbDenoise *request, float *out, GCancell
                                   .pooled = request->pooled, .time_ids = request->time_ids };
   FbTensor        *latents, *prediction;
   FbModelCall      call;
+  gboolean         done;
 
   fb_params_set_odd_sizes (fb_unet_params (model->unet),
                            model->plain_kernels || fb_unet_halves_oddly (model->unet, request->height, request->width));
-  if (!fb_model_begin (&call, model, FB_MODEL_UNET, cancellable, error))
-    return FALSE;
-
-  conditions.context = context_tensor (model, request);
-  latents = fb_nn_upload (model->ctx, model->dtype, request->latents, 4, shape);
-  prediction = fb_unet_forward (model->ctx, model->unet, latents, &conditions);
-  fb_tensor_download (prediction, out, FB_DTYPE_F32);
-
-  if (!fb_model_end (&call, error))
+  do
     {
-      fb_model_forget_context (model);                 /* its upload may not have happened */
-      return FALSE;
+      if (!fb_model_begin (&call, model, FB_MODEL_UNET, cancellable, error))
+        return FALSE;
+      conditions.context = context_tensor (model, request);
+      latents = fb_nn_upload (model->ctx, model->dtype, request->latents, 4, shape);
+      prediction = fb_model_predict (model, latents, &conditions);
+      fb_tensor_download (prediction, out, FB_DTYPE_F32);
+      done = fb_model_end (&call, error);
+      if (!done)
+        fb_model_forget_context (model);               /* its upload may not have happened */
     }
+  while (call.again);
 
-  return fb_model_check_finite (model, out, (gsize) request->n * request->height * request->width * model->info.latent_channels, error);
+  return done && fb_model_check_finite (model, out, (gsize) request->n * request->height * request->width * model->info.latent_channels, error);
 }
 
 int
@@ -209,15 +218,20 @@ fb_model_encode_image (FbModel *model, const float *pixels, int height, int widt
   const gsize       n        = (gsize) tiles.height * tiles.width;
   g_autofree float *moments  = NULL;
   FbModelCall       call;
+  gboolean          done;
 
   g_assert (height % scale == 0 && width % scale == 0);
 
-  if (!fb_model_begin (&call, model, FB_MODEL_VAE_ENCODER, cancellable, error))
-    return FALSE;
-
   moments = g_new (float, n * 2 * channels);
-  fb_tiles_run (&tiles, pixels, moments, encode_tile, model, NULL);
-  if (!fb_model_end (&call, error) || !fb_model_check_finite (model, moments, n * 2 * channels, error))
+  do
+    {
+      if (!fb_model_begin (&call, model, FB_MODEL_VAE_ENCODER, cancellable, error))
+        return FALSE;
+      fb_tiles_run (&tiles, pixels, moments, encode_tile, model, NULL);
+      done = fb_model_end (&call, error);
+    }
+  while (call.again);
+  if (!done || !fb_model_check_finite (model, moments, n * 2 * channels, error))
     return FALSE;
 
   for (gsize i = 0; i < n; i++)
@@ -244,15 +258,20 @@ fb_model_decode (FbModel *model, const float *latents, int height, int width, in
   const gsize       n        = (gsize) height * width;
   g_autofree float *unscaled = g_new (float, n * channels);
   FbModelCall       call;
-
-  if (!fb_model_begin (&call, model, FB_MODEL_VAE_DECODER, cancellable, error))
-    return FALSE;
+  gboolean          done;
 
   for (gsize i = 0; i < n * channels; i++)
     unscaled[i] = latents[i] / model->vae_config.scaling_factor + model->vae_config.shift_factor;
-  fb_tiles_run (&tiles, unscaled, pixels, decode_tile, model, NULL);
+  do
+    {
+      if (!fb_model_begin (&call, model, FB_MODEL_VAE_DECODER, cancellable, error))
+        return FALSE;
+      fb_tiles_run (&tiles, unscaled, pixels, decode_tile, model, NULL);
+      done = fb_model_end (&call, error);
+    }
+  while (call.again);
 
-  return fb_model_end (&call, error) && fb_model_check_finite (model, pixels, n * scale * scale * 3, error);
+  return done && fb_model_check_finite (model, pixels, n * scale * scale * 3, error);
 }
 
 gboolean
@@ -263,16 +282,21 @@ fb_model_decode_taesd (FbModel *model, const float *latents, int height, int wid
   const gsize       n       = (gsize) height * width;
   g_autofree float *clamped = g_memdup2 (latents, n * channels * sizeof (float));
   FbModelCall       call;
-
-  if (!fb_model_begin (&call, model, FB_MODEL_TAESD, cancellable, error))
-    return FALSE;
+  gboolean          done;
 
   fb_taesd_clamp (clamped, n * channels);
-  fb_tiles_run (&tiles, clamped, pixels, decode_taesd_tile, model, NULL);
-  for (gsize i = 0; i < n * scale * scale * 3; i++)
+  do
+    {
+      if (!fb_model_begin (&call, model, FB_MODEL_TAESD, cancellable, error))
+        return FALSE;
+      fb_tiles_run (&tiles, clamped, pixels, decode_taesd_tile, model, NULL);
+      done = fb_model_end (&call, error);
+    }
+  while (call.again);
+  for (gsize i = 0; done && i < n * scale * scale * 3; i++)
     pixels[i] = 2.0f * pixels[i] - 1.0f;
 
-  return fb_model_end (&call, error) && fb_model_check_finite (model, pixels, n * scale * scale * 3, error);
+  return done && fb_model_check_finite (model, pixels, n * scale * scale * 3, error);
 }
 
 static gboolean
@@ -297,17 +321,22 @@ fb_model_encode_taesd (FbModel *model, const float *pixels, int height, int widt
   const gsize       n     = (gsize) height * width;
   g_autofree float *half  = g_new (float, n * 3);
   FbModelCall       call;
+  gboolean          done;
 
   g_assert (height % scale == 0 && width % scale == 0);
 
-  if (!fb_model_begin (&call, model, FB_MODEL_TAESD_ENCODER, cancellable, error))
-    return FALSE;
-
   for (gsize i = 0; i < n * 3; i++)
     half[i] = 0.5f * pixels[i] + 0.5f;
-  fb_tiles_run (&tiles, half, latents, encode_taesd_tile, model, NULL);
+  do
+    {
+      if (!fb_model_begin (&call, model, FB_MODEL_TAESD_ENCODER, cancellable, error))
+        return FALSE;
+      fb_tiles_run (&tiles, half, latents, encode_taesd_tile, model, NULL);
+      done = fb_model_end (&call, error);
+    }
+  while (call.again);
 
-  return fb_model_end (&call, error) && fb_model_check_finite (model, latents, n / scale / scale * channels, error);
+  return done && fb_model_check_finite (model, latents, n / scale / scale * channels, error);
 }
 
 static gboolean

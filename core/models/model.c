@@ -328,6 +328,12 @@ fb_model_info (FbModel *model)
   return &model->info;
 }
 
+FbDevice *
+fb_model_device (FbModel *model)
+{
+  return model->dev;
+}
+
 void
 fb_model_share_threads (FbModel *model)
 {

@@ -12,7 +12,8 @@ typedef struct FbUnet          FbUnet;              /* core/models/unet.h */
 
 /**
  * FbModel: a checkpoint (diffusers folder or single file) with tokenizer, text encoder, UNet, autoencoder and, if found, TAESD.
- * Opening reads headers and configs only; each part is loaded when it is first asked for, and stays until fb_model_unload().
+ * Opening reads headers and configs only; each part is loaded when it is first asked for, and stays until fb_model_unload() or until another
+ * needs its room (fb_model_hold()).
  * Not thread-safe: one job at a time.
  *
  * Pictures and latents cross this interface as host f32, dense, channels last. Latents are scaled (a unit-variance space, the one the
@@ -94,6 +95,9 @@ const char * fb_model_path   (FbModel *model);
 const char * fb_model_family (FbModel *model);
 const FbModelInfo * fb_model_info (FbModel *model);
 
+/* (transfer none): a measuring device where the model was opened without one */
+FbDevice *   fb_model_device (FbModel *model);
+
 /* fb_device_share_threads() with the model's device */
 void         fb_model_share_threads (FbModel *model);
 
@@ -146,6 +150,15 @@ typedef void (* FbModelProgressFunc) (double fraction, gpointer user_data);
 gboolean     fb_model_load (FbModel *model, FbModelPart part, FbModelProgressFunc progress, gpointer user_data,
                             GCancellable *cancellable, GError **error);
 gboolean     fb_model_is_loaded (FbModel *model, FbModelPart part);
+
+/**
+ * fb_model_hold:
+ *
+ * Where the device's memory is too small for all parts, they take turns: a part that finds no room has those that were used longest ago
+ * unloaded, and these are loaded again when they are next asked for. What is computed is the same to the last bit. A part that is held stays:
+ * whoever computes with its weights otherwise than through the calls below, or would have to load it again at once, holds it.
+ */
+void         fb_model_hold (FbModel *model, FbModelPart part, gboolean held);
 
 /* Drops one part's weights, or all; the next use loads them again. */
 void         fb_model_unload_part (FbModel *model, FbModelPart part);
@@ -267,10 +280,12 @@ gboolean     fb_model_preview_linear (FbModel *model, const float *latents, int 
 /**
  * fb_model_weight_bytes: bytes of a part once loaded, from the file's headers; 0 if the checkpoint lacks it
  * fb_model_n_weights: numbers in the part, whatever they are kept in; folded kernels count as they are computed with
+ * fb_model_held_bytes: what the loaded parts take of the memory that the device computes in, its own or the system's
  * fb_model_activation_bytes: the most a call of that part needs besides, for @n pictures of @height × @width pixels (tokens do not count)
  */
 guint64      fb_model_weight_bytes     (FbModel *model, FbModelPart part);
 guint64      fb_model_n_weights        (FbModel *model, FbModelPart part);
+guint64      fb_model_held_bytes       (FbModel *model);
 guint64      fb_model_activation_bytes (FbModel *model, FbModelPart part, int n, int height, int width);
 
 /**

@@ -252,8 +252,8 @@ additional_embedding (FbContext *ctx, const FbUnet *m, const FbUnetConditions *c
 }
 
 /* SiLU of the time embedding: [1, T] where all pictures share it, else [N, T] */
-static FbTensor *
-time_embedding (FbContext *ctx, const FbUnet *m, const FbUnetConditions *conditions, int n)
+FbTensor *
+fb_unet_embed_time (FbContext *ctx, const FbUnet *m, const FbUnetConditions *conditions, int n)
 {
   const FbUnetConfig *c       = &m->config;
   const int           shape[] = { c->time_id_width > 0 || conditions->timesteps != NULL ? n : 1, c->block_channels[0] };
@@ -314,10 +314,11 @@ typedef struct
 static FbTensor *
 encode (FbContext *ctx, const FbUnet *m, FbTensor *latents, const FbUnetConditions *conditions, Skips *skips)
 {
-  FbTensor *temb    = skips->temb = time_embedding (ctx, m, conditions, latents->shape[0]);
+  FbTensor *temb    = conditions->time != NULL ? conditions->time : fb_unet_embed_time (ctx, m, conditions, latents->shape[0]);
   FbTensor *context = conditions->context;
   FbTensor *x;
 
+  skips->temb = temb;
   x = skips->tensors[skips->n++] = fb_nn_conv2d (ctx, &m->conv_in, latents);
 
   for (int i = 0; i < m->config.n_levels; i++)

@@ -56,6 +56,7 @@ const FbUnetConfig * fb_unet_config (const FbUnet *m);
  * @context: [N, S, context_width]
  * @class_label: with n_class_labels
  * @pooled, @time_ids: with time_id_width: host f32, [N, pooled width] and [N, 6]
+ * @time: (nullable): what fb_unet_embed_time() has made of all these but @context, in their stead
  */
 typedef struct
 {
@@ -65,7 +66,12 @@ typedef struct
   int          class_label;
   const float *pooled;
   const float *time_ids;
+  FbTensor    *time;
 } FbUnetConditions;
+
+/* Returns: (transfer none): [1 or @n, channels], what every residual block is told of the timestep and of what else @conditions say; once for
+ * all of the batch where it is the same for all */
+FbTensor *           fb_unet_embed_time (FbContext *ctx, const FbUnet *m, const FbUnetConditions *conditions, int n);
 
 /**
  * fb_unet_forward:

@@ -349,3 +349,25 @@ fb_params_bytes (const FbParams *params, FbDtype dtype)
 
   return bytes;
 }
+
+guint64
+fb_params_held_bytes (const FbParams *params, gboolean with_tables)
+{
+  guint64 bytes = 0;
+
+  for (guint i = 0; i < params->list->len; i++)
+    {
+      const FbParam *param = &g_array_index (params->list, FbParam, i);
+
+      if (!fb_param_is_filled (param))
+        continue;
+      if (param->kind == FB_PARAM_VECTOR)
+        bytes += (*param->slot.tensor)->n_bytes;
+      else if (param->kind != FB_PARAM_TABLE)
+        bytes += fb_weight_n_bytes (*param->slot.weight);
+      else if (with_tables)
+        bytes += param->n_elements * fb_dtype_size (param->slot.table->dtype);
+    }
+
+  return bytes;
+}

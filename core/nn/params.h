@@ -138,6 +138,9 @@ void            fb_params_fill_with_nothing (FbParams *params, FbDevice *dev, Fb
 void            fb_params_clear (FbParams *params);
 
 /* Bytes of all contents, and of one, when packed in @dtype; and of one that fb_param_fill_half() has filled. */
-guint64         fb_params_bytes     (const FbParams *params, FbDtype dtype);
-guint64         fb_param_bytes      (const FbParam *param, FbDtype dtype);
-guint64         fb_param_half_bytes (const FbParam *param);
+guint64         fb_params_bytes      (const FbParams *params, FbDtype dtype);
+guint64         fb_param_bytes       (const FbParam *param, FbDtype dtype);
+guint64         fb_param_half_bytes  (const FbParam *param);
+
+/* Bytes that the present contents take: on the device, and tables in host memory besides where @with_tables. */
+guint64         fb_params_held_bytes (const FbParams *params, gboolean with_tables);

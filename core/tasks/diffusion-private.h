@@ -14,6 +14,8 @@
  * @h, @w, @n_latents: latents are [h, w, C], C = latent_channels; set by fb_diffusion_set_size()
  * @guided: two branches, in one batched call
  * @context: [1 or 2, n_tokens, context_width]: the negative prompt's first
+ * @takes_turns: the model's parts do, for want of memory; a stage then loads its own
+ * @limited, @old_limit: whether the device has a limit for this job, and what it had before
  * @picture: which one is in work, for the progress
  * @seconds_after: by the plan, of all that follows the picture in work
  * @seconds_done, @fraction: for the progress bar
@@ -33,6 +35,10 @@ typedef struct
   gboolean           guided;
   int                n_tokens;
   float             *context;
+
+  gboolean           takes_turns;
+  gboolean           limited;
+  size_t             old_limit;
 
   int                picture;
   double             seconds_after;
@@ -54,29 +60,35 @@ void     fb_diffusion_set_size (FbDiffusion *job);
 /* Whether a job of @request needs @part of @model; @encodes: whether it turns pictures into latents */
 gboolean fb_diffusion_needs           (const FbGenerate *request, FbModel *model, gboolean encodes, FbModelPart part);
 
-/* The part that turns pictures into latents */
+/* The part that turns pictures into latents, and the one that turns latents into pictures */
 FbModelPart fb_diffusion_encoder      (const FbGenerate *request, FbModel *model);
+FbModelPart fb_diffusion_decoder      (const FbGenerate *request);
 
 /**
  * fb_diffusion_step_work, fb_diffusion_decode_work: as fb_pace_work()
  * fb_diffusion_picture_seconds: one picture of the request's size, @n_encodes pictures turned into latents included
  * fb_diffusion_load_seconds: parts that are not loaded yet
+ * fb_diffusion_turns_seconds: parts that are loaded again for the second picture and the later ones, where @estimate says that they take turns
  */
 double   fb_diffusion_step_work       (const FbGenerate *request, FbModel *model);
 double   fb_diffusion_decode_work     (const FbGenerate *request, FbModel *model);
 double   fb_diffusion_encode_work     (const FbGenerate *request, FbModel *model);
 double   fb_diffusion_picture_seconds (const FbGenerate *request, FbModel *model, int n_encodes);
 double   fb_diffusion_load_seconds    (const FbGenerate *request, FbModel *model, gboolean encodes);
+double   fb_diffusion_turns_seconds   (const FbGenerate *request, FbModel *model, gboolean encodes, const FbEstimate *estimate);
 
-/* Memory of a job whose largest picture has the request's size: the estimate's peak_bytes and available_bytes */
+/* Memory of a job whose largest picture has the request's size: the estimate's peak_bytes, least_bytes and available_bytes */
 void     fb_diffusion_memory          (const FbGenerate *request, FbModel *model, gboolean encodes, FbEstimate *estimate);
 
-/* %FALSE with %FB_TASK_ERROR_MEMORY where @estimate is more than there is; @width and @height are for the sentence */
-gboolean fb_diffusion_check_memory    (const FbEstimate *estimate, int width, int height, GError **error);
+/* Whether the parts have to take turns: all at once are more than there is */
+gboolean fb_diffusion_takes_turns     (const FbEstimate *estimate);
+
+/* Decides whether @job's parts take turns; %FALSE with %FB_TASK_ERROR_MEMORY where even that needs more than there is */
+gboolean fb_diffusion_check_memory    (FbDiffusion *job, const FbEstimate *estimate, gboolean encodes, GError **error);
 
 /* --- stages: core/tasks/diffusion.c -------------------------------------------------------------------------------------- */
 
-/* Loads what is not loaded yet; @seconds_after must hold all pictures. */
+/* Loads what is not loaded yet, unless the parts take turns; @seconds_after must hold all pictures. */
 gboolean fb_diffusion_load            (FbDiffusion *job, gboolean encodes, GError **error);
 gboolean fb_diffusion_encode_prompts  (FbDiffusion *job, GError **error);
 

@@ -19,6 +19,9 @@ void
 fb_diffusion_clear (FbDiffusion *job)
 {
   g_clear_pointer (&job->context, g_free);
+  if (job->limited)
+    fb_device_set_limit (fb_model_device (job->model), job->old_limit);
+  job->limited = FALSE;
 }
 
 void
@@ -80,25 +83,46 @@ on_load_progress (double fraction, gpointer user_data)
   report (loading->job, FB_STAGE_LOAD, 0, 0, (1.0 - fraction) * loading->seconds + loading->after, NULL);
 }
 
+/* Loads @part unless it is there; @after: seconds that follow */
+static gboolean
+load_part (FbDiffusion *job, FbModelPart part, double after, GError **error)
+{
+  const double work    = fb_pace_work (job->model, FB_STAGE_LOAD, part, 1, job->request->height, job->request->width);
+  const double start   = now_seconds ();
+  Loading      loading = { job, fb_pace_seconds (FB_STAGE_LOAD, work), after };
+
+  if (fb_model_is_loaded (job->model, part))
+    return TRUE;
+  if (!fb_model_load (job->model, part, on_load_progress, &loading, job->cancellable, error))
+    return FALSE;
+  measured (job, FB_STAGE_LOAD, work, start);
+
+  return TRUE;
+}
+
 gboolean
 fb_diffusion_load (FbDiffusion *job, gboolean encodes, GError **error)
 {
   const FbGenerate *r = job->request;
 
-  for (int part = 0; part < FB_MODEL_N_PARTS; part++)
-    if (fb_diffusion_needs (r, job->model, encodes, part) && !fb_model_is_loaded (job->model, part))
+  for (int part = 0; part < FB_MODEL_N_PARTS && !job->takes_turns; part++)
+    if (fb_diffusion_needs (r, job->model, encodes, part))
       {
-        double  work    = fb_pace_work (job->model, FB_STAGE_LOAD, part, 1, r->height, r->width);
-        double  start   = now_seconds ();
-        Loading loading = { job, fb_pace_seconds (FB_STAGE_LOAD, work), 0.0 };
+        const double own   = fb_pace_seconds (FB_STAGE_LOAD, fb_pace_work (job->model, FB_STAGE_LOAD, part, 1, r->height, r->width));
+        const double after = job->seconds_after + fb_diffusion_load_seconds (r, job->model, encodes) - own;
 
-        loading.after = job->seconds_after + fb_diffusion_load_seconds (r, job->model, encodes) - loading.seconds;
-        if (!fb_model_load (job->model, part, on_load_progress, &loading, job->cancellable, error))
+        if (!load_part (job, part, after, error))
           return FALSE;
-        measured (job, FB_STAGE_LOAD, work, start);
       }
 
   return TRUE;
+}
+
+/* Loads the @part of the stage that is about to begin, where parts take turns */
+static gboolean
+take_turn (FbDiffusion *job, FbModelPart part, double after, GError **error)
+{
+  return !job->takes_turns || load_part (job, part, after, error);
 }
 
 /* --- text ---------------------------------------------------------------------------------------------------------------- */
@@ -120,11 +144,12 @@ fb_diffusion_encode_prompts (FbDiffusion *job, GError **error)
   const FbClipTokenizer     *tokenizer = fb_model_tokenizer (job->model, error);
   g_autoptr(FbPromptTokens)  positive  = NULL;
   g_autoptr(FbPromptTokens)  negative  = NULL;
-  double                     start     = now_seconds ();
+  double                     start;
   size_t                     n_context;
 
-  if (tokenizer == NULL)
+  if (tokenizer == NULL || !take_turn (job, FB_MODEL_TEXT_ENCODER, job->seconds_after, error))
     return FALSE;
+  start    = now_seconds ();
   positive = fb_prompt_tokenize (tokenizer, job->request->prompt, error);
   if (positive == NULL)
     return FALSE;
@@ -156,14 +181,19 @@ gboolean
 fb_diffusion_encode (FbDiffusion *job, const float *pixels, FbTorchRandom *random, float *latents, GError **error)
 {
   const FbGenerate *r     = job->request;
+  const FbModelPart part  = fb_diffusion_encoder (r, job->model);
   g_autofree float *noise = g_new (float, job->n_latents);
-  double            start = now_seconds ();
+  double            left  = fb_diffusion_picture_seconds (r, job->model, 1) + job->seconds_after;
   double            work  = fb_diffusion_encode_work (r, job->model);
+  double            start;
   gboolean          ok;
 
+  if (!take_turn (job, part, left, error))
+    return FALSE;
+  start = now_seconds ();
   fb_latents_noise (random, noise, job->info->latent_channels, job->h, job->w);
-  report (job, FB_STAGE_ENCODE, 0, 0, fb_diffusion_picture_seconds (r, job->model, 1) + job->seconds_after, NULL);
-  if (fb_diffusion_encoder (r, job->model) == FB_MODEL_TAESD_ENCODER)
+  report (job, FB_STAGE_ENCODE, 0, 0, left, NULL);
+  if (part == FB_MODEL_TAESD_ENCODER)
     ok = fb_model_encode_taesd (job->model, pixels, r->height, r->width, latents, job->cancellable, error);
   else
     ok = fb_model_encode_image (job->model, pixels, r->height, r->width, noise, latents, job->cancellable, error);
@@ -230,8 +260,10 @@ make_preview (FbDiffusion *job, const float *x0)
     return NULL;
 
   pixels = g_new (float, (size_t) job->h * f * job->w * f * 3);
+  fb_model_hold (job->model, FB_MODEL_UNET, TRUE);              /* the next step needs it: rather no preview than loading it again */
   ok     = tiny ? fb_model_decode_taesd (job->model, x0, job->h, job->w, pixels, job->cancellable, NULL)
                 : fb_model_preview_linear (job->model, x0, job->h, job->w, pixels, job->cancellable, NULL);
+  fb_model_hold (job->model, FB_MODEL_UNET, FALSE);
   image  = ok ? fb_image_from_network (pixels, job->w * f, job->h * f) : NULL;
 
   return image != NULL && job->dress != NULL ? job->dress (image, job->dress_data) : image;
@@ -291,6 +323,8 @@ fb_diffusion_denoise (FbDiffusion *job, const FbKnown *known, const float *noise
   if (sampler == NULL)
     return FALSE;
   n_steps = fb_sampler_n_steps (sampler);
+  if (!take_turn (job, FB_MODEL_UNET, left + n_steps * fb_pace_seconds (FB_STAGE_STEP, work), error))
+    return FALSE;
   renews  = fb_sampler_find (r->sampler, NULL)->few_steps;     /* each step's noise is all new: what is put back shares it, and mixing loses no variance */
 
   fb_sampler_init_noise (sampler, known->start, noise, latents, n);
@@ -330,13 +364,18 @@ FbImage *
 fb_diffusion_decode (FbDiffusion *job, const float *latents, GError **error)
 {
   const FbGenerate  *r      = job->request;
+  const FbModelPart  part   = fb_diffusion_decoder (r);
   g_autofree float  *pixels = g_new (float, (size_t) r->width * r->height * 3);
-  double             start  = now_seconds ();
   double             work   = fb_diffusion_decode_work (r, job->model);
+  double             left   = fb_pace_seconds (FB_STAGE_DECODE, work) + job->seconds_after;
+  double             start;
   gboolean           ok;
 
-  report (job, FB_STAGE_DECODE, 0, 0, fb_pace_seconds (FB_STAGE_DECODE, work) + job->seconds_after, NULL);
-  if (r->decoder == FB_DECODER_TAESD)
+  if (!take_turn (job, part, left, error))
+    return NULL;
+  start = now_seconds ();
+  report (job, FB_STAGE_DECODE, 0, 0, left, NULL);
+  if (part == FB_MODEL_TAESD)
     ok = fb_model_decode_taesd (job->model, latents, job->h, job->w, pixels, job->cancellable, error);
   else
     ok = fb_model_decode (job->model, latents, job->h, job->w, 0, pixels, job->cancellable, error);

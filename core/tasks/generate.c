@@ -27,7 +27,8 @@ estimate_resolved (const FbGenerate *r, FbModel *model, FbEstimate *estimate)
   gboolean encodes = r->init != NULL;
 
   fb_diffusion_memory (r, model, encodes, estimate);
-  estimate->seconds = fb_pace_known () ? fb_diffusion_load_seconds (r, model, encodes) + r->count * picture_seconds (r, model) : -1.0;
+  estimate->seconds = fb_pace_known () ? fb_diffusion_load_seconds (r, model, encodes) + r->count * picture_seconds (r, model) +
+                                         fb_diffusion_turns_seconds (r, model, encodes, estimate) : -1.0;
 }
 
 gboolean
@@ -117,7 +118,7 @@ fb_generate_run (const FbGenerate *request, FbModel *model, FbProgressFunc progr
   if (r == NULL)
     return FALSE;
   estimate_resolved (r, model, &estimate);
-  if (!fb_diffusion_check_memory (&estimate, r->width, r->height, error))
+  if (!fb_diffusion_check_memory (&job, &estimate, r->init != NULL, error))
     return FALSE;
 
   fb_diffusion_set_size (&job);

@@ -112,14 +112,16 @@ FbGenerate * fb_generate_from_variant (GVariant *variant, GError **error);
 /**
  * FbEstimate:
  * @peak_bytes: memory the job will need, weights included
+ * @least_bytes: what it can do with where there is less: the model's parts then take turns in memory, which gives the same pictures later
  * @seconds: time, negative when nothing has been measured yet
- * @available_bytes: memory the system can give now
+ * @available_bytes: memory the device can give now, its own or the system's; 0: unknown
  * @weight_bytes: what of @peak_bytes are weights
  * @saved_bytes: what of these fb_model_set_half() would save; 0 once it has
  */
 typedef struct
 {
   guint64 peak_bytes;
+  guint64 least_bytes;
   double  seconds;
   guint64 available_bytes;
   guint64 weight_bytes, saved_bytes;

@@ -160,9 +160,15 @@ fb_inpaint_estimate_planned (FbInpaint *r, FbModel *model, const FbPieces *piece
   fb_inpaint_use_size (r, largest);
   fb_diffusion_memory (r->generate, model, TRUE, estimate);
   if (r->image != NULL)                                         /* masks, result, what is cut and scaled: measured, 60 bytes a pixel; a tile's part */
-    estimate->peak_bytes += 44 * (guint64) r->mask->width * r->mask->height + 28 * (guint64) r->image->width * r->image->height;
+    {
+      const guint64 pictures = 44 * (guint64) r->mask->width * r->mask->height + 28 * (guint64) r->image->width * r->image->height;
+
+      estimate->peak_bytes  += pictures;
+      estimate->least_bytes += pictures;
+    }
   estimate->seconds = fb_pace_known () ? fb_diffusion_load_seconds (r->generate, model, TRUE) +
-                                         r->generate->count * fb_inpaint_pieces_seconds (r, model, pieces, tiles, 0) : -1.0;
+                                         r->generate->count * fb_inpaint_pieces_seconds (r, model, pieces, tiles, 0) +
+                                         fb_diffusion_turns_seconds (r->generate, model, TRUE, estimate) : -1.0;
 }
 
 gboolean

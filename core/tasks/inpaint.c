@@ -148,7 +148,7 @@ run_start (FbInpaintRun *run, FbModel *model, GError **error)
   FbEstimate estimate;
 
   fb_inpaint_estimate_planned (r, model, run->pieces, run->tiles, &estimate);
-  if (!fb_diffusion_check_memory (&estimate, r->generate->width, r->generate->height, error))
+  if (!fb_diffusion_check_memory (&run->job, &estimate, TRUE, error))
     return FALSE;
   fb_diffusion_set_size (&run->job);
   run->job.seconds_after = r->generate->count * fb_inpaint_pieces_seconds (r, model, run->pieces, run->tiles, 0);

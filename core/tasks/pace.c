@@ -123,3 +123,15 @@ fb_memory_available (void)
 
   return MIN (MIN (bytes, control_group_available ()), address_space_available ());
 }
+
+guint64
+fb_memory_available_on (FbDevice *dev)
+{
+  const guint64 free   = fb_device_bytes_free (dev);
+  const guint64 system = fb_device_has_memory (dev) ? 0 : fb_memory_available ();
+
+  if (system > 0)
+    return MIN (free, system);
+
+  return free < G_MAXSIZE ? free : 0;
+}

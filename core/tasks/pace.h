@@ -26,3 +26,6 @@ gboolean fb_pace_known (void);
 
 /* bytes the system can give without swapping; 0 if it does not say */
 guint64 fb_memory_available (void);
+
+/* The same of what @dev computes in: its own memory or the system's, within its limit */
+guint64 fb_memory_available_on (FbDevice *dev);

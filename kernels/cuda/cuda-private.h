@@ -20,9 +20,11 @@ typedef struct FbConvolutions FbConvolutions;      /* kernels/cuda/convolution.c
  * @n_processors: its multiprocessors
  * @stream: everything is ordered by this one stream; nothing waits for the card but finish, downloads and a full staging buffer
  * @pool: stream-ordered memory; freed blocks stay in it up to %FB_DEVICE_MAX_SPARE
- * @budget: most bytes of tensors, weights and working memory
  * @workspace: what one library call may scribble in; grows, and the next call of the stream takes it over
  * @staging: pinned host memory that uploads and downloads go through; @staged says when the card is done with one
+ * @n_moves: how often @workspace has come to lie elsewhere: a recording names it by its address
+ * @records: between the begin and the end of a recording: nothing is done, and nothing may wait or be allocated
+ * @n_recordings: that are kept
  * @laps: recorded behind every few launches; the host waits for the last but one, so that a cancel never has much queued before it
  */
 typedef struct
@@ -32,9 +34,11 @@ typedef struct
   int             n_processors;
   cudaStream_t    stream;
   cudaMemPool_t   pool;
-  size_t          budget;
   void           *workspace;
   size_t          workspace_bytes;
+  guint           n_moves;
+  gboolean        records;
+  guint           n_recordings;
   void           *staging[FB_CUDA_N_STAGING];
   cudaEvent_t     staged[FB_CUDA_N_STAGING];
   cudaEvent_t     laps[2];
@@ -65,6 +69,11 @@ void *   fb_cuda_workspace (FbDevice *dev, size_t n_bytes);
 
 /* Blocks of @block threads for @n elements in a loop over the grid: enough to fill the card, no more */
 unsigned fb_cuda_n_blocks (const FbDevice *dev, size_t n, unsigned block);
+
+gboolean fb_cuda_record_begin  (FbDevice *dev);
+void *   fb_cuda_record_end    (FbDevice *dev);
+gboolean fb_cuda_replay        (FbDevice *dev, void *recorded);
+void     fb_cuda_free_recorded (FbDevice *dev, void *recorded);
 
 void     fb_cuda_upload   (FbDevice *dev, void *device, FbDtype device_dtype, const void *host, FbDtype host_dtype, size_t n);
 

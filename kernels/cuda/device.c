@@ -41,6 +41,8 @@ fb_cuda_ready (FbDevice *dev)
 
   if (dev->failure != NULL || !FB_CUDA (dev, cudaSetDevice (cuda->ordinal)))
     return FALSE;
+  if (cuda->records)
+    return TRUE;
 
   /* one event per lap in turn: the one about to be recorded again was recorded two laps ago */
   if (cuda->n_launches++ % LAP == 0)
@@ -67,7 +69,7 @@ take (FbDevice *dev, size_t n_bytes)
   void       *data = NULL;
   cudaError_t status;
 
-  if (n_bytes > cuda->budget || dev->bytes_in_use > cuda->budget - n_bytes || cuda->workspace_bytes > cuda->budget - n_bytes - dev->bytes_in_use)
+  if (n_bytes > dev->limit || dev->bytes_in_use > dev->limit - n_bytes || cuda->workspace_bytes > dev->limit - n_bytes - dev->bytes_in_use)
     return NULL;
   if (!FB_CUDA (dev, cudaSetDevice (cuda->ordinal)))
     return NULL;
@@ -104,6 +106,7 @@ drop_workspace (FbDevice *dev)
 
   if (cuda->workspace != NULL)
     FB_CUDA (dev, cudaFreeAsync (cuda->workspace, cuda->stream));
+  cuda->n_moves        += cuda->workspace != NULL;
   cuda->workspace       = NULL;
   cuda->workspace_bytes = 0;
 }
@@ -118,12 +121,17 @@ fb_cuda_workspace (FbDevice *dev, size_t n_bytes)
   if (n_bytes <= cuda->workspace_bytes)
     return cuda->workspace;
 
-  drop_workspace (dev);
-  cuda->workspace = take (dev, n_bytes);
-  if (cuda->workspace == NULL)
-    fb_device_fail_no_memory (dev, n_bytes);
-  else
-    cuda->workspace_bytes = n_bytes;
+  if (!cuda->records)                                            /* a recording keeps to what its first run has left there */
+    {
+      drop_workspace (dev);
+      cuda->workspace = take (dev, n_bytes);
+    }
+  if (cuda->workspace == NULL || cuda->records)
+    {
+      fb_device_fail_no_memory (dev, n_bytes);
+      return NULL;
+    }
+  cuda->workspace_bytes = n_bytes;
   return cuda->workspace;
 }
 
@@ -134,9 +142,25 @@ cuda_trim (FbDevice *dev)
 
   if (!FB_CUDA (dev, cudaSetDevice (cuda->ordinal)))
     return;
-  drop_workspace (dev);
+  if (cuda->n_recordings == 0)                                   /* they would have to be made again */
+    drop_workspace (dev);
   if (FB_CUDA (dev, cudaStreamSynchronize (cuda->stream)))
     FB_CUDA (dev, cudaMemPoolTrimTo (cuda->pool, 0));
+}
+
+/* What other programs leave, and what the pool keeps for later */
+static size_t
+cuda_bytes_free (FbDevice *dev)
+{
+  FbCuda *cuda     = fb_cuda (dev);
+  size_t  free     = 0, total = 0;
+  guint64 reserved = 0, used = 0;
+
+  if (!FB_CUDA (dev, cudaSetDevice (cuda->ordinal)) || !FB_CUDA (dev, cudaMemGetInfo (&free, &total)) ||
+      !FB_CUDA (dev, cudaMemPoolGetAttribute (cuda->pool, cudaMemPoolAttrReservedMemCurrent, &reserved)) ||
+      !FB_CUDA (dev, cudaMemPoolGetAttribute (cuda->pool, cudaMemPoolAttrUsedMemCurrent, &used)))
+    return 0;
+  return free + (size_t) (reserved - MIN (reserved, used));
 }
 
 /* --- copies ----------------------------------------------------------------------------------------------------------- */
@@ -147,6 +171,8 @@ have_staging (FbDevice *dev)
 {
   FbCuda *cuda = fb_cuda (dev);
 
+  if (cuda->records)                                             /* a copy would be made from what lies there when it is replayed */
+    fb_device_fail (dev, FB_DEVICE_ERROR_FAILED, "a copy within a recording");
   if (dev->failure != NULL || !FB_CUDA (dev, cudaSetDevice (cuda->ordinal)))
     return FALSE;
   for (int i = 0; i < FB_CUDA_N_STAGING; i++)
@@ -234,23 +260,6 @@ choose_card (struct cudaDeviceProp *chosen)
   return best;
 }
 
-/* Bytes that FLASHBRUSH_CUDA_MEMORY (MiB) allows */
-static size_t
-read_budget (void)
-{
-  const char *text = g_getenv ("FLASHBRUSH_CUDA_MEMORY");
-  guint64     mib  = 0;
-
-  if (text == NULL)
-    return G_MAXSIZE;
-  if (!g_ascii_string_to_unsigned (text, 10, 1, G_MAXSIZE >> 20, &mib, NULL))
-    {
-      g_warning ("FLASHBRUSH_CUDA_MEMORY=%s is not a number of MiB and was not followed", text);
-      return G_MAXSIZE;
-    }
-  return (size_t) mib << 20;
-}
-
 static gboolean
 make_resources (FbDevice *dev)
 {
@@ -329,7 +338,6 @@ cuda_open (FbDevice *dev, GError **error)
   cuda->ordinal      = ordinal;
   cuda->capability   = 10 * card.major + card.minor;
   cuda->n_processors = card.multiProcessorCount;
-  cuda->budget       = read_budget ();
   dev->state         = cuda;
   if (!make_resources (dev))
     {
@@ -373,6 +381,11 @@ static const FbDeviceOps cuda_ops =
   .alloc       = cuda_alloc,
   .free        = cuda_free,
   .trim        = cuda_trim,
+  .bytes_free  = cuda_bytes_free,
+  .record_begin  = fb_cuda_record_begin,
+  .record_end    = fb_cuda_record_end,
+  .replay        = fb_cuda_replay,
+  .free_recorded = fb_cuda_free_recorded,
   .upload      = fb_cuda_upload,
   .download    = cuda_download,
   .pack        = fb_cuda_pack,

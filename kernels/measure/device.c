@@ -217,6 +217,7 @@ fb_device_new_measure (void)
   dev->ops       = &measure_ops;
   dev->ref_count = 1;
   dev->n_threads = 1;
+  dev->limit     = G_MAXSIZE;
 
   return dev;
 }

@@ -2,6 +2,7 @@
  *
  * The card's two ceilings first, then what the models take of them. Each figure goes out as a line "BENCH name value unit". */
 #include <stdio.h>
+#include <string.h>
 
 #include "core/tasks/generate.h"
 #include "kernels/conv2d.h"
@@ -249,6 +250,69 @@ cancel_milliseconds (FbModel *model)
   return n > 0 ? bench_percentile (times, n, 0.95) : 0.0;
 }
 
+/* --- small cards ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+keep_picture (FbImage *picture, gint64 seed, gpointer user_data)
+{
+  *(FbImage **) user_data = fb_image_ref (picture);
+}
+
+/* (transfer full): of a job that the card could do */
+static FbImage *
+draw (FbModel *model)
+{
+  g_autoptr(FbGenerate) request = four_steps ();
+  FbImage              *picture = NULL;
+  GError               *error   = NULL;
+
+  request->seed = 1;
+  fb_generate_run (request, model, NULL, keep_picture, &picture, NULL, &error);
+  bench_die_on (error);
+  return picture;
+}
+
+/* The same job with a limit on the card's memory: the picture has to be the same, and the second job's time is told */
+static void
+measure_small_cards (FbDevice *dev, FbModel *model, const char *name)
+{
+  static const int   gigabytes[] = { 8, 6, 4 };
+  g_autoptr(FbImage) wanted      = draw (model);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (gigabytes); i++)
+    for (int turn = 0; turn < 2; turn++)
+      {
+        g_autoptr(FbImage) picture = NULL;
+        double             start;
+
+        if (turn == 0)
+          fb_model_unload (model);
+        fb_device_set_limit (dev, (size_t) gigabytes[i] << 30);
+        start   = bench_seconds ();
+        picture = draw (model);
+        if (memcmp (picture->pixels, wanted->pixels, fb_image_n_bytes (wanted)) != 0)
+          g_error ("with %d GB the picture is another", gigabytes[i]);
+        if (turn == 1)
+          printf ("BENCH cuda_sd15_4step_%s_in_%dgb_ms %.1f ms\n", name, gigabytes[i], (bench_seconds () - start) * 1e3);
+      }
+  fb_device_set_limit (dev, G_MAXSIZE);
+  fflush (stdout);
+}
+
+/* What a step takes when its kernels are launched one by one */
+static double
+median_step_without_graph (FbModel *model)
+{
+  double step;
+
+  fb_model_unload (model);                                       /* with it goes the recording */
+  g_setenv ("FLASHBRUSH_CUDA_GRAPHS", "0", TRUE);
+  step = median_step (model, 1);
+  g_unsetenv ("FLASHBRUSH_CUDA_GRAPHS");
+  fb_model_unload (model);
+  return step;
+}
+
 /* ------------------------------------------------------------------------------------------------------------------------------ */
 
 static void
@@ -284,7 +348,9 @@ measure (const char *path, FbDtype dtype)
   printf ("BENCH cuda_vae_over_roofline_%s %.2f x\n", name, step * best / DECODE_FLOP);
   printf ("BENCH cuda_cancel_%s_ms_p95 %.1f ms\n", name, cancel_milliseconds (model));
   printf ("BENCH cuda_peak_memory_%s_gb %.2f GB\n", name, fb_device_bytes_peak (dev) * 1e-9);
+  printf ("BENCH cuda_unet_step_without_graph_%s_ms %.2f ms\n", name, median_step_without_graph (model) * 1e3);
   fflush (stdout);
+  measure_small_cards (dev, model, name);
 }
 
 int

@@ -580,6 +580,63 @@ test_too_large_for_memory_is_said_first (void)
   g_assert_cmpfloat (result.fraction, ==, 0.0);                 /* nothing has been computed */
 }
 
+static gboolean
+all_parts_loaded (FbModel *model)
+{
+  return fb_model_is_loaded (model, FB_MODEL_TEXT_ENCODER) && fb_model_is_loaded (model, FB_MODEL_UNET) &&
+         fb_model_is_loaded (model, FB_MODEL_VAE_DECODER);
+}
+
+/* As on a small card: a limit between what the job takes and what it can do with */
+static void
+test_on_a_small_device_parts_take_turns (void)
+{
+  g_autofree char       *path    = golden_path ("model");
+  g_autoptr(FbModel)     model   = open_model (path, FB_DTYPE_F32);
+  FbDevice              *dev     = fb_model_device (model);
+  g_autoptr(FbGenerate)  request = simple_request ();
+  g_autoptr(GError)      error   = NULL;
+  g_auto(Result)         wanted  = { NULL };
+  FbEstimate             large, small;
+  size_t                 limit;
+
+  request->count = 2;
+  g_assert_true (fb_generate_estimate (request, model, &large, &error));
+  g_assert_cmpuint (large.least_bytes, <, large.peak_bytes);
+  g_assert_true (fb_generate_run (request, model, on_progress, on_picture, &wanted, NULL, &error));
+  g_assert_true (all_parts_loaded (model));
+  fb_model_unload (model);
+
+  limit = large.least_bytes;
+  fb_device_set_limit (dev, limit);
+  for (int round = 0; round < 2; round++)                       /* the second begins with what the first has left there */
+    {
+      g_auto(Result) result = { NULL };
+
+      g_assert_true (fb_generate_estimate (request, model, &small, &error));
+      g_assert_cmpuint (small.available_bytes, <, small.peak_bytes);
+      g_assert_cmpuint (small.available_bytes, >=, small.least_bytes);
+      if (round > 0)
+        g_assert_cmpfloat (small.seconds, >, 0.0);
+      g_assert_true (fb_generate_run (request, model, on_progress, on_picture, &result, NULL, &error));
+      g_assert_cmpint (result.n_pictures, ==, 2);
+      g_assert_cmpmem (result.picture->pixels, fb_image_n_bytes (result.picture), wanted.picture->pixels, fb_image_n_bytes (wanted.picture));
+      g_assert_false (all_parts_loaded (model));
+      g_assert_cmpuint (fb_device_limit (dev), ==, limit);
+    }
+
+  fb_model_unload (model);
+  fb_device_set_limit (dev, limit - 1);
+  g_assert_false (fb_generate_run (request, model, on_progress, on_picture, &wanted, NULL, &error));
+  g_assert_error (error, FB_TASK_ERROR, FB_TASK_ERROR_MEMORY);
+  g_assert_nonnull (strstr (error->message, "smaller size"));
+  g_assert_cmpuint (fb_device_bytes_in_use (dev), ==, 0);       /* nothing has been loaded for it */
+  g_clear_error (&error);
+  request->width = 48;                                          /* what it says helps */
+  request->count = 1;
+  g_assert_true (fb_generate_run (request, model, NULL, on_picture, &wanted, NULL, &error));
+}
+
 /* "VmHWM", the most the process ever held, or "VmRSS", what it holds now */
 static guint64
 resident_bytes (const char *field)
@@ -662,6 +719,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/core/tasks/generate/an-inpainting-model-is-refused", test_an_inpainting_model_is_refused);
   g_test_add_func ("/core/tasks/generate/sizes-fit-the-autoencoder", test_sizes_fit_the_autoencoder);
   g_test_add_func ("/core/tasks/generate/too-large-for-memory-is-said-first", test_too_large_for_memory_is_said_first);
+  g_test_add_func ("/core/tasks/generate/on-a-small-device-parts-take-turns", test_on_a_small_device_parts_take_turns);
   g_test_add_func ("/core/tasks/generate/a-job-takes-the-memory-told", test_a_job_takes_the_memory_told);
 
   return g_test_run ();

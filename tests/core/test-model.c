@@ -10,6 +10,7 @@
 #include "core/models/linear-preview.h"
 #include "core/models/model.h"
 #include "core/models/tiles.h"
+#include "kernels/device-private.h"
 #include "tests/core/scratch.h"
 
 #define H 16      /* of the fixture's latents */
@@ -432,6 +433,328 @@ test_activations_take_the_bytes_told (Fixture *f, gconstpointer data)
   g_assert_cmpuint (fb_model_activation_bytes (f->model, FB_MODEL_UNET, 4, 800000, 800000), >, (guint64) 1 << 45);
 }
 
+#define SMALL 8     /* latent pixels per side: the UNet's coarsest level has one */
+
+/* (transfer full): a step of @n small pictures at @timestep, with prompts that are the fixture's times @factor */
+static float *
+denoise_at (Fixture *f, FbModel *model, int n, float timestep, float factor)
+{
+  g_autoptr(GError)  error   = NULL;
+  g_autofree float  *latents = expected (f, "unet.latents", NULL);
+  g_autofree float  *context = expected (f, "unet.context", NULL);
+  float             *out     = g_new0 (float, 2 * SMALL * SMALL * 4);
+  const FbDenoise    call    = { .latents = latents, .n = n, .height = SMALL, .width = SMALL, .timestep = timestep, .context = context, .n_tokens = 77 };
+
+  for (int i = 0; i < 2 * 77 * 64; i++)
+    context[i] *= factor;
+  fb_model_denoise (model, &call, out, NULL, &error);
+  g_assert_no_error (error);
+  return out;
+}
+
+/* The device made one that records: what it is given it does at once, and the first replay has nothing left to do. Later ones it declines, so that
+ * each way a step can go is gone several times. */
+typedef struct
+{
+  gboolean is_new;
+  int      n_recorded, n_replayed, n_declined;
+} Recorder;
+
+static Recorder recorder;
+
+static gboolean
+recorder_begin (FbDevice *dev)
+{
+  return TRUE;
+}
+
+static void *
+recorder_end (FbDevice *dev)
+{
+  recorder.is_new = TRUE;
+  recorder.n_recorded++;
+  return &recorder;
+}
+
+static gboolean
+recorder_replay (FbDevice *dev, void *recorded)
+{
+  const gboolean done = recorder.is_new;
+
+  recorder.is_new = FALSE;
+  *(done ? &recorder.n_replayed : &recorder.n_declined) += 1;
+  return done;
+}
+
+static void
+recorder_free (FbDevice *dev, void *recorded)
+{
+}
+
+/* Runs @check with the fixture's device as one that records; %FALSE where it does so by itself */
+static gboolean
+check_recording (Fixture *f, void (* check) (Fixture *f))
+{
+  const FbDeviceOps *ops       = f->dev->ops;
+  FbDeviceOps        recording = *ops;
+
+  if (ops->record_begin != NULL)
+    {
+      g_test_skip ("this device records by itself");
+      return FALSE;
+    }
+  recording.record_begin = recorder_begin;
+  recording.record_end = recorder_end;
+  recording.replay = recorder_replay;
+  recording.free_recorded = recorder_free;
+  recorder = (Recorder) { FALSE, 0, 0, 0 };
+  f->dev->ops = &recording;
+  check (f);
+  fb_model_unload (f->model);
+  f->dev->ops = ops;
+  return TRUE;
+}
+
+/* A device may replay what it has done for calls of the same shape: whatever changes between them has to be seen. */
+static void
+check_each_step (Fixture *f)
+{
+  static const struct { int n; float timestep, factor; gboolean unload_unet, unload; } calls[] =
+  {
+    { 1, 999.0f, 1.0f }, { 1, 749.0f, 1.0f }, { 1, 499.0f, 0.5f }, { 1, 249.5f, 0.5f, .unload_unet = TRUE }, { 1, 99.0f, 0.5f },
+    { 2, 999.0f, 1.0f }, { 2, 499.0f, 1.0f }, { 2, 19.0f, 1.0f, .unload = TRUE }, { 2, 9.0f, 1.0f },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      g_autoptr(GError)  error = NULL;
+      g_autoptr(FbModel) fresh = fb_model_open (f->path, NULL, NULL, f->dev, FB_DTYPE_F32, &error);
+      g_autofree float  *again = denoise_at (f, f->model, calls[i].n, calls[i].timestep, calls[i].factor);
+      g_autofree float  *first = denoise_at (f, fresh, calls[i].n, calls[i].timestep, calls[i].factor);
+
+      g_assert_cmpmem (again, 2 * SMALL * SMALL * 16, first, 2 * SMALL * SMALL * 16);
+      if (calls[i].unload_unet)
+        fb_model_unload_part (f->model, FB_MODEL_UNET);
+      if (calls[i].unload)
+        fb_model_unload (f->model);
+    }
+}
+
+static void
+test_each_step_is_as_a_first_one (Fixture *f, gconstpointer data)
+{
+  check_each_step (f);
+}
+
+static void
+test_each_recorded_step_is_as_a_plain_one (Fixture *f, gconstpointer data)
+{
+  if (!check_recording (f, check_each_step))
+    return;
+  g_assert_cmpint (recorder.n_recorded, >=, 3);
+  g_assert_cmpint (recorder.n_replayed, ==, recorder.n_recorded);
+  g_assert_cmpint (recorder.n_declined, >=, 1);
+}
+
+/* --- memory that does not hold all parts --------------------------------------------------------------------------------------- */
+
+enum { TEXT, STEP, PICTURE, N_CALLS };
+
+static const FbModelPart parts_of_calls[N_CALLS] = { FB_MODEL_TEXT_ENCODER, FB_MODEL_UNET, FB_MODEL_VAE_DECODER };
+static const gsize       sizes_of_calls[N_CALLS] = { 2 * 77 * 64, 2 * H * W * 4, 64 * 64 * 3 };
+
+/* (transfer full): what the call gives; NULL with @error set */
+static float *
+do_call (Fixture *f, int call, GError **error)
+{
+  g_autofree float *out = NULL;
+  gboolean          ok  = TRUE;
+
+  if (call == STEP)
+    return denoise (f, NULL, error);
+
+  out = g_new0 (float, sizes_of_calls[call]);
+  if (call == TEXT)
+    {
+      g_autofree int *ids = g_new (int, 2 * 77);
+
+      ok = fb_safetensors_read (f->expected, fb_safetensors_lookup (f->expected, "text.ids"), 0, 2 * 77 * sizeof (int), ids, NULL, error) &&
+           fb_model_encode_text (f->model, ids, 2, 0, out, NULL, error);
+    }
+  else
+    {
+      g_autofree float *latents = g_new (float, 8 * 8 * 4);
+
+      for (int i = 0; i < 8 * 8 * 4; i++)
+        latents[i] = sinf (i);
+      ok = fb_model_decode (f->model, latents, 8, 8, 0, out, NULL, error);
+    }
+
+  return ok ? g_steal_pointer (&out) : NULL;
+}
+
+static float *
+do_call_well (Fixture *f, int call)
+{
+  g_autoptr(GError)  error = NULL;
+  float             *out   = do_call (f, call, &error);
+
+  g_assert_no_error (error);
+  return out;
+}
+
+/* @wanted: what the calls give without a limit; @alone: the most bytes of each with its own part only; returns the most of all parts at once */
+static size_t
+measure_calls (Fixture *f, float **wanted, size_t *alone)
+{
+  size_t all;
+
+  for (int i = 0; i < N_CALLS; i++)
+    {
+      fb_model_unload (f->model);
+      fb_device_reset_peak (f->dev);
+      wanted[i] = do_call_well (f, i);
+      alone[i]  = fb_device_bytes_peak (f->dev);
+    }
+  fb_model_unload (f->model);
+  fb_device_reset_peak (f->dev);
+  for (int i = 0; i < N_CALLS; i++)
+    g_free (do_call_well (f, i));
+  all = fb_device_bytes_peak (f->dev);
+  fb_model_unload (f->model);
+
+  return all;
+}
+
+static void
+assert_call_gives (Fixture *f, int call, const float *wanted)
+{
+  g_autofree float *out = do_call_well (f, call);
+
+  g_assert_cmpmem (out, sizes_of_calls[call] * sizeof (float), wanted, sizes_of_calls[call] * sizeof (float));
+}
+
+static void
+test_parts_take_turns_where_memory_is_short (Fixture *f, gconstpointer data)
+{
+  float  *wanted[N_CALLS];
+  size_t  alone[N_CALLS];
+  size_t  all   = measure_calls (f, wanted, alone);
+  size_t  limit = MAX (MAX (alone[TEXT], alone[STEP]), alone[PICTURE]);
+
+  g_assert_cmpuint (limit, <, all);
+  fb_device_set_limit (f->dev, limit);
+  fb_device_reset_peak (f->dev);
+  for (int round = 0; round < 2; round++)
+    for (int i = 0; i < N_CALLS; i++)
+      {
+        assert_call_gives (f, i, wanted[i]);
+        g_assert_true (fb_model_is_loaded (f->model, parts_of_calls[i]));
+      }
+  g_assert_cmpuint (fb_device_bytes_peak (f->dev), <=, limit);
+  g_assert_false (fb_model_is_loaded (f->model, FB_MODEL_TEXT_ENCODER) && fb_model_is_loaded (f->model, FB_MODEL_UNET));
+
+  fb_device_set_limit (f->dev, all);                     /* as much as all need: nothing goes any more */
+  for (int i = 0; i < N_CALLS; i++)
+    assert_call_gives (f, i, wanted[i]);
+  for (int i = 0; i < N_CALLS; i++)
+    g_assert_true (fb_model_is_loaded (f->model, parts_of_calls[i]));
+  for (int i = 0; i < N_CALLS; i++)
+    g_free (wanted[i]);
+}
+
+/* Wherever in a call the memory ends: an error that says so, or the same values; and nothing of it stays in the way. */
+static void
+test_any_lack_of_memory_is_survived (Fixture *f, gconstpointer data)
+{
+  const int n_limits = 9;
+  float    *wanted[N_CALLS];
+  size_t    alone[N_CALLS];
+  size_t    all      = measure_calls (f, wanted, alone);
+  int       n_failed = 0;
+
+  for (int k = 0; k < n_limits; k++)
+    {
+      fb_device_set_limit (f->dev, all / n_limits * (k + 1));
+      for (int i = 0; i < N_CALLS; i++)
+        {
+          g_autoptr(GError) error = NULL;
+          g_autofree float *out   = do_call (f, i, &error);
+
+          if (out != NULL)
+            g_assert_cmpmem (out, sizes_of_calls[i] * sizeof (float), wanted[i], sizes_of_calls[i] * sizeof (float));
+          else
+            {
+              g_assert_error (error, FB_DEVICE_ERROR, FB_DEVICE_ERROR_NO_MEMORY);
+              g_assert_cmpuint (fb_device_limit (f->dev), <, alone[i]);
+              n_failed++;
+            }
+        }
+      if (k % 4 == 0)                                    /* in between, as if other programs had gone */
+        {
+          fb_device_set_limit (f->dev, G_MAXSIZE);
+          assert_call_gives (f, STEP, wanted[STEP]);
+        }
+    }
+  g_assert_cmpint (n_failed, >, 0);
+  for (int i = 0; i < N_CALLS; i++)
+    g_free (wanted[i]);
+}
+
+/* A recording's block makes way before any part does. */
+static void
+check_recording_makes_way (Fixture *f)
+{
+  float  *wanted[N_CALLS];
+  size_t  alone[N_CALLS];
+  size_t  all, with_block;
+
+  all = measure_calls (f, wanted, alone);
+  for (int i = 0; i < 2; i++)
+    assert_call_gives (f, STEP, wanted[STEP]);
+  assert_call_gives (f, TEXT, wanted[TEXT]);
+  with_block = fb_device_bytes_in_use (f->dev);
+  g_assert_cmpint (recorder.n_recorded, ==, 1);
+
+  fb_device_set_limit (f->dev, all + 100000);            /* what plain steps leave is enough for the picture, the block besides is too much */
+  g_assert_cmpuint (with_block + alone[PICTURE], >, all + 100000);
+  assert_call_gives (f, PICTURE, wanted[PICTURE]);
+  g_assert_true (fb_model_is_loaded (f->model, FB_MODEL_UNET));
+  g_assert_true (fb_model_is_loaded (f->model, FB_MODEL_TEXT_ENCODER));
+  assert_call_gives (f, STEP, wanted[STEP]);
+  fb_device_set_limit (f->dev, G_MAXSIZE);
+  for (int i = 0; i < N_CALLS; i++)
+    g_free (wanted[i]);
+}
+
+static void
+test_a_recording_makes_way_first (Fixture *f, gconstpointer data)
+{
+  check_recording (f, check_recording_makes_way);
+}
+
+static void
+test_a_held_part_stays (Fixture *f, gconstpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  float            *wanted[N_CALLS];
+  size_t            alone[N_CALLS];
+  g_autofree float *out   = NULL;
+
+  measure_calls (f, wanted, alone);
+  fb_device_set_limit (f->dev, MAX (alone[STEP], alone[PICTURE]));
+  assert_call_gives (f, STEP, wanted[STEP]);
+  fb_model_hold (f->model, FB_MODEL_UNET, TRUE);
+  out = do_call (f, PICTURE, &error);
+  g_assert_error (error, FB_DEVICE_ERROR, FB_DEVICE_ERROR_NO_MEMORY);
+  g_assert_true (fb_model_is_loaded (f->model, FB_MODEL_UNET));
+  fb_model_hold (f->model, FB_MODEL_UNET, FALSE);
+  assert_call_gives (f, PICTURE, wanted[PICTURE]);
+  g_assert_false (fb_model_is_loaded (f->model, FB_MODEL_UNET));
+  for (int i = 0; i < N_CALLS; i++)
+    g_free (wanted[i]);
+}
+
 /* What the device computes in changes the numbers a little, and f32 comes back exactly. */
 static void
 test_dtype_can_change (Fixture *f, gconstpointer data)
@@ -840,11 +1163,17 @@ main (int argc, char **argv)
     { "second-step-is-the-same",                      test_second_step_is_the_same },
     { "changed-context-is-seen",                      test_changed_context_is_seen },
     { "each-picture-may-have-its-timestep",           test_each_picture_may_have_its_timestep },
+    { "each-step-is-as-a-first-one",                  test_each_step_is_as_a_first_one },
+    { "each-recorded-step-is-as-a-plain-one",         test_each_recorded_step_is_as_a_plain_one },
     { "unload-and-load-changes-nothing",              test_unload_and_load_changes_nothing },
     { "cancel-leaves-the-model-usable",               test_cancel_leaves_the_model_usable },
     { "not-finite-is-an-error",                       test_not_finite_is_an_error },
     { "weights-take-the-bytes-told",                  test_weights_take_the_bytes_told },
     { "activations-take-the-bytes-told",              test_activations_take_the_bytes_told },
+    { "parts-take-turns-where-memory-is-short",       test_parts_take_turns_where_memory_is_short },
+    { "any-lack-of-memory-is-survived",               test_any_lack_of_memory_is_survived },
+    { "a-recording-makes-way-first",                  test_a_recording_makes_way_first },
+    { "a-held-part-stays",                            test_a_held_part_stays },
     { "dtype-can-change",                             test_dtype_can_change },
     { "missing-and-misshapen-tensors-are-named",      test_missing_and_misshapen_tensors_are_named },
     { "every-tensor-is-claimed",                      test_every_tensor_is_claimed },

@@ -104,6 +104,7 @@ skip=()
 [ -d "$here/data/models/starter" ] || skip=(-s /core/tasks/generate/bf16-is-within-40-decibels)
 
 part device      30  on_card test-device
+part recording   20  on_card test-recording
 part conformance 120 conformance
 part networks    40  on_card test-networks
 part model       20  on_card test-model

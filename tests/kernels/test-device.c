@@ -110,6 +110,34 @@ test_memory_is_counted (gconstpointer name)
 }
 
 static void
+test_a_limit_is_kept_and_survived (gconstpointer name)
+{
+  g_autoptr(FbDevice) dev   = open_device (name);
+  g_autoptr(FbTensor) fits  = NULL;
+  g_autoptr(FbTensor) more  = NULL;
+  g_autoptr(FbTensor) less  = NULL;
+  g_autoptr(GError)   error = NULL;
+
+  g_assert_cmpuint (fb_device_limit (dev), ==, G_MAXSIZE);
+  g_assert_cmpuint (fb_device_bytes_free (dev), >, 1 << 20);
+  fb_device_set_limit (dev, 10000);
+  g_assert_cmpuint (fb_device_bytes_free (dev), ==, 10000);
+  fits = fb_tensor_new_1d (dev, FB_DTYPE_F32, 2000);
+  g_assert_cmpuint (fb_device_bytes_free (dev), ==, 2000);
+  g_assert_true (fb_device_check (dev, NULL));
+
+  more = fb_tensor_new_1d (dev, FB_DTYPE_F32, 501);
+  g_assert_false (fb_device_check (dev, &error));
+  g_assert_error (error, FB_DEVICE_ERROR, FB_DEVICE_ERROR_NO_MEMORY);
+  less = fb_tensor_new_1d (dev, FB_DTYPE_F32, 500);
+  g_assert_true (fb_device_check (dev, NULL));
+  g_assert_cmpuint (fb_device_bytes_free (dev), ==, 0);
+  fb_device_set_limit (dev, 0);                                  /* below what lives: no harm to that */
+  g_assert_cmpuint (fb_device_bytes_free (dev), ==, 0);
+  g_assert_true (fb_device_check (dev, NULL));
+}
+
+static void
 fill (float *values, size_t n, guint32 state)
 {
   for (size_t i = 0; i < n; i++)
@@ -519,6 +547,7 @@ main (int argc, char **argv)
     { "upload-and-download-convert",            test_upload_download },
     { "views-share-memory-and-keep-it",         test_views_share_memory },
     { "tensors-and-weights-are-counted",        test_memory_is_counted },
+    { "a-limit-is-kept-and-survived",           test_a_limit_is_kept_and_survived },
     { "an-updated-weight-is-as-a-new-one",      test_update },
     { "a-weight-without-memory-takes-no-update", test_update_of_a_failed_weight },
     { "backward-ops-keep-no-memory",            test_backward_keeps_nothing },

@@ -157,9 +157,9 @@ test_budget (void)
 
   if (!have_fake_card ())
     return;
-  g_setenv ("FLASHBRUSH_CUDA_MEMORY", "64", TRUE);               /* MiB */
+  g_setenv ("FLASHBRUSH_DEVICE_MEMORY", "64", TRUE);               /* MiB */
   dev = fb_device_new ("cuda", 1, &error);
-  g_unsetenv ("FLASHBRUSH_CUDA_MEMORY");
+  g_unsetenv ("FLASHBRUSH_DEVICE_MEMORY");
   g_assert_no_error (error);
 
   fits = fb_tensor_new_1d (dev, FB_DTYPE_F32, 12 << 20);         /* 48 MiB */

@@ -112,7 +112,8 @@ run (FbTask *task, GError **error)
   double    seconds = get_double (request, "seconds", 0.0);
   FbImage  *init    = fb_task_picture (task, "init");
 
-  if (!fb_task_make_room (task, NULL, (guint64) get_double (request, "peak", 1e6), fb_memory_available (), error))
+  if (!fb_task_make_room (task, NULL, (guint64) get_double (request, "peak", 1e6), (guint64) get_double (request, "peak", 1e6),
+                          fb_memory_available (), error))
     return NULL;
   use_model (task, request);
   for (int i = 0; i < count; i++)

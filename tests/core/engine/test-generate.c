@@ -454,6 +454,62 @@ the_command_makes_the_engines_picture (Fixture *f, gconstpointer data)
     g_assert_cmpfloat_with_epsilon (image->pixels[i], picture->pixels[i], 0.5 / 255.0 + 1e-6);
 }
 
+/* @path: a PNG of it */
+static void
+assert_is_file (FbJob *job, const char *path)
+{
+  g_autoptr(GError)  error   = NULL;
+  g_autoptr(FbImage) image   = fb_image_load_png (path, &error);
+  FbImage           *picture = fb_job_get_picture (job, 0);
+
+  g_assert_no_error (error);
+  g_assert_cmpint (image->width, ==, picture->width);
+  for (int i = 0; i < SIDE * SIDE * 3; i++)
+    g_assert_cmpfloat_with_epsilon (image->pixels[i], picture->pixels[i], 0.5 / 255.0 + 1e-6);
+}
+
+/* as on a small card: 100 MiB hold the model's parts only one after another */
+static void
+a_small_device_makes_the_same_picture (Fixture *f, gconstpointer data)
+{
+  static const char * const request = "{'prompt': <'a green leaf'>, 'seed': <int64 7>, 'n-steps': <2>, 'dtype': <'f32'>}";
+  g_autofree char *path        = g_build_filename (f->folder, "out.png", NULL);
+  const char      *arguments[] = { "generate", "a green leaf", "--seed", "7", "--steps", "2", "--dtype", "f32", "-o", path, NULL };
+  FbJobEstimate    told        = { 0 }, again = { 0 };
+
+  g_free (command (0, arguments, FALSE));
+  g_setenv ("FLASHBRUSH_DEVICE_MEMORY", "100", TRUE);        /* of the engine that the first question starts */
+  g_assert_true (estimate (f, request, &told, NULL));
+  g_unsetenv ("FLASHBRUSH_DEVICE_MEMORY");
+  g_assert_cmpuint (told.available_bytes, ==, 100 << 20);
+  g_assert_cmpuint (told.peak_bytes, <=, told.available_bytes);
+
+  for (int round = 0; round < 2; round++)
+    {
+      g_autoptr(FbJob)    job    = run (f, "generate", request);
+      g_autoptr(GVariant) loaded = list_loaded (f);
+      g_autoptr(GVariant) model  = g_variant_get_child_value (loaded, 0);
+      guint64             bytes  = 0;
+
+      assert_is_file (job, path);
+      g_assert_true (g_variant_lookup (model, "bytes", "t", &bytes));
+      g_test_message ("%" G_GUINT64_FORMAT " bytes stay", bytes);
+      g_assert_cmpuint (bytes, <, 80 * 1000 * 1000);             /* all parts are more than 90 MB */
+    }
+  g_assert_true (estimate (f, request, &again, NULL));
+  g_assert_cmpuint (again.peak_bytes, ==, told.peak_bytes);
+  g_assert_cmpuint (again.available_bytes, ==, 100 << 20);       /* what is loaded can go */
+
+  assert_fails (f, "{'prompt': <'x'>, 'width': <512>, 'height': <512>, 'dtype': <'f32'>}", FB_ENGINE_ERROR, FB_ENGINE_ERROR_NO_MEMORY, "smaller size");
+  {
+    g_autoptr(FbJob) job = run (f, "generate", request);
+
+    assert_is_file (job, path);
+  }
+  g_variant_unref (told.resolved);
+  g_variant_unref (again.resolved);
+}
+
 static void
 the_commands_explain_their_errors (Fixture *f, gconstpointer data)
 {
@@ -669,6 +725,7 @@ main (int argc, char **argv)
   fixture_test ("/core/engine/generate/bad-requests-are-named", NULL, bad_requests_are_named);
   fixture_test ("/core/engine/generate/a-cancel-takes-effect-at-once", NULL, a_cancel_takes_effect_at_once);
   fixture_test ("/core/engine/generate/the-command-makes-the-engines-picture", NULL, the_command_makes_the_engines_picture);
+  fixture_test ("/core/engine/generate/a-small-device-makes-the-same-picture", NULL, a_small_device_makes_the_same_picture);
   fixture_test ("/core/engine/generate/the-commands-explain-their-errors", NULL, the_commands_explain_their_errors);
   fixture_test ("/core/engine/generate/the-command-draws-a-seed-and-tells-it", NULL, the_command_draws_a_seed_and_tells_it);
   fixture_test ("/core/engine/generate/the-command-models-lists-the-starter", NULL, the_command_models_lists_the_starter);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels/tensor.h"
+#include "tests/kernels/fake-cuda/capture.h"
 
 typedef struct
 {
@@ -155,28 +156,35 @@ read_matrix (const Layout *l, const void *data, int i, gboolean transposed)
   return out;
 }
 
-cublasStatus_t
-cublasLtMatmul (cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha, const void *a, cublasLtMatrixLayout_t a_layout,
-                const void *b, cublasLtMatrixLayout_t b_layout, const void *beta, const void *c, cublasLtMatrixLayout_t c_layout,
-                void *d, cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *algorithm, void *workspace, size_t workspace_bytes,
-                cudaStream_t stream)
+/* One call, with copies of what its caller may change afterwards */
+typedef struct
 {
-  const Operation *op    = (const Operation *) desc;
-  const Layout    *A     = (const Layout *) a_layout, *B = (const Layout *) b_layout, *D = (const Layout *) d_layout;
+  Operation   op;
+  Layout      A, B, D;
+  float       alpha, beta;
+  const void *a, *b, *c;
+  void       *d;
+} Call;
+
+static void
+multiply (void *data)
+{
+  const Call      *call  = data;
+  const Operation *op    = &call->op;
+  const Layout    *A     = &call->A, *B = &call->B, *D = &call->D;
   guint64          m     = op->op_a == CUBLAS_OP_N ? A->rows : A->columns, depth = op->op_a == CUBLAS_OP_N ? A->columns : A->rows;
   guint64          n     = op->op_b == CUBLAS_OP_N ? B->columns : B->rows;
   FbDtype          dtype = dtype_of (D->type);
   size_t           size  = fb_dtype_size (dtype);
 
-  g_assert (workspace != NULL && workspace_bytes >= 1024 && c_layout == d_layout);
   g_assert ((op->op_b == CUBLAS_OP_N ? B->rows : B->columns) == depth && D->rows == m && D->columns == n && A->type == B->type);
   g_assert (A->n == D->n && B->n == D->n && (D->type == A->type || D->type == CUDA_R_32F));
   g_assert (op->epilogue == CUBLASLT_EPILOGUE_DEFAULT || (op->bias != NULL && op->bias_type == D->type));
 
   for (int i = 0; i < D->n; i++)
     {
-      g_autofree float *left  = read_matrix (A, a, i, op->op_a != CUBLAS_OP_N);      /* [m, depth] */
-      g_autofree float *right = read_matrix (B, b, i, op->op_b == CUBLAS_OP_N);      /* [n, depth] */
+      g_autofree float *left  = read_matrix (A, call->a, i, op->op_a != CUBLAS_OP_N);      /* [m, depth] */
+      g_autofree float *right = read_matrix (B, call->b, i, op->op_b == CUBLAS_OP_N);      /* [n, depth] */
       g_autofree float *bias  = g_new0 (float, m);
 
       if (op->epilogue != CUBLASLT_EPILOGUE_DEFAULT)
@@ -190,11 +198,27 @@ cublasLtMatmul (cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *
 
             for (guint64 k = 0; k < depth; k++)
               sum += left[row * depth + k] * right[column * depth + k];
-            if (*(const float *) beta != 0.0f)
-              fb_dtype_convert (&before, FB_DTYPE_F32, (const char *) c + at, dtype, 1);
-            result = (float) (*(const float *) alpha * sum + *(const float *) beta * before + bias[row]);
-            fb_dtype_convert ((char *) d + at, dtype, &result, FB_DTYPE_F32, 1);
+            if (call->beta != 0.0f)
+              fb_dtype_convert (&before, FB_DTYPE_F32, (const char *) call->c + at, dtype, 1);
+            result = (float) (call->alpha * sum + call->beta * before + bias[row]);
+            fb_dtype_convert ((char *) call->d + at, dtype, &result, FB_DTYPE_F32, 1);
           }
     }
+}
+
+cublasStatus_t
+cublasLtMatmul (cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha, const void *a, cublasLtMatrixLayout_t a_layout,
+                const void *b, cublasLtMatrixLayout_t b_layout, const void *beta, const void *c, cublasLtMatrixLayout_t c_layout,
+                void *d, cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *algorithm, void *workspace, size_t workspace_bytes,
+                cudaStream_t stream)
+{
+  Call call = { *(const Operation *) desc, *(const Layout *) a_layout, *(const Layout *) b_layout, *(const Layout *) d_layout,
+                *(const float *) alpha, *(const float *) beta, a, b, c, d };
+
+  g_assert (workspace != NULL && workspace_bytes >= 1024 && c_layout == d_layout);
+  if (fb_fake_captures ())
+    fb_fake_note (multiply, g_memdup2 (&call, sizeof call), g_free);
+  else
+    multiply (&call);
   return CUBLAS_STATUS_SUCCESS;
 }

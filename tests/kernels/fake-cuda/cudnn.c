@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kernels/tensor.h"
+#include "tests/kernels/fake-cuda/capture.h"
 
 #define MOST_ATTRIBUTES 16
 #define MOST_VALUES     8
@@ -278,26 +279,32 @@ place (const Tensor *t, gint64 outer, gint64 channel, gint64 row, gint64 column)
   return outer * t->strides[0] + channel * t->strides[1] + row * t->strides[2] + column * t->strides[3];
 }
 
-cudnnStatus_t
-cudnnBackendExecute (cudnnHandle_t handle, cudnnBackendDescriptor_t plan, cudnnBackendDescriptor_t pack)
+/* One execution: a plan stays as long as its device */
+typedef struct
 {
-  const Descriptor  *p        = plan;
-  const gint64      *ids      = get (pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
-  void       *const *pointers = get (pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS);
+  const Descriptor *plan;
+  void             *data[3];
+} Call;
+
+/* Which of x, w and y an operation computes */
+static int
+target_of (const Descriptor *p)
+{
+  return p->operation == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR           ? 2
+         : p->operation == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR ? 1 : 0;
+}
+
+static void
+convolve (void *closure)
+{
+  const Call        *call       = closure;
+  const Descriptor  *p          = call->plan;
   const Tensor      *tensors[3] = { &p->x, &p->w, &p->y };
-  void              *data[3]    = { NULL };
-  int                target     = p->operation == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR           ? 2
-                                  : p->operation == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR ? 1 : 0;
+  int                target     = target_of (p);
 
-  for (int i = 0; i < 3; i++)
-    for (int j = 0; j < 3; j++)
-      if (ids[j] == tensors[i]->id)
-        data[i] = pointers[j];
-  g_assert (*(void *const *) get (pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE) != NULL);
-
-  g_autofree float  *x      = read_data (&p->x, data[0]);
-  g_autofree float  *w      = read_data (&p->w, data[1]);
-  g_autofree float  *y      = read_data (&p->y, data[2]);
+  g_autofree float  *x      = read_data (&p->x, call->data[0]);
+  g_autofree float  *w      = read_data (&p->w, call->data[1]);
+  g_autofree float  *y      = read_data (&p->y, call->data[2]);
   size_t             n      = tensors[target]->sizes[0] * tensors[target]->sizes[1] * tensors[target]->sizes[2] * tensors[target]->sizes[3];
   g_autofree double *result = g_new0 (double, n);
 
@@ -325,6 +332,27 @@ cudnnBackendExecute (cudnnHandle_t handle, cudnnBackendDescriptor_t plan, cudnnB
                   }
               }
 
-  fb_dtype_convert (data[target], tensors[target]->dtype, result, FB_DTYPE_F64, n);
+  fb_dtype_convert (call->data[target], tensors[target]->dtype, result, FB_DTYPE_F64, n);
+}
+
+cudnnStatus_t
+cudnnBackendExecute (cudnnHandle_t handle, cudnnBackendDescriptor_t plan, cudnnBackendDescriptor_t pack)
+{
+  const Descriptor  *p        = plan;
+  const gint64      *ids      = get (pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
+  void       *const *pointers = get (pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS);
+  const gint64       wanted[] = { p->x.id, p->w.id, p->y.id };
+  Call               call     = { .plan = p };
+
+  for (int i = 0; i < 3; i++)
+    for (int j = 0; j < 3; j++)
+      if (ids[j] == wanted[i])
+        call.data[i] = pointers[j];
+  g_assert (*(void *const *) get (pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE) != NULL);
+
+  if (fb_fake_captures ())
+    fb_fake_note (convolve, g_memdup2 (&call, sizeof call), g_free);
+  else
+    convolve (&call);
   return CUDNN_STATUS_SUCCESS;
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/kernels/fake-cuda/capture.h"
+
 #define CARD_BYTES  ((size_t) 2 << 30)
 #define GUARD_BYTES 64
 #define HEAD_BYTES  256                     /* before each block: what it is; as much as keeps the card's alignment */
@@ -20,6 +22,8 @@ typedef struct
 } Head;
 
 G_STATIC_ASSERT (sizeof (Head) <= HEAD_BYTES);
+
+static size_t card_taken;                   /* from all pools */
 
 cudaError_t
 cudaGetLastError (void)
@@ -73,9 +77,113 @@ cudaStreamDestroy (cudaStream_t stream)
   return cudaSuccess;
 }
 
+/* --- graphs: while the stream is captured, what would be done is noted --------------------------------------------------- */
+
+typedef struct
+{
+  void         (* run) (void *data);
+  void          *data;
+  GDestroyNotify free;
+} Node;
+
+static GArray *captured;                    /* of Node; NULL while things are done at once */
+
+gboolean
+fb_fake_captures (void)
+{
+  return captured != NULL;
+}
+
+void
+fb_fake_note (void (* run) (void *data), void *data, GDestroyNotify free)
+{
+  Node node = { run, data, free };
+
+  g_array_append_val (captured, node);
+}
+
+static void
+node_clear (gpointer data)
+{
+  Node *node = data;
+
+  node->free (node->data);
+}
+
+static gboolean
+is_to_fail (const char *where)
+{
+  return g_strcmp0 (g_getenv ("FB_FAKE_CAPTURE_FAILS"), where) == 0;
+}
+
+cudaError_t
+cudaStreamBeginCapture (cudaStream_t stream, enum cudaStreamCaptureMode mode)
+{
+  g_assert (captured == NULL && mode == cudaStreamCaptureModeThreadLocal);
+  if (is_to_fail ("begin"))
+    return cudaErrorStreamCaptureUnsupported;
+
+  captured = g_array_new (FALSE, FALSE, sizeof (Node));
+  g_array_set_clear_func (captured, node_clear);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaStreamEndCapture (cudaStream_t stream, cudaGraph_t *graph)
+{
+  GArray *nodes = g_steal_pointer (&captured);
+
+  g_assert (nodes != NULL);
+  if (is_to_fail ("end"))
+    {
+      g_array_unref (nodes);
+      return cudaErrorStreamCaptureInvalidated;
+    }
+  *graph = (cudaGraph_t) nodes;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGraphInstantiate (cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags)
+{
+  if (is_to_fail ("instantiate"))
+    return cudaErrorMemoryAllocation;
+
+  *exec = (cudaGraphExec_t) g_array_ref ((GArray *) graph);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGraphLaunch (cudaGraphExec_t exec, cudaStream_t stream)
+{
+  const GArray *nodes = (GArray *) exec;
+
+  g_assert (captured == NULL);
+  for (guint i = 0; i < nodes->len; i++)
+    g_array_index (nodes, Node, i).run (g_array_index (nodes, Node, i).data);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGraphDestroy (cudaGraph_t graph)
+{
+  g_array_unref ((GArray *) graph);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGraphExecDestroy (cudaGraphExec_t exec)
+{
+  g_array_unref ((GArray *) exec);
+  return cudaSuccess;
+}
+
+/* --- the rest: nothing of it belongs into a captured stream ---------------------------------------------------------------- */
+
 cudaError_t
 cudaStreamSynchronize (cudaStream_t stream)
 {
+  g_assert (captured == NULL);
   return cudaSuccess;
 }
 
@@ -96,12 +204,14 @@ cudaEventDestroy (cudaEvent_t event)
 cudaError_t
 cudaEventRecord (cudaEvent_t event, cudaStream_t stream)
 {
+  g_assert (captured == NULL);
   return cudaSuccess;
 }
 
 cudaError_t
 cudaEventSynchronize (cudaEvent_t event)
 {
+  g_assert (captured == NULL);
   return cudaSuccess;
 }
 
@@ -120,8 +230,25 @@ cudaMemPoolSetAttribute (cudaMemPool_t pool, enum cudaMemPoolAttr attribute, voi
 }
 
 cudaError_t
+cudaMemPoolGetAttribute (cudaMemPool_t pool, enum cudaMemPoolAttr attribute, void *value)
+{
+  g_assert (attribute == cudaMemPoolAttrReservedMemCurrent || attribute == cudaMemPoolAttrUsedMemCurrent);
+  *(guint64 *) value = *(size_t *) pool;                          /* it keeps nothing that is freed */
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaMemGetInfo (size_t *free, size_t *total)
+{
+  *free  = CARD_BYTES - card_taken;
+  *total = CARD_BYTES;
+  return cudaSuccess;
+}
+
+cudaError_t
 cudaMemPoolTrimTo (cudaMemPool_t pool, size_t n_bytes)
 {
+  g_assert (captured == NULL);
   return cudaSuccess;
 }
 
@@ -140,6 +267,7 @@ cudaMallocFromPoolAsync (void **data, size_t n_bytes, cudaMemPool_t pool, cudaSt
   size_t  size  = (n_bytes + 255) / 256 * 256;
   char   *block;
 
+  g_assert (captured == NULL);
   if (n_bytes > CARD_BYTES || *taken + n_bytes > CARD_BYTES)
     return cudaErrorMemoryAllocation;
 
@@ -148,6 +276,7 @@ cudaMallocFromPoolAsync (void **data, size_t n_bytes, cudaMemPool_t pool, cudaSt
   memset (block + HEAD_BYTES, 0xff, n_bytes);
   memset (block + HEAD_BYTES + n_bytes, 0xa5, GUARD_BYTES);
   *taken += n_bytes;
+  card_taken += n_bytes;
   *data  = block + HEAD_BYTES;
   return cudaSuccess;
 }
@@ -158,9 +287,11 @@ cudaFreeAsync (void *data, cudaStream_t stream)
   char *block = (char *) data - HEAD_BYTES;
   Head  head  = *(Head *) (void *) block;
 
+  g_assert (captured == NULL);
   for (size_t i = 0; i < GUARD_BYTES; i++)
     g_assert_cmphex ((guchar) block[HEAD_BYTES + head.n_bytes + i], ==, 0xa5);
   *head.taken -= head.n_bytes;
+  card_taken -= head.n_bytes;
   free (block);
   return cudaSuccess;
 }
@@ -182,6 +313,7 @@ cudaFreeHost (void *data)
 cudaError_t
 cudaMemcpyAsync (void *to, const void *from, size_t n_bytes, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
+  g_assert (captured == NULL);
   memcpy (to, from, n_bytes);
   return cudaSuccess;
 }
@@ -189,6 +321,7 @@ cudaMemcpyAsync (void *to, const void *from, size_t n_bytes, enum cudaMemcpyKind
 cudaError_t
 cudaMemsetAsync (void *to, int value, size_t n_bytes, cudaStream_t stream)
 {
+  g_assert (captured == NULL);
   memset (to, value, n_bytes);
   return cudaSuccess;
 }

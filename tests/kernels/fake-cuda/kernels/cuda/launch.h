@@ -10,8 +10,10 @@
 #include <cuda_runtime.h>
 #include <math.h>
 #include <string.h>
+#include <tuple>
 
 #include "kernels/cuda/cuda-private.h"
+#include "tests/kernels/fake-cuda/capture.h"
 
 #undef __shared__
 #define __shared__ static
@@ -44,22 +46,51 @@ G_END_DECLS
 #define blockDim  (fb_fake_here.block_size)
 #define gridDim   (fb_fake_here.grid_size)
 
-template <typename Kernel> static void
+/* A launch with its arguments' values, as they were when it was asked for */
+template <typename... Arguments> struct FbFakeLaunch
+{
+  dim3                     grid, block;
+  void                  (* kernel) (Arguments...);
+  std::tuple<Arguments...> arguments;
+};
+
+template <typename... Arguments> static void
 fb_fake_call (void *data)
 {
-  (*(Kernel *) data) ();
+  FbFakeLaunch<Arguments...> *launch = (FbFakeLaunch<Arguments...> *) data;
+
+  std::apply (launch->kernel, launch->arguments);
 }
 
-template <typename Kernel> static void
-fb_fake_launch (dim3 grid, dim3 block, Kernel kernel)
+template <typename... Arguments> static void
+fb_fake_launch_now (void *data)
 {
-  fb_fake_run (grid, block, fb_fake_call<Kernel>, &kernel);
+  FbFakeLaunch<Arguments...> *launch = (FbFakeLaunch<Arguments...> *) data;
+
+  fb_fake_run (launch->grid, launch->block, fb_fake_call<Arguments...>, launch);
+}
+
+template <typename... Arguments> static void
+fb_fake_launch_free (void *data)
+{
+  delete (FbFakeLaunch<Arguments...> *) data;
+}
+
+template <typename... Arguments, typename... Given> static void
+fb_fake_launch (dim3 grid, dim3 block, void (* kernel) (Arguments...), Given... given)
+{
+  FbFakeLaunch<Arguments...> launch = { grid, block, kernel, std::tuple<Arguments...> (given...) };
+
+  if (fb_fake_captures ())
+    fb_fake_note (fb_fake_launch_now<Arguments...>, new FbFakeLaunch<Arguments...> (launch), fb_fake_launch_free<Arguments...>);
+  else
+    fb_fake_launch_now<Arguments...> (&launch);
 }
 
 #define FB_LAUNCH(dev, kernel, grid, block, ...)                                  \
   do                                                                              \
     if (fb_cuda_ready (dev))                                                      \
-      fb_fake_launch (grid, block, [=] { (kernel) (__VA_ARGS__); });              \
+      fb_fake_launch (grid, block, (kernel), __VA_ARGS__);                        \
   while (0)
 
 static inline void
