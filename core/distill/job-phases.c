@@ -11,7 +11,7 @@
 typedef struct
 {
   const char *name;
-  int         steps, batch_size, teacher_steps;
+  int         steps, batch_size, teacher_steps, teacher_reuse;
   double      guidance_min, guidance_max, mode_variance;
   double      learning_rate, clip, average;
   int         warm_up, lora_rank;
@@ -30,11 +30,11 @@ typedef struct
  * every index between them would be trained; its LoRA is on every layer, for small networks have attention at few of their sizes. */
 static const Preset presets[] =
 {
-  /*  name            steps  batch  K   guidance    variance         rate   clip avg   warm rank alpha targets    adv  checkpoint sample */
-  { "small",            600, 8,  8, 3.0,  7.0, FB_MODE_VARIANCE / 16, 1e-3, 1.0, 0.99, 50,  32,  32, ALL_UNET,  1.0, 25, 100, TRUE },
-  { "sd-1.5",         10000, 4, 32, 3.0, 13.0, FB_MODE_VARIANCE,      1e-5, 0.0, 0.0,  0,  128, 128, ATTENTION, 1.0, 50, 250 },
-  { "sdxl",           10000, 2, 32, 3.0, 13.0, FB_MODE_VARIANCE,      1e-5, 0.0, 0.0,  0,   64,  64, ATTENTION, 1.0, 50, 250 },
-  { "pixart-alpha",   20000, 2, 16, 2.0,  9.0, FB_MODE_VARIANCE,      1e-5, 0.0, 0.0,  0,   64,   8, ALL_DIT,   0.5, 50, 250 },
+  /*  name            steps  batch  K   reuse guidance    variance      rate   clip avg   warm rank alpha targets    adv  checkpoint sample */
+  { "small",           1200, 8,  8, 4, 2.0,  4.0, FB_MODE_VARIANCE / 16, 1e-3, 1.0, 0.99, 30,  32,  32, ALL_UNET,  1.0, 25, 100, TRUE },
+  { "sd-1.5",         10000, 4, 32, 1, 3.0, 13.0, FB_MODE_VARIANCE,      1e-5, 0.0, 0.0,  0,  128, 128, ATTENTION, 1.0, 50, 250 },
+  { "sdxl",           10000, 2, 32, 1, 3.0, 13.0, FB_MODE_VARIANCE,      1e-5, 0.0, 0.0,  0,   64,  64, ATTENTION, 1.0, 50, 250 },
+  { "pixart-alpha",   20000, 2, 16, 1, 2.0,  9.0, FB_MODE_VARIANCE,      1e-5, 0.0, 0.0,  0,   64,   8, ALL_DIT,   0.5, 50, 250 },
 };
 
 const char * const *
@@ -85,7 +85,7 @@ fb_distill_job_new_preset (const char *name, GError **error)
   job->batch_size          = p->batch_size;
   job->samples_per_call    = p->batch_size;
   job->teacher_steps       = p->teacher_steps;
-  job->teacher_reuse       = 1;
+  job->teacher_reuse       = p->teacher_reuse;
   job->guidance_min        = p->guidance_min;
   job->guidance_max        = p->guidance_max;
   job->mode_variance       = p->mode_variance;
@@ -107,7 +107,7 @@ fb_distill_job_new_preset (const char *name, GError **error)
   job->sample_every        = p->sample_every;
   job->output              = g_strdup ("lora.safetensors");
   job->naming              = g_strdup ("peft");
-  job->n_phases            = 4;
+  job->n_phases            = p->is_short ? 1 : 4;
   (p->is_short ? fb_phases_short : fb_phases_paper) (p->steps, job->phases);
   for (int i = 0; i < job->n_phases; i++)
     job->phases[i].adversarial *= p->adversarial;

@@ -66,17 +66,9 @@ fb_phases_paper (int total, FbPhase *phases)
 }
 
 void
-fb_phases_short (int total, FbPhase *phases)
+fb_phases_short (int total, FbPhase *phase)
 {
-  static const FbPhase parts[] =
-  {
-    { 0, { 0.4, 0.2, 0.2, 0.2 }, 1.0, 0.0, 0.0 },
-    { 0, { 0.4, 0.2, 0.2, 0.2 }, 1.0, 0.0, 0.0 },
-    { 0, { 0.4, 0.2, 0.2, 0.2 }, 1.0, 0.3, 0.1 },
-    { 0, { 0.4, 0.2, 0.2, 0.2 }, 1.0, 0.5, 0.2 },
-  };
-
-  spread (parts, total, phases);
+  *phase = (FbPhase) { total, { 0.4, 0.2, 0.2, 0.2 }, 1.0, 0.0, 0.0 };
 }
 
 const FbPhase *

@@ -37,8 +37,9 @@ typedef struct
 
 /* The warm-up and three phases of the paper, @total steps in all, with its weights for Stable Diffusion; @phases: (out): [4] */
 void            fb_phases_paper (int total, FbPhase *phases);
-/* Four phases for a job of an hour, without a warm-up: pure noise, which few-step pictures begin with, from the first step on */
-void            fb_phases_short (int total, FbPhase *phases);
+/* One phase for a job of an hour: pure noise, which few-step pictures begin with, from the first step on, and the distillation loss alone: in so
+ * short a time the adversarial loss makes pictures worse (measured in data/models/starter/README.md). @phase: (out) */
+void            fb_phases_short (int total, FbPhase *phase);
 
 /* (transfer none): the phase that training step @step, from 0, belongs to */
 const FbPhase * fb_phases_at    (const FbPhase *phases, int n_phases, int step);

@@ -43,7 +43,7 @@ def write_pictures(folder, size):
 def write_job(folder, part, teacher, args, **fields):
     """-> its path"""
     settings = dict(PARTS[part], preset="small", teacher=os.path.abspath(teacher), pictures=f"pictures-{part}", seed=0, steps=1000,
-                    guidance_min=5, guidance_max=5, mode_variance=0.01, learning_rate=1e-5, clip=1, average=0, warm_up=0,
+                    teacher_reuse=1, guidance_min=5, guidance_max=5, mode_variance=0.01, learning_rate=1e-5, clip=1, average=0, warm_up=0,
                     dtype=args.precision, threads=args.threads, checkpoint_every=1000, sample_every=0)
     settings.update(fields)
     settings["phases"] = [{"steps": settings["steps"], "modes": [0, 0, 1, 0], "distillation": 1, "matching": 0.5, "adversarial": 0.2}]

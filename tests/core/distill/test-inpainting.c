@@ -133,7 +133,7 @@ make_job (Fixture *f, const char *name, const char *fields)
   g_autofree char  *text  = g_strdup_printf ("{ \"preset\": \"small\", \"teacher\": \"%s\", \"width\": 64, \"height\": 64, \"steps\": 4, \"batch_size\": 2,"
                                              " \"samples_per_call\": 2, \"teacher_steps\": 4, \"mode_variance\": 0.01, \"lora_rank\": 4, \"lora_alpha\": 8,"
                                              " \"learning_rate\": 0.001, \"warm_up\": 0, \"dtype\": \"f32\", \"threads\": 1, \"sample_every\": 0,"
-                                             " \"phases\": [ { \"steps\": 4, \"modes\": [ 1, 1, 1, 1 ], \"matching\": 0.3, \"adversarial\": 0.1 } ], %s }",
+                                             " \"teacher_reuse\": 1, \"phases\": [ { \"steps\": 4, \"modes\": [ 1, 1, 1, 1 ], \"matching\": 0.3, \"adversarial\": 0.1 } ], %s }",
                                              f->teacher, fields);
   g_autoptr(GError) error = NULL;
   FbDistillJob     *job;

@@ -7,6 +7,7 @@
 
 #include "core/distill/trainer-private.h"
 #include "core/formats/safetensors.h"
+#include "tests/core/distill/phases.h"
 #include "tests/core/scratch.h"
 
 #define MOST_MEMBERS 4
@@ -214,7 +215,7 @@ new_job (Fixture *f, int number, const char *fields)
   g_autofree char  *text  = g_strdup_printf ("{ \"preset\": \"small\", \"teacher\": \"%s\", \"prompts\": [ \"a cat\", \"a dog\", \"a tree\" ], \"width\": 64,"
                                              " \"height\": 64, \"steps\": %d, \"batch_size\": 4, \"samples_per_call\": 2, \"teacher_steps\": 4,"
                                              " \"mode_variance\": 0.01, \"lora_rank\": 4, \"lora_alpha\": 8, \"learning_rate\": 0.0001, \"warm_up\": 0,"
-                                             " \"dtype\": \"f32\", \"threads\": 1, \"sample_every\": 0, \"checkpoint_every\": 100 %s }",
+                                             " \"dtype\": \"f32\", \"threads\": 1, \"sample_every\": 0, \"checkpoint_every\": 100, " PHASES (1) " %s }",
                                              f->teacher, STEPS, fields);
   g_autoptr(GError) error = NULL;
   FbDistillJob     *job;

@@ -11,6 +11,7 @@
 #include "core/formats/lora.h"
 #include "core/formats/safetensors.h"
 #include "core/image/png.h"
+#include "tests/core/distill/phases.h"
 #include "tests/core/distill/ready.h"
 #include "tests/core/scratch.h"
 
@@ -41,7 +42,7 @@ write_job (const char *folder, const char *name, const char *fields)
   g_autofree char *text    = g_strdup_printf ("{ \"preset\": \"small\", \"teacher\": \"%s\", \"width\": 64, \"height\": 64, \"steps\": 4, \"batch_size\": 2,"
                                               " \"samples_per_call\": 2, \"teacher_steps\": 4, \"mode_variance\": 0.01, \"lora_rank\": 4, \"lora_alpha\": 8,"
                                               " \"learning_rate\": 0.001, \"warm_up\": 0, \"dtype\": \"f32\", \"threads\": 1, \"sample_every\": 0,"
-                                              " \"checkpoint_every\": 1, %s }", teacher, fields);
+                                              " \"checkpoint_every\": 1, " PHASES (1) ", %s }", teacher, fields);
 
   scratch_write (folder, name, text, -1);
 }
@@ -812,7 +813,7 @@ main (int argc, char **argv)
     { "one-with-lpips-kept-in-16-bits-is-too", LPIPS, test_weights_kept_in_16_bits_change_no_bit },
     { "a-cancelled-step-leaves-no-trace", PROMPTS, test_a_cancelled_step_leaves_no_trace },
     { "a-paused-run-goes-on-and-keeps-its-log", PROMPTS, test_a_paused_run_goes_on_and_keeps_its_log },
-    { "a-killed-one-goes-on-from-its-checkpoint", PROMPTS ", \"steps\": 40", test_a_killed_job_goes_on_from_its_checkpoint },
+    { "a-killed-one-goes-on-from-its-checkpoint", PROMPTS ", \"steps\": 40, " PHASES (10), test_a_killed_job_goes_on_from_its_checkpoint },
     { "one-with-lpips-ends-in-a-lora-that-loads", LPIPS, test_a_job_ends_in_a_lora_that_loads },
     { "a-distance-by-lpips-is-between-pictures", LPIPS, test_a_distance_by_lpips_is_between_pictures },
     { "other-lpips-weights-do-not-go-on", LPIPS, test_other_lpips_weights_do_not_go_on },

@@ -34,7 +34,7 @@ make_job (const char *folder, const char *teacher)
   g_autoptr(GError) error = NULL;
   g_autofree char  *text  = g_strdup_printf (
     "{ \"preset\": \"small\", \"teacher\": \"%s\", \"prompts\": [ \"a cat\", \"a dog\", \"a tree\", \"a house\" ], \"width\": 64, \"height\": 64,"
-    " \"steps\": 200, \"batch_size\": 2, \"samples_per_call\": 2, \"seed\": 0, \"teacher_steps\": 4, \"mode_variance\": 0.01, \"guidance_min\": 2,"
+    " \"steps\": 200, \"batch_size\": 2, \"samples_per_call\": 2, \"seed\": 0, \"teacher_steps\": 4, \"teacher_reuse\": 1, \"mode_variance\": 0.01, \"guidance_min\": 2,"
     " \"guidance_max\": 5, \"learning_rate\": 0.001, \"discriminator_learning_rate\": 0.001, \"warm_up\": 10, \"clip\": 1, \"average\": 0,"
     " \"lora_rank\": 4, \"lora_alpha\": 8, \"lora_targets\": [ \"to_q\", \"to_k\", \"to_v\", \"to_out.0\" ], \"dtype\": \"f32\", \"phases\": ["
     " { \"steps\": 50, \"modes\": [ 0, 0, 0.5, 0.5 ] },"

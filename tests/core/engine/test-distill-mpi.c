@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/formats/safetensors.h"
+#include "tests/core/distill/phases.h"
 #include "tests/core/scratch.h"
 
 #define PROMPTS "\"prompts\": [ \"a cat\", \"a dog\", \"a tree\" ], "
@@ -168,7 +169,7 @@ static void
 two_processes_have_the_losses_of_one_at_twice_the_batch (void)
 {
   enum { STEPS = 8, COLUMNS = 9 };
-  static const char      fields[]  = PROMPTS "\"steps\": 8, \"batch_size\": 4, \"checkpoint_every\": 4";
+  static const char      fields[]  = PROMPTS PHASES (2) ", \"steps\": 8, \"batch_size\": 4, \"checkpoint_every\": 4";
   g_autoptr(Scratch)     folder    = scratch_new ();
   g_autoptr(GSubprocess) child     = NULL, children = NULL;
   g_auto(GStrv)          of_one    = NULL;
@@ -211,7 +212,7 @@ a_process_that_dies_stops_the_job_with_its_last_checkpoint (void)
 
   if (!is_here ())
     return;
-  write_job (folder, "job.json", PROMPTS "\"steps\": 100000, \"batch_size\": 2, \"checkpoint_every\": 1");
+  write_job (folder, "job.json", PROMPTS PHASES (25000) ", \"steps\": 100000, \"batch_size\": 2, \"checkpoint_every\": 1");
   child = start_two (folder, "job.json");
   wait_for_step (folder, "job/log.tsv", 3);
   signal_second (folder, SIGKILL);
@@ -235,7 +236,7 @@ an_interrupt_of_one_process_pauses_all (void)
 
   if (!is_here ())
     return;
-  write_job (folder, "job.json", PROMPTS "\"steps\": 100000, \"batch_size\": 2, \"checkpoint_every\": 100000");
+  write_job (folder, "job.json", PROMPTS PHASES (25000) ", \"steps\": 100000, \"batch_size\": 2, \"checkpoint_every\": 100000");
   child = start_two (folder, "job.json");
   wait_for_step (folder, "job/log.tsv", 2);
   signal_second (folder, SIGTERM);
@@ -282,7 +283,7 @@ a_missing_module_is_explained (void)
   g_autoptr(GSubprocess)         child    = NULL;
   g_autofree char               *out = NULL, *err = NULL;
 
-  write_job (folder, "job.json", PROMPTS "\"steps\": 4, \"batch_size\": 2");
+  write_job (folder, "job.json", PROMPTS PHASES (1) ", \"steps\": 4, \"batch_size\": 2");
   g_subprocess_launcher_setenv (launcher, "FLASHBRUSH_MODULES", folder, TRUE);
   g_subprocess_launcher_setenv (launcher, "OMPI_COMM_WORLD_SIZE", "2", TRUE);
   child = g_subprocess_launcher_spawnv (launcher, argv, NULL);
