@@ -9,21 +9,12 @@
 
 /* --- memory ------------------------------------------------------------------------------------------------------------ */
 
-static gboolean
-is_loaded (FbModel *model)
-{
-  for (int part = 0; part < FB_MODEL_N_PARTS; part++)
-    if (fb_model_is_loaded (model, part))
-      return TRUE;
-  return FALSE;
-}
-
 /* What the job will take, with @model's weights kept in 16 bits where it is to be frugal; those that are there already stay as they are. */
 static gboolean
 estimate_frugally (const FbDrawing *drawing, FbWorkshop *workshop, const FbDevice *dev, FbModelUse *use, FbModel *model, gconstpointer wanted,
                    FbEstimate *estimate, GError **error)
 {
-  if (!is_loaded (model))
+  if (!fb_model_has_loaded (model))
     fb_model_set_half (model, FALSE);
   if (!drawing->estimate (wanted, model, estimate, error))
     return FALSE;

@@ -52,10 +52,8 @@ be_frugal (FbModel *model, FbWorkshop *workshop, const FbDevice *dev)
 {
   guint64 weights = 0, saved = 0;
 
-  for (int part = 0; part < FB_MODEL_N_PARTS; part++)
-    if (fb_model_is_loaded (model, part))
-      return;
-
+  if (fb_model_has_loaded (model))
+    return;
   fb_model_set_half (model, FALSE);
   for (int part = 0; part < FB_MODEL_N_PARTS; part++)
     if (is_wanted (model, part))

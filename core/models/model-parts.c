@@ -73,6 +73,16 @@ fb_model_is_loaded (FbModel *model, FbModelPart part)
   return loader.params != NULL && fb_loader_is_complete (&loader);
 }
 
+gboolean
+fb_model_has_loaded (FbModel *model)
+{
+  for (int part = 0; part < FB_MODEL_N_PARTS; part++)
+    if (fb_model_is_loaded (model, part))
+      return TRUE;
+
+  return FALSE;
+}
+
 void
 fb_model_unload_part (FbModel *model, FbModelPart part)
 {

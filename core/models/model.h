@@ -150,6 +150,7 @@ typedef void (* FbModelProgressFunc) (double fraction, gpointer user_data);
 gboolean     fb_model_load (FbModel *model, FbModelPart part, FbModelProgressFunc progress, gpointer user_data,
                             GCancellable *cancellable, GError **error);
 gboolean     fb_model_is_loaded (FbModel *model, FbModelPart part);
+gboolean     fb_model_has_loaded (FbModel *model);          /* any part */
 
 /**
  * fb_model_hold:
