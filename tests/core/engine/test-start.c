@@ -98,6 +98,7 @@ socket_and_folder_are_the_users_alone (Fixture *f, gconstpointer data)
   g_assert_cmphex (st.st_mode & 0777, ==, 0600);
   g_assert_no_errno (g_stat (folder, &st));
   g_assert_cmphex (st.st_mode & 0777, ==, 0700);
+  g_assert_true (g_subprocess_wait (client, NULL, NULL));  /* else it might start another engine */
   kill (atoi (pid), SIGTERM);
   process_wait_end (atoi (pid), 5.0);
   g_assert_false (g_file_test (socket, G_FILE_TEST_EXISTS));
