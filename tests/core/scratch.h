@@ -56,3 +56,16 @@ scratch_count (const char *folder)
     n++;
   return n;
 }
+
+/* g_test_run() with an empty folder for caches, before anything has asked where caches are: what is encoded for one test serves the others. */
+static inline int
+scratch_test_run (void)
+{
+  char *cache = scratch_new ();
+  int   status;
+
+  g_setenv ("XDG_CACHE_HOME", cache, TRUE);
+  status = g_test_run ();
+  scratch_free (cache);
+  return status;
+}

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "kernels/device-private.h"
+#include "tests/kernels/per-device.h"
 
 static FbDevice *
 open_device (gconstpointer name)
@@ -542,7 +543,7 @@ test_memory_is_reused (void)
 int
 main (int argc, char **argv)
 {
-  static const struct { const char *name; GTestDataFunc run; } tests[] =
+  static const FbDeviceTest tests[] =
   {
     { "upload-and-download-convert",            test_upload_download },
     { "views-share-memory-and-keep-it",         test_views_share_memory },
@@ -558,18 +559,10 @@ main (int argc, char **argv)
     { "a-nan-in-is-a-nan-out",                  test_nan_survives },
     { "trim-returns-memory-to-the-system",      test_trim_returns_memory },
   };
-  const char       *picked  = g_getenv ("FB_TEST_DEVICES");
-  g_auto(GStrv)     devices = g_strsplit (picked != NULL ? picked : "cpu,reference", ",", -1);
 
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/kernels/device/an-unknown-name-is-an-error-that-lists-the-devices", test_unknown_name);
   g_test_add_func ("/kernels/device/cpu/freed-memory-serves-the-next-tensor", test_memory_is_reused);
-  for (size_t d = 0; devices[d] != NULL; d++)
-    for (size_t i = 0; i < G_N_ELEMENTS (tests); i++)
-      {
-        g_autofree char *path = g_strdup_printf ("/kernels/device/%s/%s", devices[d], tests[i].name);
-
-        g_test_add_data_func_full (path, g_strdup (devices[d]), tests[i].run, g_free);
-      }
+  add_device_tests ("device", tests, G_N_ELEMENTS (tests));
   return g_test_run ();
 }

@@ -5,6 +5,7 @@
 
 #include "kernels/device-private.h"
 #include "kernels/recording.h"
+#include "tests/kernels/per-device.h"
 
 /* --- the plan --------------------------------------------------------------------------------------------------------- */
 
@@ -313,7 +314,7 @@ test_what_cannot_be_recorded_runs_plainly (gconstpointer name)
 int
 main (int argc, char **argv)
 {
-  static const struct { const char *name; GTestDataFunc run; } tests[] =
+  static const FbDeviceTest tests[] =
   {
     { "every-run-gives-the-plain-values",     test_every_run_gives_the_plain_values },
     { "other-work-between-does-no-harm",      test_other_work_between_does_no_harm },
@@ -321,18 +322,10 @@ main (int argc, char **argv)
     { "cancel-and-failure-are-survived",      test_cancel_and_failure_are_survived },
     { "what-cannot-be-recorded-runs-plainly", test_what_cannot_be_recorded_runs_plainly },
   };
-  const char    *picked  = g_getenv ("FB_TEST_DEVICES");
-  g_auto(GStrv)  devices = g_strsplit (picked != NULL ? picked : "cpu,reference", ",", -1);
 
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/kernels/plan/places-are-used-again", test_places_are_used_again);
   g_test_add_func ("/kernels/plan/places-never-overlap", test_places_never_overlap);
-  for (size_t d = 0; devices[d] != NULL; d++)
-    for (size_t i = 0; i < G_N_ELEMENTS (tests); i++)
-      {
-        g_autofree char *path = g_strdup_printf ("/kernels/recording/%s/%s", devices[d], tests[i].name);
-
-        g_test_add_data_func_full (path, g_strdup (devices[d]), tests[i].run, g_free);
-      }
+  add_device_tests ("recording", tests, G_N_ELEMENTS (tests));
   return g_test_run ();
 }

@@ -149,16 +149,10 @@ test_a_job_goes_on_in_the_middle_of_a_block (void)
 int
 main (int argc, char **argv)
 {
-  g_autofree char *cache = scratch_new ();
-  int              status;
-
-  g_setenv ("XDG_CACHE_HOME", cache, TRUE);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/core/distill/reuse/each-batch-comes-as-often-as-asked", test_each_batch_comes_as_often_as_asked);
   g_test_add_func ("/core/distill/reuse/only-what-was-remembered-is-recalled", test_only_what_was_remembered_is_recalled);
   g_test_add_func ("/core/distill/reuse/the-teacher-is-asked-once", test_the_teacher_is_asked_once);
   g_test_add_func ("/core/distill/reuse/a-job-goes-on-in-the-middle-of-a-block", test_a_job_goes_on_in_the_middle_of_a_block);
-  status = g_test_run ();
-  scratch_free (g_steal_pointer (&cache));
-  return status;
+  return scratch_test_run ();
 }

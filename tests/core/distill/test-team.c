@@ -474,10 +474,7 @@ main (int argc, char **argv)
     { "a-batch-that-cannot-be-shared-out-is-refused", a_batch_that_cannot_be_shared_out_is_refused },
     { "processes-with-different-jobs-are-refused", processes_with_different_jobs_are_refused },
   };
-  g_autofree char *cache = scratch_new ();
-  int              status;
 
-  g_setenv ("XDG_CACHE_HOME", cache, TRUE);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/core/distill/team/one-process-has-nobody-to-wait-for", one_process_has_nobody_to_wait_for);
   g_test_add_func ("/core/distill/team/all-go-on-or-none", all_go_on_or_none);
@@ -487,7 +484,5 @@ main (int argc, char **argv)
 
       g_test_add (path, Fixture, "", set_up, tests[i].func, tear_down);
     }
-  status = g_test_run ();
-  scratch_free (g_steal_pointer (&cache));
-  return status;
+  return scratch_test_run ();
 }

@@ -834,8 +834,6 @@ main (int argc, char **argv)
     { "a-sheet-shows-teacher-and-student", PROMPTS, test_a_sheet_shows_teacher_and_student },
     { "a-picture-is-the-same-alone-and-among-others", PROMPTS, test_a_picture_is_the_same_alone_and_among_others },
   };
-  g_autofree char *cache = NULL;
-  int              status;
 
   if (argc == 3 && strcmp (argv[1], "--run") == 0)
     {
@@ -844,8 +842,6 @@ main (int argc, char **argv)
       return run_job (argv[2]);
     }
   program = argv[0];
-  cache   = scratch_new ();
-  g_setenv ("XDG_CACHE_HOME", cache, TRUE);              /* what is encoded for one test serves the others */
   g_test_init (&argc, &argv, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS (tests); i++)
     {
@@ -853,7 +849,5 @@ main (int argc, char **argv)
 
       g_test_add (path, Fixture, tests[i].fields, set_up, tests[i].func, tear_down);
     }
-  status = g_test_run ();
-  scratch_free (g_steal_pointer (&cache));
-  return status;
+  return scratch_test_run ();
 }

@@ -133,13 +133,7 @@ test_curves_are_pytorchs (void)
 int
 main (int argc, char **argv)
 {
-  g_autofree char *cache = scratch_new ();
-  int              status;
-
-  g_setenv ("XDG_CACHE_HOME", cache, TRUE);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/core/distill/training/curves-are-pytorchs", test_curves_are_pytorchs);
-  status = g_test_run ();
-  scratch_free (g_steal_pointer (&cache));
-  return status;
+  return scratch_test_run ();
 }

@@ -296,10 +296,6 @@ a_missing_module_is_explained (void)
 int
 main (int argc, char **argv)
 {
-  g_autofree char *cache = scratch_new ();
-  int              status;
-
-  g_setenv ("XDG_CACHE_HOME", cache, TRUE);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/core/engine/distill/mpi/two-processes-have-the-losses-of-one-at-twice-the-batch",
                    two_processes_have_the_losses_of_one_at_twice_the_batch);
@@ -308,7 +304,5 @@ main (int argc, char **argv)
   g_test_add_func ("/core/engine/distill/mpi/an-interrupt-of-one-process-pauses-all", an_interrupt_of_one_process_pauses_all);
   g_test_add_func ("/core/engine/distill/mpi/errors-and-warnings-are-said-once", errors_and_warnings_are_said_once);
   g_test_add_func ("/core/engine/distill/mpi/a-missing-module-is-explained", a_missing_module_is_explained);
-  status = g_test_run ();
-  scratch_free (g_steal_pointer (&cache));
-  return status;
+  return scratch_test_run ();
 }

@@ -190,17 +190,11 @@ errors_are_explained (void)
 int
 main (int argc, char **argv)
 {
-  g_autofree char *cache = scratch_new ();
-  int              status;
-
-  g_setenv ("XDG_CACHE_HOME", cache, TRUE);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/core/engine/distill/a-new-job-runs-to-its-lora-and-is-judged", a_new_job_runs_to_its_lora_and_is_judged);
   g_test_add_func ("/core/engine/distill/samples-come-with-captions-and-can-be-trained-on", samples_come_with_captions_and_can_be_trained_on);
   g_test_add_func ("/core/engine/distill/an-interrupt-pauses-and-keeps-what-was-done", an_interrupt_pauses_and_keeps_what_was_done);
   g_test_add_func ("/core/engine/distill/a-teachers-path-may-be-relative", a_teachers_path_may_be_relative);
   g_test_add_func ("/core/engine/distill/errors-are-explained", errors_are_explained);
-  status = g_test_run ();
-  scratch_free (g_steal_pointer (&cache));
-  return status;
+  return scratch_test_run ();
 }
