@@ -86,11 +86,14 @@ unmap_oldest (FbPool *pool)
   drop_link (pool, g_queue_peek_tail_link (&pool->free));
 }
 
-/* Free blocks never make a process larger than the blocks it has needed at once, for these will be needed again. */
+/* Free blocks hardly make a process larger than the blocks it has needed at once, for these will be needed again. Without the little more, a UNet
+ * step would map 80 MB anew at each of its heights: 2 % of its time. */
 static void
 keep_within_most (FbPool *pool)
 {
-  while (pool->free_bytes > MIN (FB_DEVICE_MAX_SPARE, pool->most_bytes - pool->taken_bytes))
+  const size_t most = pool->most_bytes + pool->most_bytes / 16;
+
+  while (pool->free_bytes > MIN (FB_DEVICE_MAX_SPARE, most - pool->taken_bytes))
     unmap_oldest (pool);
 }
 
