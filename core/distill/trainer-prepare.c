@@ -77,7 +77,7 @@ fb_trainer_encode_captions (FbTrainer *self, FbDistillProgressFunc progress, gpo
       for (int c = 0; c < e->n_captions; c++)
         if (!encode_caption (self, e->captions[c], cancellable, error))
           return FALSE;
-      report (progress, user_data, i, 2 * self->data->examples->len);
+      report (progress, user_data, i / 2, self->data->examples->len);          /* the first half of a picture's preparation */
     }
   for (int i = 0; samples != NULL && samples[i] != NULL; i++)
     if (!encode_caption (self, samples[i], cancellable, error))
@@ -183,7 +183,7 @@ fb_trainer_encode_pictures (FbTrainer *self, FbDistillProgressFunc progress, gpo
           g_warning ("%s", bad->message);
           fb_dataset_remove (self->data, i);
         }
-      report (progress, user_data, total + done, 2 * total);
+      report (progress, user_data, (total + done) / 2, total);
     }
   if (examples->len > 0)
     return TRUE;

@@ -57,7 +57,11 @@ add_rows (FbDistillView *self, GVariant *result)
       {
         self->last_step = step;
         for (int loss = 0; loss < N_LOSSES; loss++)
-          fb_plot_add (self->plots[loss], step, values[loss]);
+          {
+            fb_plot_add (self->plots[loss], step, values[loss]);
+            if (values[loss] != 0.0)
+              gtk_widget_show (GTK_WIDGET (self->plots[loss]));
+          }
       }
 }
 
@@ -111,7 +115,10 @@ begin_anew (FbDistillView *self)
   self->last_step   = 0;
   self->last_sample = -1;
   for (int loss = 0; loss < N_LOSSES; loss++)
-    fb_plot_clear (self->plots[loss]);
+    {
+      fb_plot_clear (self->plots[loss]);
+      gtk_widget_set_visible (GTK_WIDGET (self->plots[loss]), loss == DISTILLATION);
+    }
   fb_preview_area_set_image (self->sample, NULL, NULL);
   gtk_widget_set_tooltip_text (GTK_WIDGET (self->sample), NULL);
 }
@@ -223,24 +230,28 @@ label_new (FbDistillView *self, gboolean wraps)
   return label;
 }
 
+/* Two beside each other; what a job does not learn from is not shown. */
 static GtkWidget *
 curves_new (FbDistillView *self)
 {
-  GtkWidget *grid = gtk_grid_new ();
+  GtkWidget *rows = gtk_box_new (GTK_ORIENTATION_VERTICAL, 6), *row = NULL;
 
-  gtk_grid_set_row_spacing (GTK_GRID (grid), 6);
-  gtk_grid_set_column_spacing (GTK_GRID (grid), 6);
-  gtk_grid_set_column_homogeneous (GTK_GRID (grid), TRUE);
   for (int loss = 0; loss < N_LOSSES; loss++)
     {
       GtkWidget *plot = fb_plot_new (_(loss_labels[loss]));
 
-      gtk_widget_set_hexpand (plot, TRUE);
-      gtk_grid_attach (GTK_GRID (grid), plot, loss % 2, loss / 2, 1, 1);
+      if (loss % 2 == 0)
+        {
+          row = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
+          gtk_box_set_homogeneous (GTK_BOX (row), TRUE);
+          gtk_box_pack_start (GTK_BOX (rows), row, FALSE, FALSE, 0);
+        }
+      gtk_widget_set_no_show_all (plot, loss != DISTILLATION);
+      gtk_box_pack_start (GTK_BOX (row), plot, TRUE, TRUE, 0);
       self->plots[loss] = FB_PLOT (plot);
     }
 
-  return grid;
+  return rows;
 }
 
 static GtkWidget *
