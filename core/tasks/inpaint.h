@@ -18,7 +18,7 @@ typedef enum
   FB_FILL_ORIGINAL,           /* what is there */
   FB_FILL_NEUTRAL,            /* mid grey */
   FB_FILL_BLUR,               /* the colours around and in the mask, blurred */
-  FB_FILL_BORDER,             /* the surroundings' colours, spread inwards */
+  FB_FILL_BORDER,             /* the surroundings' colours, spread inwards, and blurred away from the border */
   FB_FILL_NOISE,              /* nothing: at strength 1 pure noise */
 } FbInpaintFill;
 
