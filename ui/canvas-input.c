@@ -253,10 +253,13 @@ on_scroll (FbCanvas *self, GdkEventScroll *event)
 
 /* --- pinch --------------------------------------------------------------------------------------------------------------- */
 
+/* the first of two fingers has begun to paint: nothing told it from one that is alone */
 static void
 on_pinch_begin (FbCanvas *self)
 {
+  fb_canvas_drop_stroke (self);
   self->pinch = self->scale;
+  gtk_gesture_get_bounding_box_center (GTK_GESTURE (self->zoom), &self->pinch_x, &self->pinch_y);
 }
 
 static void
@@ -264,8 +267,12 @@ on_pinch (GtkGestureZoom *gesture, double factor, FbCanvas *self)
 {
   double x, y;
 
-  if (gtk_gesture_get_bounding_box_center (GTK_GESTURE (gesture), &x, &y) && self->scale > 0.0)
-    fb_canvas_zoom_at (self, self->pinch * factor / self->scale, x, y);
+  if (!gtk_gesture_get_bounding_box_center (GTK_GESTURE (gesture), &x, &y) || self->width == 0)
+    return;
+  fb_canvas_zoom_at (self, self->pinch * factor / self->scale, self->pinch_x, self->pinch_y);
+  fb_canvas_pan (self, x - self->pinch_x, y - self->pinch_y);
+  self->pinch_x = x;
+  self->pinch_y = y;
 }
 
 /* --- keys ---------------------------------------------------------------------------------------------------------------- */
@@ -483,6 +490,7 @@ fb_canvas_init_input (FbCanvas *self)
   g_signal_connect (self, "realize", G_CALLBACK (on_realize), NULL);
 
   self->zoom = gtk_gesture_zoom_new (widget);
+  gtk_event_controller_set_propagation_phase (GTK_EVENT_CONTROLLER (self->zoom), GTK_PHASE_TARGET);   /* before a finger is taken for the pointer */
   g_signal_connect_swapped (self->zoom, "begin", G_CALLBACK (on_pinch_begin), self);
   g_signal_connect (self->zoom, "scale-changed", G_CALLBACK (on_pinch), self);
 }

@@ -57,6 +57,7 @@ struct _FbCanvas
   GArray          *outline;                /* of double: a lasso or a rectangle that is being drawn, x and y in turn */
   gboolean         outline_by_keys;
   double           pinch;                  /* the scale it began with */
+  double           pinch_x, pinch_y;       /* of the widget, between the fingers */
   GtkGesture      *zoom;
 };
 
@@ -64,6 +65,8 @@ struct _FbCanvas
 void fb_canvas_begin_stroke   (FbCanvas *self);
 /* keeps the mask as a step and tells of the change */
 void fb_canvas_end_stroke     (FbCanvas *self);
+/* takes back what a stroke has painted so far, if there is one */
+void fb_canvas_drop_stroke    (FbCanvas *self);
 void fb_canvas_damage         (FbCanvas *self, const GdkRectangle *area);
 void fb_canvas_set_tool       (FbCanvas *self, FbTool tool);
 void fb_canvas_set_size       (FbCanvas *self, double size);

@@ -98,6 +98,17 @@ fb_canvas_end_stroke (FbCanvas *self)
   mask_changed (self);
 }
 
+void
+fb_canvas_drop_stroke (FbCanvas *self)
+{
+  if (self->grip != FB_GRIP_PAINT)
+    return;
+  self->grip = FB_GRIP_NONE;
+  fb_canvas_drop_outline (self);
+  take_mask (self, fb_mask_copy (g_ptr_array_index (self->steps, self->step)));
+  g_signal_emit_by_name (self, "stroke-dropped");
+}
+
 gboolean
 fb_canvas_is_painting (FbCanvas *self)
 {
@@ -348,6 +359,7 @@ fb_canvas_class_init (FbCanvasClass *class)
   g_object_class_install_properties (object_class, N_PROPS, props);
 
   g_signal_new ("stroke-began", FB_TYPE_CANVAS, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+  g_signal_new ("stroke-dropped", FB_TYPE_CANVAS, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
   g_signal_new ("changed", FB_TYPE_CANVAS, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
 }
 

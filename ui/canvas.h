@@ -26,10 +26,10 @@ typedef enum
  * Properties: "tool" i (FbTool), "size" d (the brush's diameter in the image's pixels), "hardness" d (0 … 1), "compare" i (FbCompare).
  *
  * Signals: "stroke-began" (void) when the user begins to paint; "changed" (void) when the mask has changed: at the end of a stroke, after
- * an undo, a fill, a new mask.
+ * an undo, a fill, a new mask; "stroke-dropped" (void) when what was begun turned out to be no stroke, and the mask is as it was.
  *
- * Pointer: paint, Ctrl erases, Shift-drag sets size (across) and hardness (down), a pen's pressure the size; wheel and pinch zoom, middle button or
- * space and drag move the picture. Keys: brackets for the size, with Shift for the hardness; B, E, L, R the tools; arrows move the brush, Enter paints there or
+ * Pointer: paint, Ctrl erases, Shift-drag sets size (across) and hardness (down), a pen's pressure the size; wheel and pinch zoom, two fingers, the middle
+ * button or space and drag move the picture. Keys: brackets for the size, with Shift for the hardness; B, E, L, R the tools; arrows move the brush, Enter paints there or
  * sets a corner, Shift with arrows paints a line, Ctrl with arrows moves the picture; + − 0 1 zoom; Ctrl+Z, Ctrl+Shift+Z.
  */
 #define FB_TYPE_CANVAS (fb_canvas_get_type ())

@@ -92,13 +92,7 @@ layer_type (GimpImage *image)
 static void
 find_position (const FbTarget *target, GimpImage *image, GimpLayer **parent, int *position)
 {
-  GimpDrawable *drawable = fb_drawable_by_id (target->drawable_id);
-  GimpLayer    *layer    = NULL;
-
-  if (drawable != NULL && gimp_item_is_layer_mask (GIMP_ITEM (drawable)))
-    layer = gimp_layer_from_mask (GIMP_LAYER_MASK (drawable));
-  else if (drawable != NULL && gimp_item_is_layer (GIMP_ITEM (drawable)))
-    layer = GIMP_LAYER (drawable);
+  GimpLayer *layer = fb_target_layer (target);
 
   *parent   = NULL;
   *position = 0;
@@ -274,27 +268,17 @@ static GimpImage *
 replace_pixels (const FbTarget *target, GPtrArray *results, GPtrArray *layers, GError **error)
 {
   GimpImage           *image      = fb_target_image (target);
-  GimpDrawable        *drawable   = fb_drawable_by_id (target->drawable_id);
+  GimpLayer           *layer      = fb_target_layer (target);
   FbResult            *result     = g_ptr_array_index (results, results->len - 1);
   g_autoptr(GVariant)  parameters = parameters_of (target, result);
 
-  if (drawable != NULL && gimp_item_is_layer_mask (GIMP_ITEM (drawable)))
-    drawable = GIMP_DRAWABLE (gimp_layer_from_mask (GIMP_LAYER_MASK (drawable)));
-  if (drawable == NULL || !gimp_item_is_layer (GIMP_ITEM (drawable)) || gimp_item_is_group (GIMP_ITEM (drawable)) ||
-      gimp_item_get_lock_content (GIMP_ITEM (drawable)))
-    {
-      g_set_error_literal (error, FB_TARGET_ERROR, FB_TARGET_ERROR_INPUT,
-                           _("Pixels can be replaced in one layer that is not locked and is no group; select one, or take a new layer."));
-      return NULL;
-    }
-
   gimp_image_undo_group_start (image);
-  if (!fb_target_blend (target, GIMP_LAYER (drawable), result->image, error))
+  if (!fb_target_blend (target, layer, result->image, error))
     image = NULL;
   else
     {
-      fb_record_write (GIMP_ITEM (drawable), parameters);
-      g_ptr_array_add (layers, drawable);
+      fb_record_write (GIMP_ITEM (layer), parameters);
+      g_ptr_array_add (layers, layer);
     }
   gimp_image_undo_group_end (fb_target_image (target));
 

@@ -9,6 +9,9 @@ GimpImage *    fb_target_image     (const FbTarget *target);
 /* (transfer none) (nullable): a drawable of this id, unless it has gone */
 GimpDrawable * fb_drawable_by_id   (int id);
 
+/* (transfer none) (nullable): the target's own layer, or the one whose mask it is */
+GimpLayer *    fb_target_layer     (const FbTarget *target);
+
 /* ui/target-pixels.c: */
 
 /* Writes @image, 1, 3 or 4 channels, over all of @buffer, scaled; of 4 channels only the colours. %FALSE when memory runs out. */

@@ -34,6 +34,17 @@ fb_drawable_by_id (int id)
   return id > 0 && gimp_item_id_is_drawable (id) ? gimp_drawable_get_by_id (id) : NULL;
 }
 
+GimpLayer *
+fb_target_layer (const FbTarget *target)
+{
+  GimpDrawable *drawable = fb_drawable_by_id (target->drawable_id);
+
+  if (drawable != NULL && gimp_item_is_layer_mask (GIMP_ITEM (drawable)))
+    return gimp_layer_from_mask (GIMP_LAYER_MASK (drawable));
+
+  return drawable != NULL && gimp_item_is_layer (GIMP_ITEM (drawable)) ? GIMP_LAYER (drawable) : NULL;
+}
+
 int
 fb_display_id (void)
 {
@@ -135,6 +146,20 @@ fb_target_has_margins (const FbTarget *target)
   return m->left + m->top + m->right + m->bottom > 0;
 }
 
+/* whether the target's own layer can be given other pixels */
+static gboolean
+check_layer (const FbTarget *target, GError **error)
+{
+  GimpItem *layer = GIMP_ITEM (fb_target_layer (target));
+
+  if (layer != NULL && !gimp_item_is_group (layer) && !gimp_item_get_lock_content (layer))
+    return TRUE;
+  g_set_error_literal (error, FB_TARGET_ERROR, FB_TARGET_ERROR_INPUT,
+                       _("Pixels can be replaced in one layer that is not locked and is no group; select one, or take a new layer."));
+
+  return FALSE;
+}
+
 gboolean
 fb_target_check (const FbTarget *target, FbDestination destination, GError **error)
 {
@@ -153,6 +178,8 @@ fb_target_check (const FbTarget *target, FbDestination destination, GError **err
                            _("What is added around the canvas lies outside the layer; take a new layer."));
       return FALSE;
     }
+  if (destination == FB_DESTINATION_IN_PLACE && (image != NULL || target->image_id == 0) && !check_layer (target, error))
+    return FALSE;
   if (destination == FB_DESTINATION_NEW_IMAGE || target->image_id == 0)
     return TRUE;
 
@@ -224,6 +251,30 @@ fb_target_seen (const FbTarget *target)
   return target->seen.width > 0 ? target->seen : (FbRect) { target->x, target->y, target->width, target->height };
 }
 
+/* (transfer full) (nullable): scaled with its colours multiplied by alpha, or what is transparent beside them would darken them */
+static FbImage *
+scaled_by_alpha (FbImage *picture, int width, int height)
+{
+  const gsize  n      = (gsize) picture->width * picture->height;
+  FbImage     *scaled = NULL;
+
+  for (gsize i = 0; i < n; i++)
+    for (int c = 0; c < 3; c++)
+      picture->pixels[4 * i + c] *= picture->pixels[4 * i + 3];
+  scaled = fb_image_resize (picture, width, height);
+  for (gsize i = 0; scaled != NULL && i < (gsize) width * height; i++)
+    {
+      float       *p     = scaled->pixels + 4 * i;
+      const float  share = p[3] > 1e-4f ? 1.0f / p[3] : 0.0f;
+
+      for (int c = 0; c < 3; c++)
+        p[c] *= share;
+      p[3] = CLAMP (p[3], 0.0f, 1.0f);                    /* scaling overshoots at edges */
+    }
+
+  return scaled;
+}
+
 FbImage *
 fb_target_read (const FbTarget *target, int width, int height, GError **error)
 {
@@ -260,5 +311,5 @@ fb_target_read (const FbTarget *target, int width, int height, GError **error)
   gegl_buffer_get (buffer, &rect, scale, babl_format ("R'G'B'A float"), picture->pixels,
                    GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
 
-  return rect.width == width && rect.height == height ? g_steal_pointer (&picture) : fb_image_resize (picture, width, height);
+  return rect.width == width && rect.height == height ? g_steal_pointer (&picture) : scaled_by_alpha (picture, width, height);
 }

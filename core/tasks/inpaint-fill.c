@@ -260,6 +260,8 @@ fb_hole_fill (const FbHole *hole, FbInpaintFill fill, double amount, gboolean sh
         {
           fb_spread_inwards (hole, other);
           mix (hole, other, amount, 0.0f, image);
+          blur (other, MAX (1, (int) rint (11.0 * unit)));          /* streaks end away from the border */
+          mix (hole, other, amount, 18.0f * unit, image);
         }
       break;
 

@@ -35,12 +35,13 @@ fb_inpaint_unit (int longest, int whole, int native)
 void
 fb_ramps_init (FbRamps *ramps, double diagonal, double unit, double strength, const FbRampWishes *wishes)
 {
-  int least   = (int) rint (32.0 * unit * strength);
-  int width   = MAX ((int) (wishes->feather * strength * diagonal), least);
-  int offset  = (int) rint (4.0 * unit);
-  int grow    = offset + width / 2;
-  int most    = (int) MAX (25.0 * unit, diagonal / 20.0);
-  int blend   = MIN (most, grow + width / 2);
+  const gboolean narrow = wishes->use == FB_INPAINT_BACKGROUND;
+  int            least  = narrow ? 0 : (int) rint (32.0 * unit * strength);
+  int            width  = MAX ((int) (MIN (wishes->feather, narrow ? 0.01 : 0.5) * strength * diagonal), least);
+  int            offset = (int) rint (4.0 * unit);
+  int            grow   = offset + width / 2;
+  int            most   = (int) MAX (25.0 * unit, diagonal / 20.0);
+  int            blend  = MIN (most, grow + width / 2);
 
   if (wishes->feather == 0.0)
     width = offset = grow = blend = 0;
@@ -139,7 +140,7 @@ fb_inpaint_context (const FbInpaintPlace *place, FbRect *context)
   double       whole    = fb_inpaint_whole (place->use, strength);
   double       unit     = fb_inpaint_unit (longest, 8 * native, native);
   FbRect       r;
-  FbRampWishes wishes   = { place->feather, -1.0, -1.0 };
+  FbRampWishes wishes   = { place->feather, -1.0, -1.0, place->use };
   FbRamps      ramps;
   double       diagonal;
   int          pad, around;
@@ -182,7 +183,7 @@ fb_inpaint_context (const FbInpaintPlace *place, FbRect *context)
 FbRect
 fb_inpaint_shown (const FbInpaintPlace *place, double grow, FbRect context)
 {
-  const FbRampWishes wishes = { place->feather, grow, -1.0 };
+  const FbRampWishes wishes = { place->feather, grow, -1.0, place->use };
   const int          native = native_of (place);
   FbRect             r;
   FbRamps            ramps;

@@ -63,7 +63,7 @@ gboolean
 fb_inpaint_run_plan (FbInpaintRun *run, int native, GError **error)
 {
   const FbInpaint    *r      = run->request;
-  const FbRampWishes  wishes = { r->feather, r->grow, r->blend };
+  const FbRampWishes  wishes = { r->feather, r->grow, r->blend, r->use };
   const FbView        view   = fb_inpaint_view (r);
   g_autoptr(FbImage)  mask   = fb_inpaint_mask (r);
   FbRamps             ramps;

@@ -20,10 +20,11 @@ double fb_inpaint_whole (FbInpaintUse use, double strength);
  * FbInpaintPlace. */
 double fb_inpaint_unit  (int longest, int whole, int native);
 
-/* @feather, @grow and @blend of FbInpaint */
+/* @feather, @grow, @blend and @use of FbInpaint */
 typedef struct
 {
-  double feather, grow, blend;
+  double       feather, grow, blend;
+  FbInpaintUse use;
 } FbRampWishes;
 
 /**
@@ -44,7 +45,8 @@ typedef struct
  * @unit: fb_inpaint_unit()
  *
  * Width: the feather's share of the diagonal times the strength, at least 32 · unit · strength. The ramp begins 4 · unit outside the mask.
- * Blend: 25 · unit or a twentieth of the diagonal, at most as much as there is.
+ * Blend: 25 · unit or a twentieth of the diagonal, at most as much as there is. For FB_INPAINT_BACKGROUND the ramp lies on the thing that is to stay, so
+ * its share is a hundredth at most, and it has no least width.
  */
 void   fb_ramps_init    (FbRamps *ramps, double diagonal, double unit, double strength, const FbRampWishes *wishes);
 

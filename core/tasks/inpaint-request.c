@@ -318,6 +318,16 @@ own_strength (const FbInpaint *request, const FbModelInfo *info)
   return is_small ? 0.05 : 0.4;
 }
 
+/* Measured for an ordinary model with the starter and its few-step LoRA, something new by prompt in four pictures with two seeds: how much steeper the
+ * picture gets along the mask's edge, in code values of 8 bits a pixel. In 1, 2, 4 and 8 steps 2.1, 4.3, 5.0 and 5.4 by differential, and 3.5, 6.3, 6.3
+ * and 6.5 by masked latents; within the mask both draw the same. An inpainting model has been trained for its own route; there was none of few steps
+ * to measure. */
+static FbInpaintRoute
+route_for (const FbModelInfo *info)
+{
+  return is_inpaint_model (info) ? FB_ROUTE_INPAINT_MODEL : FB_ROUTE_DIFFERENTIAL;
+}
+
 int
 fb_inpaint_native (FbModel *model)
 {
@@ -349,7 +359,7 @@ fb_inpaint_resolve (FbInpaint *request, FbModel *model, GError **error)
   if (*request->generate->prompt == '\0' && *request->generate->negative_prompt == '\0')
     request->generate->guidance_scale = 1.0;                    /* both branches would be the same */
   if (request->route == FB_ROUTE_AUTO)
-    request->route = is_inpaint_model (info) ? FB_ROUTE_INPAINT_MODEL : FB_ROUTE_DIFFERENTIAL;
+    request->route = route_for (info);
   if (request->fill == FB_FILL_AUTO)
     request->fill = fill_for (request, info);
   if (request->resolution > 0 ||

@@ -18,7 +18,7 @@ typedef enum
   FB_FILL_ORIGINAL,           /* what is there */
   FB_FILL_NEUTRAL,            /* mid grey */
   FB_FILL_BLUR,               /* the colours around and in the mask, blurred */
-  FB_FILL_BORDER,             /* the surroundings' colours, spread inwards */
+  FB_FILL_BORDER,             /* the surroundings' colours, spread inwards, and blurred away from the border */
   FB_FILL_NOISE,              /* nothing: at strength 1 pure noise */
 } FbInpaintFill;
 
@@ -39,7 +39,8 @@ typedef enum
  * @around: where @mask covers a part of the context only: that whole context in the mask's pixels, counted from its first one; @image may then have any
  *   size of that shape, see fb_inpaint_detail(). With a width of 0, @mask covers the context and @image is as large
  * @resolution: the network works on about @resolution² pixels; 0 for the model's own size, 256 for a draft
- * @feather: the one slider for edges: width of the ramp around the mask as a share of its bounds' diagonal, 0 … 0.5; 0 takes the mask as it is
+ * @feather: the one slider for edges: width of the ramp around the mask as a share of its bounds' diagonal, 0 … 0.5; 0 takes the mask as it is;
+ *   to replace the background, 0.01 at most, as the ramp lies on what is kept
  * @grow: how far around the mask all is drawn anew before the ramp begins, 0 … 0.5 of the diagonal; negative follows @feather
  * @blend: width of the ramp of the composite mask, which ends where the wider one does, 0 … 0.5 of the diagonal; negative follows @feather
  * @passes: whether what was drawn much smaller than it is, is then drawn over at a low strength, in up to FB_MAX_TILES tiles of the model's own size;

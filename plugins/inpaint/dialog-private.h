@@ -16,6 +16,7 @@ typedef struct
   GtkWidget   *live_switch;
   GtkWidget   *from_selection;
   InpaintLive *live;
+  gboolean     was_live;            /* the stroke in work has interrupted something */
   gint64       live_seed;           /* the same for every draft, so that they do not flicker */
 
   FbTarget    *source;              /* with its input */

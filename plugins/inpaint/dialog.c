@@ -223,7 +223,15 @@ static const InpaintLiveHooks live_hooks = { live_job_new, live_show, live_faile
 static void
 on_stroke (InpaintDialog *self)
 {
+  self->was_live = inpaint_live_is_busy (self->live);
   inpaint_live_interrupt (self->live);
+}
+
+static void
+on_stroke_dropped (InpaintDialog *self)
+{
+  if (self->was_live)
+    inpaint_live_begin (self->live);
 }
 
 static void
@@ -393,6 +401,7 @@ inpaint_dialog_run (GimpProcedure *asked, GimpProcedure *procedure, GimpProcedur
   self->continued_id = continued != NULL ? gimp_item_get_id (GIMP_ITEM (continued)) : 0;
   refresh_or_say (self);
   g_signal_connect_swapped (self->canvas, "stroke-began", G_CALLBACK (on_stroke), self);
+  g_signal_connect_swapped (self->canvas, "stroke-dropped", G_CALLBACK (on_stroke_dropped), self);
   g_signal_connect_swapped (self->canvas, "changed", G_CALLBACK (on_mask), self);
   g_signal_connect_swapped (self->live_switch, "toggled", G_CALLBACK (on_live), self);
   g_signal_connect_swapped (self->from_selection, "clicked", G_CALLBACK (take_selection), self);

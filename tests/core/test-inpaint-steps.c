@@ -409,6 +409,42 @@ test_a_flat_border_fills_flat (void)
     g_assert_cmpfloat_with_epsilon (image->pixels[i], 0.25, 1e-5);
 }
 
+/* how much neighbours in the middle of @image differ */
+static double
+roughness (const FbImage *image)
+{
+  const int w   = image->width;
+  double    sum = 0.0;
+
+  for (int y = w * 3 / 8; y < w * 5 / 8; y++)
+    for (int i = w * 9 / 8; i < w * 15 / 8; i++)
+      sum += fabs (image->pixels[y * w * 3 + i] - image->pixels[y * w * 3 + i + 3]);
+  return sum;
+}
+
+/* what is spread from a busy border is streaky; further in it is smooth, and beside the border as it was spread */
+static void
+test_streaks_end_away_from_the_border (void)
+{
+  enum { SIZE = 256, FROM = 64, TO = 192 };
+
+  g_autoptr(FbImage) filled = (state = 12, random_picture (SIZE, SIZE, 1.0f));
+  g_autoptr(FbImage) spread = (state = 12, random_picture (SIZE, SIZE, 1.0f));
+  g_autofree float  *mask   = g_new0 (float, SIZE * SIZE);
+  g_autoptr(FbHole)  hole   = NULL;
+
+  for (int y = FROM; y < TO; y++)
+    for (int x = FROM; x < TO; x++)
+      mask[y * SIZE + x] = 1.0f;
+  hole = fb_hole_new (mask, SIZE, SIZE);
+  fb_spread_inwards (hole, spread);
+  fb_hole_fill (hole, FB_FILL_BORDER, 1.0, FALSE, filled);
+  g_test_message ("%g instead of %g", roughness (filled), roughness (spread));
+  g_assert_cmpfloat (roughness (filled), <, 0.5 * roughness (spread));
+  for (int i = FROM * 3; i < TO * 3; i++)
+    g_assert_cmpfloat_with_epsilon (filled->pixels[FROM * SIZE * 3 + i], spread->pixels[FROM * SIZE * 3 + i], 0.05);
+}
+
 /* --- colours ------------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -618,6 +654,7 @@ main (int argc, char **argv)
   ADD ("near-islands-are-one-piece-and-far-ones-several", test_near_islands_are_one_piece_and_far_ones_several);
   ADD ("fills-stay-in-the-hole", test_fills_stay_in_the_hole);
   ADD ("a-flat-border-fills-flat", test_a_flat_border_fills_flat);
+  ADD ("streaks-end-away-from-the-border", test_streaks_end_away_from_the_border);
   ADD ("a-tint-is-taken-away-at-the-border-and-left-in-the-middle", test_a_tint_is_taken_away_at_the_border_and_left_in_the_middle);
   ADD ("an-offset-goes-on-into-the-hole", test_an_offset_goes_on_into_the_hole);
   ADD ("tiles-cover-what-is-shown-in-more-detail", test_tiles_cover_what_is_shown_in_more_detail);

@@ -308,9 +308,15 @@ static const struct { const char *name; int width, height; FbRect mask; } places
   { "one-pixel",         90, 70,  { 40, 30, 1, 1 }   },
   { "one-pixel-picture", 1,  1,   { 0, 0, 1, 1 }     },
   { "left-edge",         90, 70,  { 0, 20, 12, 20 }  },
+  { "top-edge",          90, 70,  { 30, 0, 20, 12 }  },
+  { "right-edge",        90, 70,  { 78, 20, 12, 20 } },
+  { "bottom-edge",       90, 70,  { 30, 58, 20, 12 } },
+  { "top-left",          90, 70,  { 0, 0, 20, 10 }   },
+  { "top-right",         90, 70,  { 70, 0, 20, 10 }  },
+  { "bottom-left",       90, 70,  { 0, 60, 20, 10 }  },
   { "bottom-right",      90, 70,  { 70, 60, 20, 10 } },
   { "everything",        90, 70,  { 0, 0, 90, 70 }   },
-  { "all-but-a-pixel",   90, 70,  { 0, 0, 90, 69 }   },
+  { "all-but-a-row",     90, 70,  { 0, 0, 90, 69 }   },
   { "panorama",          400, 20, { 100, 5, 30, 10 } },
 };
 
@@ -328,6 +334,21 @@ test_place (Fixture *f, gconstpointer data)
   for (int y = m->y; y < m->y + m->height; y++)
     for (int x = m->x; x < m->x + m->width; x++)
       g_assert_cmpfloat (result.picture->pixels[(y * places[i].width + x) * 4 + 3], ==, 1.0f);
+}
+
+/* the mask as it is, so that there is one pixel to leave alone */
+static void
+test_all_but_one_pixel (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbInpaint) request = request_for (some_picture (90, 70, 3), box_mask (90, 70, (FbRect) { 0, 0, 90, 70 }, 1.0f));
+  g_auto(Result)       result  = { NULL };
+
+  request->mask->pixels[35 * 90 + 44] = 0.0f;
+  request->feather                    = 0.0;
+  run (request, f->model, &result);
+  for (int i = 0; i < 90 * 70; i++)
+    g_assert_cmpfloat (result.picture->pixels[4 * i + 3], ==, i == 35 * 90 + 44 ? 0.0f : 1.0f);
+  g_assert_cmpint (assert_untouched (request, result.picture), >, 0);
 }
 
 /* against a mask of next to nothing, which shows what the autoencoder alone does */
@@ -357,6 +378,43 @@ test_soft_masks_change_less (Fixture *f, gconstpointer data)
     }
   g_assert_cmpfloat (change[1], >, 0.0);
   g_assert_cmpfloat (change[1], <, 0.9 * change[2]);
+}
+
+/* how far two pictures are apart, as a sum */
+static double
+distance (const FbImage *a, const FbImage *b)
+{
+  double sum = 0.0;
+
+  for (int i = 0; i < a->width * a->height; i++)
+    for (int c = 0; c < 3; c++)
+      sum += fabs (a->pixels[4 * i + c] - b->pixels[4 * i + c]);
+  return sum;
+}
+
+/* with four steps, masks on both sides of one quarter draw nearly the same; were a pixel let go at whole steps only, they would be a step apart */
+static void
+test_soft_masks_have_no_contours (Fixture *f, gconstpointer data)
+{
+  static const float values[3] = { 0.23f, 0.27f, 0.52f };
+  FbImage           *pictures[3];
+
+  for (int k = 0; k < 3; k++)
+    {
+      g_autoptr(FbInpaint) request = request_for (some_picture (64, 64, 3), box_mask (64, 64, (FbRect) { 0, 0, 64, 64 }, values[k]));
+      g_auto(Result)       result  = { NULL };
+
+      request->route             = FB_ROUTE_DIFFERENTIAL;
+      request->fill              = FB_FILL_ORIGINAL;
+      request->match_colours     = FALSE;
+      request->generate->n_steps = 4;
+      run (request, f->model, &result);
+      pictures[k] = fb_image_ref (result.picture);
+    }
+  g_assert_cmpfloat (distance (pictures[0], pictures[1]), >, 0.0);
+  g_assert_cmpfloat (distance (pictures[0], pictures[1]), <, 0.4 * distance (pictures[1], pictures[2]));
+  for (int k = 0; k < 3; k++)
+    fb_image_unref (pictures[k]);
 }
 
 /* at strength 1, too, the network begins with what has been filled in; but for noise, which is nothing */
@@ -502,6 +560,23 @@ test_background_is_what_is_not_masked (Fixture *f, gconstpointer data)
   run (request, f->model, &result);
   g_assert_cmpfloat (result.picture->pixels[3], ==, 1.0f);
   g_assert_cmpfloat (result.picture->pixels[(32 * 64 + 32) * 4 + 3], ==, 0.0f);
+  assert_untouched (request, result.picture);
+}
+
+/* the ramp lies on the thing that is kept: with the width it has around a hole, there would be nothing left of one this small */
+static void
+test_a_new_background_leaves_the_thing (Fixture *f, gconstpointer data)
+{
+  const FbRect         thing   = { 100, 90, 60, 60 };
+  g_autoptr(FbInpaint) request = request_for (some_picture (256, 256, 3), box_mask (256, 256, thing, 1.0f));
+  g_auto(Result)       result  = { NULL };
+
+  request->use = FB_INPAINT_BACKGROUND;
+  run (request, f->model, &result);
+  for (int y = thing.y + 10; y < thing.y + thing.height - 10; y++)
+    for (int x = thing.x + 10; x < thing.x + thing.width - 10; x++)
+      g_assert_cmpfloat (result.picture->pixels[(y * 256 + x) * 4 + 3], ==, 0.0f);
+  g_assert_cmpfloat (result.picture->pixels[(thing.y * 256 + thing.x - 1) * 4 + 3], ==, 1.0f);
   assert_untouched (request, result.picture);
 }
 
@@ -703,6 +778,8 @@ main (int argc, char **argv)
 #define ADD(name, func) g_test_add ("/core/tasks/inpaint/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("nothing-changes-outside-the-mask", test_nothing_changes_outside_the_mask);
   ADD ("strength-0-changes-nothing", test_strength_0_changes_nothing);
+  ADD ("all-but-one-pixel", test_all_but_one_pixel);
+  ADD ("soft-masks-have-no-contours", test_soft_masks_have_no_contours);
   ADD ("soft-masks-change-less", test_soft_masks_change_less);
   ADD ("what-is-filled-in-matters", test_what_is_filled_in_matters);
   ADD ("same-seed-gives-the-same-bytes", test_same_seed_gives_the_same_bytes);
@@ -712,6 +789,7 @@ main (int argc, char **argv)
   ADD ("islands-are-drawn-apart", test_islands_are_drawn_apart);
   ADD ("previews-lie-under-the-mask", test_previews_lie_under_the_mask);
   ADD ("background-is-what-is-not-masked", test_background_is_what_is_not_masked);
+  ADD ("a-new-background-leaves-the-thing", test_a_new_background_leaves_the_thing);
   ADD ("expanding-draws-where-nothing-is", test_expanding_draws_where_nothing_is);
   ADD ("count-gives-variations", test_count_gives_variations);
   ADD ("cancel-leaves-no-picture", test_cancel_leaves_no_picture);

@@ -8,13 +8,11 @@
 #include "tests/gimp/checks.h"
 #include "tests/gimp/digest.h"
 
-#define inpaint(image, drawable, ...)  call ("plug-in-flashbrush-inpaint", image, drawable, __VA_ARGS__, NULL)
 #define resume(image, drawable, ...)   call ("plug-in-flashbrush-continue", image, drawable, __VA_ARGS__, NULL)
 
 /* --- looking ------------------------------------------------------------------------------------------------------------- */
 
-/* (transfer full): what the image shows, in its own format */
-static guint8 *
+guint8 *
 projection (GimpImage *image, int *bytes)
 {
   GimpLayer             *visible = gimp_layer_new_from_visible (image, image, "visible");
@@ -43,8 +41,7 @@ mask_at (GimpLayer *layer, int x, int y)
   return value;
 }
 
-/* pixels that changed where the mask is 0; and whether anything changed elsewhere */
-static int
+int
 count_changed (GimpImage *image, GimpLayer *layer, const guint8 *before, const guint8 *after, int bytes, gboolean *inside)
 {
   int                   width  = gimp_image_get_width (image);
@@ -355,7 +352,7 @@ check_in_place (void)
   inpaint (image, GIMP_DRAWABLE (layer), "prompt", "a", "count", 2, "destination", "in-place");
   check_refused (GIMP_PDB_CALLING_ERROR, "one picture", "two-pictures-in-one-place");
   gimp_item_set_lock_content (GIMP_ITEM (layer), TRUE);
-  inpaint (image, GIMP_DRAWABLE (layer), "prompt", "a", "destination", "in-place");
+  inpaint (image, GIMP_DRAWABLE (layer), "prompt", "fail, if it is not refused before that", "destination", "in-place");
   check_refused (GIMP_PDB_CALLING_ERROR, "locked", "a-locked-layer-in-place");
   gimp_image_delete (image);
 }
@@ -495,5 +492,6 @@ check_inpaint (void)
   check_again ();
   check_again_from_what_is_visible ();
   check_huge ();
+  check_inpaint_any ();
   check_inpaint_failures ();
 }

@@ -22,6 +22,7 @@ extern Got got;
 /* call (PROCEDURE, image, drawable, "prompt", "…", "seed", "7", NULL): image and drawable may be NULL */
 void        call          (const char *name, GimpImage *image, GimpDrawable *drawable, const char *first, ...) G_GNUC_NULL_TERMINATED;
 #define generate(image, drawable, ...) call ("plug-in-flashbrush-generate", image, drawable, __VA_ARGS__, NULL)
+#define inpaint(image, drawable, ...)  call ("plug-in-flashbrush-inpaint", image, drawable, __VA_ARGS__, NULL)
 #define repeat(image, drawable, ...)   call ("plug-in-flashbrush-repeat", image, drawable, __VA_ARGS__, NULL)
 
 /* whether the last call was a success; tells the reason if it wasn't */
@@ -38,7 +39,12 @@ GimpImage * users_image   (GimpImageBaseType type, GimpPrecision precision, Gimp
 double      difference    (GimpLayer *a, GimpLayer *b);
 gboolean    is_at         (GimpLayer *layer, int x, int y, int width, int height);
 
-/* tests/gimp/checks-inpaint.c */
+/* tests/gimp/checks-inpaint.c: (transfer full): what the image shows, in its own format */
+guint8 *    projection    (GimpImage *image, int *bytes);
+/* pixels that changed where @layer's mask is 0; @inside (out): and whether anything changed elsewhere */
+int         count_changed (GimpImage *image, GimpLayer *layer, const guint8 *before, const guint8 *after, int bytes, gboolean *inside);
 void        check_inpaint (void);
 /* with any engine */
 void        check_inpaint_model (void);
+/* tests/gimp/checks-inpaint-any.c: with the engine of stripes */
+void        check_inpaint_any (void);
