@@ -7,6 +7,7 @@
 
 #include "core/engine/error.h"
 #include "core/samplers/sampler.h"
+#include "core/store/about.h"
 
 #define MAX_LORAS 64
 
@@ -168,6 +169,15 @@ fb_model_use_free (FbModelUse *self)
   g_free (self);
 }
 
+static gboolean
+is_for_few_steps (const char *lora)
+{
+  g_autoptr(FbAbout) about = fb_about_read (FB_STORE_LORAS, lora);
+
+  return about->few_steps;
+}
+
+/* Two LoRAs for few steps would do twice what is to be done once: that of the request goes before the model's own. */
 void
 fb_model_use_add_own_lora (FbModelUse *self, FbModel *model)
 {
@@ -180,7 +190,7 @@ fb_model_use_add_own_lora (FbModelUse *self, FbModel *model)
   if (sampler == NULL || !sampler->few_steps)
     return;
   for (int i = 0; i < self->n_loras; i++)
-    if (g_str_equal (self->loras[i].path, info->few_step_lora))
+    if (g_str_equal (self->loras[i].path, info->few_step_lora) || is_for_few_steps (self->loras[i].path))
       return;
 
   self->loras = g_renew (FbLoraUse, self->loras, self->n_loras + 2);

@@ -572,16 +572,16 @@ the_command_models_lists_the_starter (Fixture *f, gconstpointer data)
 
 /* --- numbers that are none -------------------------------------------------------------------------------------------- */
 
-/* a LoRA of rank 1 for one attention layer, whose product with a strength of 1e38 no network survives */
+/* a LoRA of rank 1 for one attention layer, whose product with a strength of 1e38 no network survives; @sampler: (nullable): what suits it */
 static char *
-write_lora (Fixture *f)
+write_lora (Fixture *f, const char *sampler)
 {
   static const char              module[]   = "mid_block.attentions.0.transformer_blocks.0.attn1.to_v";
   g_autofree char               *starter    = g_build_filename (g_getenv ("FLASHBRUSH_MODELS_PATH"), "starter", NULL);
   g_autofree char               *weight     = g_strconcat (module, ".weight", NULL);
   g_autofree char               *down       = g_strconcat ("unet.", module, ".lora_A.weight", NULL);
   g_autofree char               *up         = g_strconcat ("unet.", module, ".lora_B.weight", NULL);
-  char                          *path       = g_build_filename (f->folder, "huge.safetensors", NULL);
+  char                          *path       = g_build_filename (f->folder, sampler != NULL ? "few-steps.safetensors" : "huge.safetensors", NULL);
   g_autoptr(GError)              error      = NULL;
   g_autoptr(FbCheckpoint)        unet       = fb_checkpoint_open (starter, "unet", &error);
   g_autoptr(FbSafetensorsWriter) writer     = fb_safetensors_writer_new (path);
@@ -596,6 +596,8 @@ write_lora (Fixture *f)
   ones     = g_new (float, channels);
   for (gint64 i = 0; i < channels; i++)
     ones[i] = 1.0f;
+  if (sampler != NULL)
+    fb_safetensors_writer_set_metadata (writer, "flashbrush_sampler", sampler);
   fb_safetensors_writer_add (writer, down, FB_DTYPE_F32, 2, (gint64[]) { 1, channels });
   fb_safetensors_writer_add (writer, up, FB_DTYPE_F32, 2, (gint64[]) { channels, 1 });
   fb_safetensors_writer_write (writer, ones, channels * sizeof (float), &error);
@@ -610,7 +612,7 @@ write_lora (Fixture *f)
 static void
 the_metadata_names_the_loras (Fixture *f, gconstpointer data)
 {
-  g_autofree char     *lora     = write_lora (f);
+  g_autofree char     *lora     = write_lora (f, NULL);
   g_autofree char     *request  = g_strdup_printf ("{'prompt': <'a cat'>, 'n-steps': <1>, 'loras': <[('%s', 0.01)]>}", lora);
   g_autoptr(FbJob)     job      = run (f, "generate", request);
   g_autoptr(GVariant)  metadata = fb_job_get_metadata (job, 0);
@@ -635,7 +637,7 @@ static char *
 model_with_lora (Fixture *f, const char *lora_name)
 {
   static const char * const  parts[]  = { "model_index.json", "scheduler", "text_encoder", "tokenizer", "unet", "vae" };
-  g_autofree char           *lora     = write_lora (f);
+  g_autofree char           *lora     = write_lora (f, NULL);
   char                      *folder   = g_build_filename (f->folder, "with-lora", NULL);
   g_autofree char           *beside   = g_build_filename (folder, "few.safetensors", NULL);
   g_autofree char           *settings = g_build_filename (folder, "flashbrush.json", NULL);
@@ -679,6 +681,19 @@ a_models_own_lora_goes_with_few_step_samplers (Fixture *f, gconstpointer data)
 }
 
 static void
+a_models_own_lora_gives_way_to_another_for_few_steps (Fixture *f, gconstpointer data)
+{
+  g_autofree char *model   = model_with_lora (f, "few.safetensors");
+  g_autofree char *any     = write_lora (f, NULL);
+  g_autofree char *few     = write_lora (f, "flash");
+  g_autofree char *besides = g_strdup_printf ("{'prompt': <'a cat'>, 'model': <'%s'>, 'loras': <[('%s', 0.01)]>}", model, any);
+  g_autofree char *instead = g_strdup_printf ("{'prompt': <'a cat'>, 'model': <'%s'>, 'loras': <[('%s', 0.01)]>}", model, few);
+
+  g_assert_cmpuint (n_loras_used (f, besides), ==, 2);
+  g_assert_cmpuint (n_loras_used (f, instead), ==, 1);
+}
+
+static void
 a_models_own_lora_lies_in_its_folder (Fixture *f, gconstpointer data)
 {
   g_autofree char  *model   = model_with_lora (f, "../huge.safetensors");
@@ -691,7 +706,7 @@ a_models_own_lora_lies_in_its_folder (Fixture *f, gconstpointer data)
 static void
 values_that_are_no_numbers_are_tried_again_in_f32 (Fixture *f, gconstpointer data)
 {
-  g_autofree char *lora     = write_lora (f);
+  g_autofree char *lora     = write_lora (f, NULL);
   g_autofree char *request  = g_strdup_printf ("{'prompt': <'a cat'>, 'n-steps': <1>, 'loras': <[('%s', 1e38)]>}", lora);
   g_autofree char *log_path = g_build_filename (f->folder, "state", "flashbrush", "engine.log", NULL);
   g_autofree char *log      = NULL;
@@ -731,6 +746,7 @@ main (int argc, char **argv)
   fixture_test ("/core/engine/generate/the-command-models-lists-the-starter", NULL, the_command_models_lists_the_starter);
   fixture_test ("/core/engine/generate/the-metadata-names-the-loras", NULL, the_metadata_names_the_loras);
   fixture_test ("/core/engine/generate/a-models-own-lora-goes-with-few-step-samplers", NULL, a_models_own_lora_goes_with_few_step_samplers);
+  fixture_test ("/core/engine/generate/a-models-own-lora-gives-way-to-another-for-few-steps", NULL, a_models_own_lora_gives_way_to_another_for_few_steps);
   fixture_test ("/core/engine/generate/a-models-own-lora-lies-in-its-folder", NULL, a_models_own_lora_lies_in_its_folder);
   fixture_test ("/core/engine/generate/values-that-are-no-numbers-are-tried-again-in-f32", NULL, values_that_are_no_numbers_are_tried_again_in_f32);
   return g_test_run ();
