@@ -298,7 +298,7 @@ cuda_close (FbDevice *dev)
       drop_workspace (dev);
     }
   fb_products_free (cuda->products);
-  fb_convolutions_free (cuda->convolutions);
+  fb_dnn_free (cuda->dnn);
   for (int i = 0; i < FB_CUDA_N_STAGING; i++)
     {
       if (cuda->staging[i] != NULL)

@@ -23,6 +23,9 @@ static const Case cases[] =
   { "clip-l",           2, 77,  77,  12, 64,  TRUE, 1 },
   { "causal-long",      1, 700, 700, 1,  16,  TRUE, 1 },
   { "causal-odd",       1, 333, 333, 2,  18,  TRUE, 2 },
+  { "causal-40",        1, 150, 150, 2,  40,  TRUE, 1 },             /* what a library has no mask for, at the widths of the networks */
+  { "causal-80",        1, 150, 150, 2,  80,  TRUE, 1 },
+  { "causal-160",       1, 150, 150, 1,  160, TRUE, 1 },
   { "sharp",            1, 65,  520, 2,  64,  .deviation = 6 },      /* the largest score moves from block to block */
   { "flat",             1, 65,  520, 2,  64,  .deviation = 0.01 },
   { "odd-width",        2, 37,  53,  3,  7,   .deviation = 1 },
