@@ -854,6 +854,55 @@ test_lora_gives_what_peft_gives_and_leaves_no_trace (Fixture *f, gconstpointer d
   g_assert_cmpfloat (distance (with, want, 2 * H * W * 4), <, 1e-4);
 }
 
+/* None, one that comes, another strength, none again, and back: the next steps have to see it, whatever the device has kept of those before. */
+static void
+check_lora_steps (Fixture *f)
+{
+  static const float  strengths[] = { 0.0f, 0.7f, 0.3f, 0.0f, 0.7f };
+  g_autofree char    *path        = g_test_build_filename (G_TEST_DIST, "golden", "models", "single", "lora.safetensors", NULL);
+  const gsize         n_bytes     = 2 * SMALL * SMALL * 16;
+  g_autofree float   *before      = g_malloc0 (n_bytes);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (strengths); i++)
+    {
+      const FbLoraUse use = { path, strengths[i] };
+
+      set_loras (f, strengths[i] != 0.0f, &use);
+      for (int turn = 0; turn < 3; turn++)                 /* on a device that records: plain, recorded, replayed */
+        {
+          g_autoptr(GError)  error = NULL;
+          g_autoptr(FbModel) fresh = fb_model_open (f->path, NULL, NULL, f->dev, FB_DTYPE_F32, &error);
+          g_autofree float  *again = denoise_at (f, f->model, 1, 999.0f - 250.0f * turn, 1.0f);
+          g_autofree float  *first = NULL;
+
+          fb_model_set_loras (fresh, &use, strengths[i] != 0.0f, NULL, &error);
+          g_assert_no_error (error);
+          first = denoise_at (f, fresh, 1, 999.0f - 250.0f * turn, 1.0f);
+          g_assert_cmpmem (again, n_bytes, first, n_bytes);
+          if (turn == 0)
+            {
+              g_assert_cmpint (memcmp (again, before, n_bytes), !=, 0);
+              memcpy (before, again, n_bytes);
+            }
+        }
+    }
+}
+
+static void
+test_a_lora_between_steps_is_seen (Fixture *f, gconstpointer data)
+{
+  check_lora_steps (f);
+}
+
+static void
+test_a_lora_between_recorded_steps_is_seen (Fixture *f, gconstpointer data)
+{
+  if (!check_recording (f, check_lora_steps))
+    return;
+  g_assert_cmpint (recorder.n_recorded, ==, 5);
+  g_assert_cmpint (recorder.n_replayed, ==, 5);
+}
+
 /* what each part gives, without LoRAs or with: (transfer full): UNet, text encoder, autoencoder there and back */
 #define N_ALL (2 * H * W * 4 + 2 * 77 * 64 + 8 * 12 * 4 + 64 * 96 * 3)
 
@@ -1178,6 +1227,8 @@ main (int argc, char **argv)
     { "missing-and-misshapen-tensors-are-named",      test_missing_and_misshapen_tensors_are_named },
     { "every-tensor-is-claimed",                      test_every_tensor_is_claimed },
     { "lora-gives-what-peft-gives-and-leaves-no-trace", test_lora_gives_what_peft_gives_and_leaves_no_trace },
+    { "a-lora-between-steps-is-seen",                 test_a_lora_between_steps_is_seen },
+    { "a-lora-between-recorded-steps-is-seen",        test_a_lora_between_recorded_steps_is_seen },
     { "half-saves-memory-and-changes-no-byte",        test_half_saves_memory_and_changes_no_byte },
     { "failed-lora-leaves-the-earlier-ones",          test_failed_lora_leaves_the_earlier_ones },
     { "tiles-add-up",                                 test_tiles_add_up },
