@@ -1,13 +1,14 @@
 /* kernels/cuda/attention.c: kernels/attention.h by cuDNN's graphs, else by our own kernels. SPDX-License-Identifier: LGPL-3.0-or-later
  *
  * cuDNN describes attention without a mask in one operation, whose engines keep scores on the chip: for 16-bit types from compute capability
- * 8.0, and heads of as many channels as the engines of the card take. */
+ * 8.0, and heads of as many channels as the engines of the card take. They are compiled when a plan is made. */
 
 #include <string.h>
 
 #include "kernels/cuda/dnn.h"
 
-#define ALIGNMENT 16                 /* bytes: eight channels of a head are read at a time */
+#define ALIGNMENT    16              /* bytes: eight channels of a head are read at a time */
+#define LEAST_SCORES (512 * 512)     /* of one head: compiling takes about a second, which smaller ones would not win back in a job */
 
 enum { ID_Q = 1, ID_K, ID_V, ID_OUT, ID_SCALE };       /* the operands' names inside a graph */
 
@@ -88,7 +89,7 @@ attend (FbDevice *dev, FbTensor *out, const FbTensor *q, const FbTensor *k, cons
   key.S       = k->shape[1];
   key.n_heads = n_heads;
   key.D       = q->shape[2] / n_heads;
-  if (key.dtype == FB_DTYPE_F32 || key.D % (ALIGNMENT / 2) != 0 || fb_cuda (dev)->capability < 80 ||
+  if (key.dtype == FB_DTYPE_F32 || key.D % (ALIGNMENT / 2) != 0 || fb_cuda (dev)->capability < 80 || (size_t) key.T * key.S < LEAST_SCORES ||
       !is_aligned (q) || !is_aligned (k) || !is_aligned (v) || !is_aligned (out))
     return FALSE;
   return fb_dnn_run (dev, &operation, &key, sizeof key, FALSE, G_N_ELEMENTS (ids), ids, data);

@@ -22,11 +22,11 @@ fb_fake_has_attention (const FbFakeGraph *graph)
   return t[Q].dtype != FB_DTYPE_F32 && t[Q].sizes[3] % 8 == 0 && t[Q].sizes[3] <= MOST_CHANNELS;
 }
 
-/* A single key is declined only now */
+/* An odd number of keys is declined only now */
 cudnnStatus_t
 fb_fake_may_attend (const FbFakeGraph *graph)
 {
-  return graph->tensors[K].sizes[2] > 1 ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_NOT_SUPPORTED_SHAPE;
+  return graph->tensors[K].sizes[2] % 2 == 0 ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_NOT_SUPPORTED_SHAPE;
 }
 
 /* The softmax weights [S] of query @t of head @h of image @n */
