@@ -1,6 +1,6 @@
 /* tests/core/distill/test-cards.c: which teams sum from card to card, and what they do where they cannot. SPDX-License-Identifier: LGPL-3.0-or-later
  *
- * The processor stands for the cards, threads for the processes, and fake-nccl/ for NCCL. */
+ * The processor stands for the cards, threads for the processes, and fake-nccl/ for NCCL. With FB_TEST_CARDS, two true cards are connected too. */
 
 #include <dlfcn.h>
 
@@ -14,7 +14,7 @@
 typedef struct
 {
   Seat     seat;                 /* first */
-  gboolean on_processor;
+  gboolean on_processor, on_true_card;
   gboolean joined;
   float    values[N], single;
   GError  *error;
@@ -25,7 +25,8 @@ static gpointer
 join_and_sum (gpointer user_data)
 {
   Member               *self    = user_data;
-  g_autoptr(FbDevice)   dev     = self->on_processor ? fb_device_new ("cpu", 1, NULL) : pretended_card_new ();
+  g_autoptr(FbDevice)   dev     = self->on_processor ? fb_device_new ("cpu", 1, NULL) :
+                                  self->on_true_card ? fb_device_new_in_place (self->seat.team.rank, 1, NULL) : pretended_card_new ();
   g_autoptr(FbCards)    cards   = fb_cards_join (&self->seat.team, dev);
   g_autoptr(FbTensor)   many    = fb_tensor_new_1d (dev, FB_DTYPE_F32, N);
   g_autoptr(FbTensor)   one     = fb_tensor_new_1d (dev, FB_DTYPE_F32, 1);
@@ -48,30 +49,44 @@ join_and_sum (gpointer user_data)
 }
 
 static void
+check_sums (int size, gboolean on_true_cards)
+{
+  Member members[MOST_MEMBERS] = { 0 };
+
+  for (int r = 0; r < size; r++)
+    {
+      members[r].on_true_card = on_true_cards;
+      for (int i = 0; i < N; i++)
+        members[r].values[i] = 10.0f * r + i;
+      members[r].single = r == 1 ? 0.5f : 0.0f;
+    }
+  sit_together (members, sizeof *members, size, join_and_sum);
+  for (int r = 0; r < size; r++)
+    {
+      g_assert_true (members[r].joined);
+      g_assert_no_error (members[r].error);
+      for (int i = 0; i < N; i++)
+        g_assert_cmpfloat (members[r].values[i], ==, 5.0f * size * (size - 1) + size * i);
+      g_assert_cmpfloat (members[r].single, ==, 0.5f);
+    }
+}
+
+static void
 sums_are_those_of_all (void)
 {
   if (!pretend_cards ("4", "works"))
     return;
   for (int size = 2; size <= MOST_MEMBERS; size++)
-    {
-      Member members[MOST_MEMBERS] = { 0 };
+    check_sums (size, FALSE);
+}
 
-      for (int r = 0; r < size; r++)
-        {
-          for (int i = 0; i < N; i++)
-            members[r].values[i] = 10.0f * r + i;
-          members[r].single = r == 1 ? 0.5f : 0.0f;
-        }
-      sit_together (members, sizeof *members, size, join_and_sum);
-      for (int r = 0; r < size; r++)
-        {
-          g_assert_true (members[r].joined);
-          g_assert_no_error (members[r].error);
-          for (int i = 0; i < N; i++)
-            g_assert_cmpfloat (members[r].values[i], ==, 5.0f * size * (size - 1) + size * i);
-          g_assert_cmpfloat (members[r].single, ==, 0.5f);
-        }
-    }
+static void
+two_true_cards_sum (void)
+{
+  if (g_getenv ("FB_TEST_CARDS") == NULL)
+    g_test_skip ("it is for a machine with two cards");
+  else
+    check_sums (2, TRUE);
 }
 
 /* What the first process says, or nothing, where none of them may be connected */
@@ -177,6 +192,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/core/distill/cards/two-true-cards-sum", two_true_cards_sum);
   g_test_add_func ("/core/distill/cards/sums-are-those-of-all", sums_are_those_of_all);
   g_test_add_func ("/core/distill/cards/two-on-one-card-are-not-connected", two_on_one_card_are_not_connected);
   g_test_add_func ("/core/distill/cards/one-on-the-processor-keeps-all-from-it", one_on_the_processor_keeps_all_from_it);
