@@ -93,7 +93,7 @@ describe (cudnnHandle_t handle, const void *data)
       build_tensor (&y, ID_Y, c->y_dtype, c->y[0], c->y[3], c->y[1], c->y[2], key->alignment) &&
       build_parameters (&parameters, c) &&
       build_operation (&operation, c->kind, parameters, x, w, y))
-    graph = fb_dnn_graph (handle, operation);
+    graph = fb_dnn_graph (handle, 1, &operation);
 
   fb_dnn_destroy (&operation);
   fb_dnn_destroy (&parameters);

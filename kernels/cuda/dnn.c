@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define MAX_WORKSPACE ((size_t) 256 << 20)
+#define MAX_WORKSPACE ((size_t) 256 << 20)      /* what is usual */
 #define MAX_ENGINES   64
 
 typedef struct
@@ -139,6 +139,16 @@ fb_dnn_tensor (FbDescriptor *d, gint64 id, FbDtype dtype, const gint64 sizes[4],
 }
 
 gboolean
+fb_dnn_inner (FbDescriptor *d, gint64 id, FbDtype dtype, const gint64 sizes[4], const gint64 strides[4])
+{
+  const bool is_virtual = true;
+
+  return describe_tensor (d, id, dtype, sizes, strides, 16) &&
+         fb_dnn_set (*d, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, &is_virtual) &&
+         fb_dnn_finalize (*d);
+}
+
+gboolean
 fb_dnn_number (FbDescriptor *d, gint64 id)
 {
   const gint64 ones[4]  = { 1, 1, 1, 1 };
@@ -150,12 +160,12 @@ fb_dnn_number (FbDescriptor *d, gint64 id)
 }
 
 FbDescriptor
-fb_dnn_graph (cudnnHandle_t handle, FbDescriptor operation)
+fb_dnn_graph (cudnnHandle_t handle, int n, const FbDescriptor *operations)
 {
   FbDescriptor graph = NULL;
 
   if (!fb_dnn_create (&graph, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR) ||
-      !fb_dnn_set_part (graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, operation) ||
+      !fb_dnn_set (graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, n, operations) ||
       !fb_dnn_set (graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle) ||
       !fb_dnn_finalize (graph))
     fb_dnn_destroy (&graph);
@@ -205,7 +215,7 @@ is_acceptable (FbDescriptor config, gboolean exact)
 
 /* (nullable): @config as a plan that fits our working memory */
 static FbDescriptor
-build_plan (cudnnHandle_t handle, FbDescriptor config, size_t *workspace_bytes)
+build_plan (cudnnHandle_t handle, FbDescriptor config, size_t most_workspace, size_t *workspace_bytes)
 {
   FbDescriptor plan  = NULL;
   gint64       bytes = 0, n = 0;
@@ -215,7 +225,7 @@ build_plan (cudnnHandle_t handle, FbDescriptor config, size_t *workspace_bytes)
       !fb_dnn_set_part (plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config) ||
       !fb_dnn_finalize (plan) ||
       cudnnBackendGetAttribute (plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &n, &bytes) != CUDNN_STATUS_SUCCESS ||
-      bytes < 0 || (size_t) bytes > MAX_WORKSPACE)
+      bytes < 0 || (size_t) bytes > most_workspace)
     fb_dnn_destroy (&plan);
   *workspace_bytes = (size_t) bytes;
   return plan;
@@ -223,7 +233,7 @@ build_plan (cudnnHandle_t handle, FbDescriptor config, size_t *workspace_bytes)
 
 /* (nullable): the first acceptable plan among those that @mode proposes */
 static FbDescriptor
-choose_plan (cudnnHandle_t handle, FbDescriptor graph, cudnnBackendHeurMode_t mode, gboolean exact, size_t *workspace_bytes)
+choose_plan (cudnnHandle_t handle, FbDescriptor graph, cudnnBackendHeurMode_t mode, gboolean exact, size_t most_workspace, size_t *workspace_bytes)
 {
   FbDescriptor heuristic = NULL, plan = NULL;
   FbDescriptor configs[MAX_ENGINES] = { NULL };
@@ -241,7 +251,7 @@ choose_plan (cudnnHandle_t handle, FbDescriptor graph, cudnnBackendHeurMode_t mo
         == CUDNN_STATUS_SUCCESS)
     for (gint64 i = 0; i < MIN (n, MAX_ENGINES) && plan == NULL; i++)
       if (configs[i] != NULL && is_acceptable (configs[i], exact))
-        plan = build_plan (handle, configs[i], workspace_bytes);
+        plan = build_plan (handle, configs[i], most_workspace, workspace_bytes);
 
   fb_dnn_destroy (&heuristic);
   for (int i = 0; i < MAX_ENGINES; i++)
@@ -274,6 +284,7 @@ find_plan (FbDnn *self, const FbDnnOperation *operation, const void *key, size_t
 {
   g_autoptr(GBytes) joined = join_key (operation, key, key_size);
   Plan             *plan   = g_hash_table_lookup (self->plans, joined);
+  const size_t      most   = operation->most_workspace > 0 ? operation->most_workspace : MAX_WORKSPACE;
   FbDescriptor      graph;
 
   if (plan != NULL)
@@ -283,9 +294,9 @@ find_plan (FbDnn *self, const FbDnnOperation *operation, const void *key, size_t
   graph = operation->describe (self->handle, key);
   if (graph != NULL)
     {
-      plan->plan = choose_plan (self->handle, graph, CUDNN_HEUR_MODE_A, exact, &plan->workspace_bytes);
+      plan->plan = choose_plan (self->handle, graph, CUDNN_HEUR_MODE_A, exact, most, &plan->workspace_bytes);
       if (plan->plan == NULL)
-        plan->plan = choose_plan (self->handle, graph, CUDNN_HEUR_MODE_FALLBACK, exact, &plan->workspace_bytes);
+        plan->plan = choose_plan (self->handle, graph, CUDNN_HEUR_MODE_FALLBACK, exact, most, &plan->workspace_bytes);
     }
   if (plan->plan == NULL)
     refuse (plan, operation, key, graph != NULL ? "none proposed is fit" : "it cannot be described");
@@ -341,7 +352,8 @@ fb_dnn_run (FbDevice *dev, const FbDnnOperation *operation, const void *key, siz
     return TRUE;
 
   plan = find_plan (self, operation, key, key_size, exact);
-  if (plan->plan == NULL)
+  if (plan->plan == NULL ||
+      (operation->most_workspace > 0 && plan->workspace_bytes > fb_cuda (dev)->workspace_bytes && plan->workspace_bytes > fb_device_bytes_free (dev)))
     return FALSE;
   status = execute (dev, self->handle, plan, n, ids, data);
   if (status != CUDNN_STATUS_SUCCESS)

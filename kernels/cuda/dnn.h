@@ -18,18 +18,19 @@ gboolean fb_dnn_finalize (FbDescriptor d);
 void     fb_dnn_destroy  (FbDescriptor *d);
 
 /**
- * fb_dnn_tensor, fb_dnn_number:
+ * fb_dnn_tensor, fb_dnn_inner, fb_dnn_number:
  * @id: its name inside the graph
  * @sizes, @strides: elements
  * @alignment: that its address has, bytes
  *
- * A tensor in device memory; one f32 number that is given with each run, by the host's address of it
+ * A tensor in device memory; one that an engine need not write to memory, between two operations; one f32 number that is given with each run, by the host's address of it
  */
 gboolean fb_dnn_tensor (FbDescriptor *d, gint64 id, FbDtype dtype, const gint64 sizes[4], const gint64 strides[4], gint64 alignment);
+gboolean fb_dnn_inner  (FbDescriptor *d, gint64 id, FbDtype dtype, const gint64 sizes[4], const gint64 strides[4]);
 gboolean fb_dnn_number (FbDescriptor *d, gint64 id);
 
-/* (transfer full) (nullable): the graph of this one operation, which is not needed afterwards */
-FbDescriptor fb_dnn_graph (cudnnHandle_t handle, FbDescriptor operation);
+/* (transfer full) (nullable): the graph of these [@n] operations, which are not needed afterwards */
+FbDescriptor fb_dnn_graph (cudnnHandle_t handle, int n, const FbDescriptor *operations);
 
 /* --- running --------------------------------------------------------------------------------------------------------------- */
 
@@ -37,11 +38,14 @@ FbDescriptor fb_dnn_graph (cudnnHandle_t handle, FbDescriptor operation);
  * FbDnnOperation:
  * @describe: (transfer full) (nullable): what @key stands for, as a graph
  * @tell: (transfer full): the same in words, for the log
+ * @most_workspace: bytes of working memory that it may take, and is declined for this time where they are not there; 0: as many as are usual,
+ *   and to lack them is a failure
  */
 typedef struct
 {
   FbDescriptor (* describe) (cudnnHandle_t handle, const void *key);
   char *       (* tell)     (const void *key);
+  size_t          most_workspace;
 } FbDnnOperation;
 
 /**

@@ -112,6 +112,12 @@ static const Case backward_cases[] =
   { "sd15-cross",       2, 130, 77,  8,  40,  .deviation = 1 },
   { "sdxl",             1, 256, 256, 2,  64,  .deviation = 1 },
   { "wide",             1, 130, 150, 1,  512, .deviation = 1 },
+  { "long-40",          2, 516, 514, 2,  40,  .deviation = 1 },      /* large enough for a library to be asked */
+  { "long-64",          1, 600, 600, 1,  64,  .deviation = 1 },
+  { "long-80",          1, 600, 600, 1,  80,  .deviation = 1 },
+  { "long-160",         1, 600, 600, 1,  160, .deviation = 1 },
+  { "long-odd",         1, 577, 523, 1,  40,  .deviation = 1 },
+  { "long-sharp",       1, 600, 600, 1,  64,  .deviation = 3 },
   { "clip-l",           2, 77,  77,  12, 64,  TRUE, 1 },
   { "causal-long",      1, 700, 700, 1,  16,  TRUE, 1 },
   { "causal-odd",       1, 333, 333, 2,  18,  TRUE, 2 },

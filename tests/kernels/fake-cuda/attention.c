@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-enum { Q, K, V, OUT };
+enum { Q, K, V, OUT, SCALE, STATISTICS };
 
 #define MOST_CHANNELS 128            /* of a head: wider ones are for others to compute */
 
@@ -29,8 +29,8 @@ fb_fake_may_attend (const FbFakeGraph *graph)
   return graph->tensors[K].sizes[2] % 2 == 0 ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_NOT_SUPPORTED_SHAPE;
 }
 
-/* The softmax weights [S] of query @t of head @h of image @n */
-static void
+/* The softmax weights [S] of query @t of head @h of image @n; returns the logarithm of the sum of their exponentials */
+static double
 weigh (const FbFakeCall *call, const float *q, const float *k, gint64 n, gint64 h, gint64 t, double *weights)
 {
   const FbFakeTensor *tensors = call->graph.tensors;
@@ -42,13 +42,14 @@ weigh (const FbFakeCall *call, const float *q, const float *k, gint64 n, gint64 
       weights[s] = 0.0;
       for (gint64 d = 0; d < D; d++)
         weights[s] += (double) q[fb_fake_place (&tensors[Q], n, h, t, d)] * k[fb_fake_place (&tensors[K], n, h, s, d)];
-      weights[s] *= call->number;
+      weights[s] *= call->numbers[SCALE];
       largest = MAX (largest, weights[s]);
     }
   for (gint64 s = 0; s < S; s++)
     total += weights[s] = exp (weights[s] - largest);
   for (gint64 s = 0; s < S; s++)
     weights[s] /= total;
+  return largest + log (total);
 }
 
 void
@@ -67,7 +68,10 @@ fb_fake_attend (void *data)
     for (gint64 h = 0; h < sizes[1]; h++)
       for (gint64 t = 0; t < sizes[2]; t++)
         {
-          weigh (call, q, k, n, h, t, weights);
+          const double sum_of_all = weigh (call, q, k, n, h, t, weights);
+
+          if (call->graph.n_tensors > STATISTICS)
+            ((float *) call->data[STATISTICS])[fb_fake_place (&tensors[STATISTICS], n, h, t, 0)] = (float) sum_of_all;
           for (gint64 d = 0; d < sizes[3]; d++)
             {
               double sum = 0.0;

@@ -10,7 +10,7 @@
 #include "tests/kernels/fake-cuda/graph.h"
 
 #define MOST_ATTRIBUTES 16
-#define MOST_VALUES     FB_FAKE_MOST_TENSORS
+#define MOST_VALUES     FB_FAKE_MOST_STEPS
 
 typedef struct
 {
@@ -52,6 +52,8 @@ size_of (cudnnBackendAttributeType_t type)
     case CUDNN_TYPE_BACKEND_DESCRIPTOR: return 8;
     case CUDNN_TYPE_DATA_TYPE:
     case CUDNN_TYPE_CONVOLUTION_MODE:
+    case CUDNN_TYPE_POINTWISE_MODE:
+    case CUDNN_TYPE_REDUCTION_OPERATOR_TYPE:
     case CUDNN_TYPE_HEUR_MODE:
     case CUDNN_TYPE_NUMERICAL_NOTE:
     case CUDNN_TYPE_FLOAT:              return 4;
@@ -103,6 +105,7 @@ read_tensor (const Descriptor *d)
   memcpy (&t.alignment, get (d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT), sizeof t.alignment);
   t.dtype    = type == CUDNN_DATA_FLOAT ? FB_DTYPE_F32 : type == CUDNN_DATA_BFLOAT16 ? FB_DTYPE_BF16 : FB_DTYPE_F16;
   t.by_value = find (d, CUDNN_ATTR_TENSOR_IS_BY_VALUE) != NULL;
+  t.is_virtual = find (d, CUDNN_ATTR_TENSOR_IS_VIRTUAL) != NULL;
   g_assert (!t.by_value || (*(const bool *) get (d, CUDNN_ATTR_TENSOR_IS_BY_VALUE) && fb_fake_n_elements (&t) == 1 && t.dtype == FB_DTYPE_F32));
   return t;
 }
@@ -111,7 +114,7 @@ static const struct
 {
   cudnnBackendDescriptorType_t type;
   int                          n_tensors;
-  cudnnBackendAttributeName_t  tensors[FB_FAKE_MOST_TENSORS];
+  cudnnBackendAttributeName_t  tensors[5];
   cudnnBackendAttributeName_t  parameters;                       /* of convolutions */
 } kinds[] =
 {
@@ -132,7 +135,7 @@ static const struct
 static gboolean
 convolves (const FbFakeGraph *graph)
 {
-  return graph->operation != CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR;
+  return graph->operation != CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR && graph->n_steps == 0;
 }
 
 /* Of convolutions: reads the rest, and holds the sizes against each other as the library would */
@@ -150,13 +153,73 @@ read_parameters (FbFakeGraph *graph, const Descriptor *parameters)
     g_assert (y->sizes[2 + i] == (x->sizes[2 + i] + graph->before[i] + graph->after[i] - w->sizes[2 + i]) / graph->strides[i] + 1);
 }
 
-/* Reads the operation of a graph */
+/* The number of attribute @name of @operation among the graph's tensors, which it joins where it is new; −1 where there is none */
+static int
+number_of (FbFakeGraph *graph, const Descriptor *operation, cudnnBackendAttributeName_t name)
+{
+  FbFakeTensor t;
+
+  if (find (operation, name) == NULL)
+    return -1;
+  t = read_tensor (get_part (operation, name));
+  for (int i = 0; i < graph->n_tensors; i++)
+    if (graph->tensors[i].id == t.id)
+      return i;
+  g_assert (graph->n_tensors < FB_FAKE_MOST_TENSORS);
+  graph->tensors[graph->n_tensors] = t;
+  return graph->n_tensors++;
+}
+
+static FbFakeStep
+read_step (FbFakeGraph *graph, const Descriptor *operation)
+{
+  FbFakeStep step = { .type = operation->type, .b = -1 };
+
+  switch (operation->type)
+    {
+    case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR:
+      step.x = number_of (graph, operation, CUDNN_ATTR_OPERATION_POINTWISE_XDESC);
+      step.b = number_of (graph, operation, CUDNN_ATTR_OPERATION_POINTWISE_BDESC);
+      step.y = number_of (graph, operation, CUDNN_ATTR_OPERATION_POINTWISE_YDESC);
+      memcpy (&step.mode, get (get_part (operation, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR), CUDNN_ATTR_POINTWISE_MODE), sizeof step.mode);
+      break;
+    case CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR:
+      get_part (operation, CUDNN_ATTR_OPERATION_MATMUL_DESC);
+      step.x = number_of (graph, operation, CUDNN_ATTR_OPERATION_MATMUL_ADESC);
+      step.b = number_of (graph, operation, CUDNN_ATTR_OPERATION_MATMUL_BDESC);
+      step.y = number_of (graph, operation, CUDNN_ATTR_OPERATION_MATMUL_CDESC);
+      break;
+    case CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR:
+      get_part (operation, CUDNN_ATTR_OPERATION_REDUCTION_DESC);
+      step.x = number_of (graph, operation, CUDNN_ATTR_OPERATION_REDUCTION_XDESC);
+      step.y = number_of (graph, operation, CUDNN_ATTR_OPERATION_REDUCTION_YDESC);
+      break;
+    case CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR:
+      step.x = number_of (graph, operation, CUDNN_ATTR_OPERATION_RESHAPE_XDESC);
+      step.y = number_of (graph, operation, CUDNN_ATTR_OPERATION_RESHAPE_YDESC);
+      break;
+    default:
+      g_assert_not_reached ();
+    }
+  return step;
+}
+
+/* Reads the operations of a graph */
 static void
 read_graph (Descriptor *d)
 {
-  const Descriptor *operation = get_part (d, CUDNN_ATTR_OPERATIONGRAPH_OPS);
-  FbFakeGraph      *graph     = &d->graph;
-  size_t            kind      = 0;
+  const Attribute  *operations = find (d, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+  const Descriptor *operation  = get_part (d, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+  FbFakeGraph      *graph      = &d->graph;
+  size_t            kind       = 0;
+
+  if (operations->n > 1)
+    {
+      graph->operation = CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR;
+      for (gint64 i = 0; i < operations->n; i++)
+        graph->steps[graph->n_steps++] = read_step (graph, (const Descriptor *) operations->values[i]);
+      return;
+    }
 
   while (kinds[kind].type != operation->type)
     g_assert (++kind < G_N_ELEMENTS (kinds));
@@ -165,6 +228,8 @@ read_graph (Descriptor *d)
   graph->n_tensors = kinds[kind].n_tensors;
   for (int i = 0; i < graph->n_tensors; i++)
     graph->tensors[i] = read_tensor (get_part (operation, kinds[kind].tensors[i]));
+  if (find (operation, CUDNN_ATTR_OPERATION_SDPA_FWD_STATSDESC) != NULL)
+    graph->tensors[graph->n_tensors++] = read_tensor (get_part (operation, CUDNN_ATTR_OPERATION_SDPA_FWD_STATSDESC));
   if (convolves (graph))
     read_parameters (graph, get_part (operation, kinds[kind].parameters));
 }
@@ -276,6 +341,8 @@ tell (const FbFakeGraph *graph, cudnnBackendHeurMode_t mode)
 static gboolean
 has_engine (const FbFakeGraph *graph)
 {
+  if (graph->n_steps > 0)
+    return fb_fake_has_steps (graph);
   if (!convolves (graph))
     return fb_fake_has_attention (graph);
   return graph->tensors[0].dtype == graph->tensors[2].dtype && graph->tensors[0].sizes[1] % 2 == 0;
@@ -396,11 +463,12 @@ cudnnBackendExecute (cudnnHandle_t handle, cudnnBackendDescriptor_t plan, cudnnB
   const FbFakeGraph *graph    = &((const Descriptor *) plan)->graph;
   const Attribute   *ids      = find (pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
   void       *const *pointers = get (pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS);
-  void            (* run) (void *call) = convolves (graph) ? convolve : fb_fake_attend;
-  cudnnStatus_t      status   = convolves (graph) ? CUDNN_STATUS_SUCCESS : fb_fake_may_attend (graph);
+  void            (* run) (void *call) = graph->n_steps > 0 ? fb_fake_take_steps : convolves (graph) ? convolve : fb_fake_attend;
+  cudnnStatus_t      status   = run == fb_fake_attend ? fb_fake_may_attend (graph) : CUDNN_STATUS_SUCCESS;
   FbFakeCall         call     = { .graph = *graph };
+  int                n_found  = 0;
 
-  g_assert (ids->n == graph->n_tensors && *(void *const *) get (pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE) != NULL);
+  g_assert (*(void *const *) get (pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE) != NULL);
   if (status != CUDNN_STATUS_SUCCESS)
     return status;
 
@@ -408,12 +476,17 @@ cudnnBackendExecute (cudnnHandle_t handle, cudnnBackendDescriptor_t plan, cudnnB
     for (int j = 0; j < ids->n; j++)
       if (ids->values[j] == graph->tensors[i].id)
         {
+          n_found++;
           call.data[i] = pointers[j];
           if (graph->tensors[i].by_value)
-            call.number = *(const float *) pointers[j];
+            call.numbers[i] = *(const float *) pointers[j];
           else
             g_assert ((size_t) pointers[j] % graph->tensors[i].alignment == 0);
         }
+
+  for (int i = 0; i < graph->n_tensors; i++)
+    g_assert (graph->tensors[i].is_virtual || call.data[i] != NULL);
+  g_assert (n_found == ids->n);
 
   if (fb_fake_captures ())
     fb_fake_note (run, g_memdup2 (&call, sizeof call), g_free);

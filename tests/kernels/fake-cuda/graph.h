@@ -1,4 +1,4 @@
-/* tests/kernels/fake-cuda/graph.h: what the made-up cuDNN knows of a graph of one operation. SPDX-License-Identifier: LGPL-3.0-or-later */
+/* tests/kernels/fake-cuda/graph.h: what the made-up cuDNN knows of a graph. SPDX-License-Identifier: LGPL-3.0-or-later */
 #pragma once
 
 #include <cudnn.h>
@@ -6,22 +6,36 @@
 
 #include "kernels/tensor.h"
 
-#define FB_FAKE_MOST_TENSORS 10
+#define FB_FAKE_MOST_TENSORS 40
+#define FB_FAKE_MOST_STEPS   20
 
 /**
  * FbFakeTensor:
  * @by_value: one number, given by the host's address of it
+ * @is_virtual: not in memory
  */
 typedef struct
 {
   gint64   sizes[4], strides[4];
   gint64   id, alignment;
   FbDtype  dtype;
-  gboolean by_value;
+  gboolean by_value, is_virtual;
 } FbFakeTensor;
 
 /**
+ * FbFakeStep: one of several operations
+ * @x, @b, @y: numbers of tensors; @b may be −1
+ */
+typedef struct
+{
+  cudnnBackendDescriptorType_t type;
+  cudnnPointwiseMode_t         mode;
+  int                          x, b, y;
+} FbFakeStep;
+
+/**
  * FbFakeGraph:
+ * @operation: the only one, or CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR where there are @steps
  * @tensors: in the order in which an operation's own file names them
  * @strides, @before, @after: of convolutions
  */
@@ -30,18 +44,20 @@ typedef struct
   cudnnBackendDescriptorType_t operation;
   int                          n_tensors;
   FbFakeTensor                 tensors[FB_FAKE_MOST_TENSORS];
+  int                          n_steps;
+  FbFakeStep                   steps[FB_FAKE_MOST_STEPS];
   gint64                       strides[2], before[2], after[2];
 } FbFakeGraph;
 
 /**
  * FbFakeCall: one execution
- * @number: of the tensor that is given by value
+ * @numbers: of the tensors that are given by value
  */
 typedef struct
 {
   FbFakeGraph graph;
   void       *data[FB_FAKE_MOST_TENSORS];
-  float       number;
+  float       numbers[FB_FAKE_MOST_TENSORS];
 } FbFakeCall;
 
 /* where an element lies */
@@ -60,10 +76,15 @@ fb_fake_n_elements (const FbFakeTensor *t)
 /* (transfer full): all elements that @t spans, as f32; dense, so that memory's order is kept */
 float *       fb_fake_read (const FbFakeTensor *t, const void *data);
 
-/* attention.c: a graph's tensors are q, k, v, out and the scale */
+/* attention.c: a graph's tensors are q, k, v, out, the scale, and maybe the statistics */
 
 /* Holds the sizes against each other as the library would, and says whether it has an engine */
 gboolean      fb_fake_has_attention (const FbFakeGraph *graph);
 /* What the engine says when it is to run */
 cudnnStatus_t fb_fake_may_attend    (const FbFakeGraph *graph);
 void          fb_fake_attend        (void *call);
+
+/* steps.c */
+
+gboolean      fb_fake_has_steps  (const FbFakeGraph *graph);
+void          fb_fake_take_steps (void *call);
