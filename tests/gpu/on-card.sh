@@ -110,7 +110,9 @@ part device      30  on_card test-device
 part recording   20  on_card test-recording
 part conformance 120 conformance
 part networks    40  on_card test-networks
-part model       30  on_card test-model
+part model       20  on_card test-model
+part model-loras 20  on_card test-model-loras
+part model-steps 30  on_card test-model-steps
 part generate    40  on_card test-generate "${skip[@]}"
 part bench       180 on_card bench-cuda
 if [ "$(nvidia-smi -L | wc -l)" -ge 2 ]; then part cards 60 env FB_TEST_CARDS=1 bash -c 'on_card test-distill-cards -p /core/distill/cards/two-true-cards-sum'; fi
