@@ -108,7 +108,7 @@ skip=()
 
 part device      30  on_card test-device
 part recording   20  on_card test-recording
-part conformance 120 conformance
+part conformance 150 conformance
 part networks    40  on_card test-networks
 part model       20  on_card test-model
 part model-loras 20  on_card test-model-loras
