@@ -28,7 +28,7 @@ void fb_op_attention (FbDevice *dev, FbTensor *out, const FbTensor *q, const FbT
  * the rest: as in the forward call
  *
  * With P = softmax (scale · q kᵀ), dP = dout vᵀ and dS = scale · P · (dP − row sums of dout · out): dv = Pᵀ dout, dq = dS k, dk = dSᵀ q.
- * P is computed anew, tile by tile; the T×S matrix never exists for a whole layer.
+ * P is computed anew, tile by tile; the T×S matrix never exists for a whole layer. A card may keep dS of one image, in 16 bits.
  * Tolerance against reference/: 2e-5 (f32), 2e-2 (bf16), relative to the largest element of each gradient.
  * Source: arXiv:2205.14135, appendix B.4.
  */

@@ -111,6 +111,7 @@ struct FbDevice
   void              *state;          /* the device's own, made by open */
   int                ref_count;
   int                n_threads;
+  int                place;          /* among this machine's processes that compute together, 0 …; −1: it is by itself */
   GError            *failure;        /* the first since the last check, owned */
   const gint        *cancel_flag;
   size_t             bytes_in_use;

@@ -36,6 +36,14 @@ FbDevice *   fb_device_new   (const char *name, int n_threads, GError **error);
  */
 FbDevice *   fb_device_new_chosen (int n_threads, GError **error);
 
+/**
+ * fb_device_new_in_place:
+ * @place: 0 …: this process's place among those of this machine that compute together; −1: it is by itself
+ *
+ * As fb_device_new_chosen(). Where that is a card, each place has another one; where cards are fewer, places take them in turn.
+ */
+FbDevice *   fb_device_new_in_place (int place, int n_threads, GError **error);
+
 FbDevice *   fb_device_ref   (FbDevice *dev);
 void         fb_device_unref (FbDevice *dev);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbDevice, fb_device_unref)

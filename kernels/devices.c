@@ -58,21 +58,22 @@ read_limit (void)
 }
 
 static FbDevice *
-open_device (const FbDeviceOps *ops, int n_threads, GError **error)
+open_device (const FbDeviceOps *ops, int place, int n_threads, GError **error)
 {
   FbDevice *dev = g_new0 (FbDevice, 1);
 
   dev->ops       = ops;
   dev->ref_count = 1;
   dev->n_threads = n_threads > 0 ? n_threads : count_physical_cores ();
+  dev->place     = place;
   dev->limit     = read_limit ();
   if (!dev->ops->open (dev, error))
     g_clear_pointer (&dev, g_free);
   return dev;
 }
 
-FbDevice *
-fb_device_new (const char *name, int n_threads, GError **error)
+static FbDevice *
+find_device (const char *name, int place, int n_threads, GError **error)
 {
   g_autoptr(GString) names = g_string_new (NULL);
 
@@ -85,7 +86,7 @@ fb_device_new (const char *name, int n_threads, GError **error)
         {
           const FbDeviceOps *ops = devices[i].ops != NULL ? devices[i].ops : fb_module_load (name, error);
 
-          return ops != NULL ? open_device (ops, n_threads, error) : NULL;
+          return ops != NULL ? open_device (ops, place, n_threads, error) : NULL;
         }
     }
 
@@ -95,7 +96,19 @@ fb_device_new (const char *name, int n_threads, GError **error)
 }
 
 FbDevice *
+fb_device_new (const char *name, int n_threads, GError **error)
+{
+  return find_device (name, -1, n_threads, error);
+}
+
+FbDevice *
 fb_device_new_chosen (int n_threads, GError **error)
+{
+  return fb_device_new_in_place (-1, n_threads, error);
+}
+
+FbDevice *
+fb_device_new_in_place (int place, int n_threads, GError **error)
 {
   const char        *wanted = g_getenv ("FLASHBRUSH_DEVICE");
   g_autoptr(GError)  reason = NULL;
@@ -104,9 +117,9 @@ fb_device_new_chosen (int n_threads, GError **error)
   if (wanted == NULL || *wanted == '\0')
     wanted = "cpu";                                              /* until the card's code has passed its tests on a card */
   if (strcmp (wanted, "auto") != 0)
-    return fb_device_new (wanted, n_threads, error);
+    return find_device (wanted, place, n_threads, error);
 
-  dev = fb_device_new ("cuda", n_threads, &reason);
+  dev = find_device ("cuda", place, n_threads, &reason);
   if (dev == NULL)
     {
       g_debug ("not on a graphics card: %s", reason->message);

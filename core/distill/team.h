@@ -8,6 +8,7 @@
  * @rank: 0 … size − 1; the first writes the files and speaks to people
  * @size: 1 …
  * @n_on_machine: those of them on this machine, itself included: they share its memory
+ * @rank_on_machine: 0 … n_on_machine − 1
  * @n_on_cores: those of these that may run on this process's cores: they share its threads
  * @sum_floats, @sum_doubles: [n]: replaces the values by their sums over all processes, the same in each of them
  * @share: replaces the bytes by the first process's
@@ -20,7 +21,7 @@ typedef struct FbTeam FbTeam;
 struct FbTeam
 {
   int     rank, size;
-  int     n_on_machine, n_on_cores;
+  int     n_on_machine, rank_on_machine, n_on_cores;
   void (* sum_floats)  (const FbTeam *team, float *values, size_t n);
   void (* sum_doubles) (const FbTeam *team, double *values, size_t n);
   void (* share)       (const FbTeam *team, void *bytes, size_t n);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/distill/cache.h"
+#include "core/distill/cards.h"
 #include "core/distill/dataset.h"
 #include "core/distill/networks.h"
 #include "core/distill/optimizer.h"
@@ -15,6 +16,7 @@ typedef struct FbReuse FbReuse;
 
 /**
  * FbTrainer:
+ * @cards: (nullable): where each process of the team has a card: they sum gradients
  * @lock: −1 in all but the team's first process
  * @memory: bytes the process had before the job
  * @teacher_hash: of the model's UNet, for the LoRA's metadata
@@ -33,6 +35,7 @@ struct FbTrainer
 {
   const FbDistillJob *job;
   const FbTeam      *team;
+  FbCards           *cards;
   char              *folder;
   int                lock;
   guint64            memory;

@@ -397,6 +397,19 @@ sum_gradients (FbTrainer *self)
     }
 }
 
+/* The same from card to card, before they are collected */
+static gboolean
+sum_on_cards (FbTrainer *self, GError **error)
+{
+  GPtrArray           *lists[] = { fb_networks_student_trainables (self->networks), fb_networks_discriminator_trainables (self->networks) };
+  g_autoptr(GPtrArray) slots   = g_ptr_array_new ();
+
+  for (gsize l = 0; l < G_N_ELEMENTS (lists) && lists[l] != NULL; l++)
+    for (guint i = 0; i < lists[l]->len; i++)
+      g_ptr_array_add (slots, ((FbTrainable *) lists[l]->pdata[i])->slot);
+  return fb_cards_sum (self->cards, slots, error);
+}
+
 static gboolean
 check_finite (FbTrainer *self, const FbDistillLosses *losses, double judge_gradient, GError **error)
 {
@@ -446,10 +459,12 @@ fb_trainer_step (FbTrainer *self, FbDistillLosses *losses, GCancellable *cancell
     return FALSE;
 
   average (self, losses);
+  if (self->cards != NULL && !fb_team_agree (self->team, sum_on_cards (self, error), error))
+    return FALSE;
   fb_trainables_collect (fb_networks_student_trainables (self->networks));
   if (self->judge != NULL)
     fb_trainables_collect (fb_networks_discriminator_trainables (self->networks));
-  if (self->team->size > 1)
+  if (self->team->size > 1 && self->cards == NULL)
     sum_gradients (self);
   losses->gradient = fb_optimizer_norm (self->student);
   if (self->judge != NULL)

@@ -25,8 +25,10 @@ fb_distill_stage_name (FbDistillStage stage)
 static FbDtype
 choose_dtype (const FbDistillJob *job, FbDevice *dev)
 {
+  const FbDtype best = fb_device_best_dtype (dev);
+
   if (g_str_equal (job->dtype, "auto"))
-    return fb_device_best_dtype (dev);
+    return best != FB_DTYPE_F16 ? best : fb_device_supports (dev, FB_DTYPE_BF16) ? FB_DTYPE_BF16 : FB_DTYPE_F32;      /* gradients leave f16's range */
   return g_str_equal (job->dtype, "bf16") ? FB_DTYPE_BF16 : FB_DTYPE_F32;
 }
 
@@ -139,7 +141,7 @@ least_memory (FbTrainer *self)
   return weights + activations;
 }
 
-/* a process's share of what the machine has and the job may take of it; 0 if neither is known */
+/* a process's share of what the machine has and the job may take of it; 0 if neither is known. A card's memory is its own. */
 static guint64
 memory_limit (FbTrainer *self)
 {
@@ -147,6 +149,8 @@ memory_limit (FbTrainer *self)
   const guint64 free_bytes = fb_memory_available () / n;
   const guint64 wanted     = ((guint64) self->job->memory << 20) / n;
 
+  if (fb_device_has_memory (self->dev))
+    return fb_device_bytes_free (self->dev);
   return wanted > 0 && (free_bytes == 0 || wanted < free_bytes) ? wanted : free_bytes;
 }
 
@@ -317,7 +321,10 @@ fb_trainer_new_in_team (const FbDistillJob *job, const char *teacher_path, FbDev
        check_sides (self, error) &&
        be_frugal (self) &&
        check_memory (self, &needs, error);
-  return fb_team_agree (team, ok, error) ? g_steal_pointer (&self) : NULL;
+  if (!fb_team_agree (team, ok, error))
+    return NULL;
+  self->cards = fb_cards_join (team, dev);
+  return g_steal_pointer (&self);
 }
 
 void
@@ -325,6 +332,7 @@ fb_trainer_free (FbTrainer *self)
 {
   if (self == NULL)
     return;
+  g_clear_pointer (&self->cards, fb_cards_free);
   g_clear_pointer (&self->student, fb_optimizer_free);
   g_clear_pointer (&self->judge, fb_optimizer_free);
   g_clear_pointer (&self->networks, fb_networks_free);

@@ -19,9 +19,10 @@
  * - lock: held while a process runs the job
  *
  * Several processes may train one job, as a team: each takes its share of the batch, gradients and losses are summed, and each has the same
- * student. Draws belong to the samples, so that a team gives what one process gives, to the rounding of sums. The first process alone writes
- * into the folder and holds the lock; what it reads there, it shares. All of a team call fb_trainer_prepare(), fb_trainer_step() and
- * fb_trainer_run() together, and these end in all processes when one is cancelled or fails (fb_team_agree()).
+ * student. Where each computes on a card, gradients are summed from card to card (fb_cards_join()). Draws belong to the samples, so that a team
+ * gives what one process gives, to the rounding of sums. The first process alone writes into the folder and holds the lock; what it reads there,
+ * it shares. All of a team call fb_trainer_prepare(), fb_trainer_step() and fb_trainer_run() together, and these end in all processes when one is
+ * cancelled or fails (fb_team_agree()).
  */
 typedef struct FbTrainer FbTrainer;
 

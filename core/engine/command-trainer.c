@@ -32,15 +32,20 @@ teacher_path (const FbDistillJob *job, GError **error)
   return g_file_test (beside, G_FILE_TEST_EXISTS) ? g_steal_pointer (&beside) : fb_store_resolve (store, FB_STORE_MODELS, job->teacher, error);
 }
 
-/* @n_threads: 0: the cores that this process may use, shared with those of the team that use them too */
+/* The device that FLASHBRUSH_DEVICE names; of several cards, each of a team's processes has its own.
+ * @n_threads: 0: the cores that this process may use, shared with those of the team that use them too */
 static FbDevice *
 open_device (int n_threads, const FbTeam *team, GError **error)
 {
-  g_autoptr(FbDevice) dev = fb_device_new ("cpu", n_threads, error);
+  if (n_threads == 0 && team->n_on_cores > 1)
+    {
+      g_autoptr(FbDevice) all = fb_device_new ("cpu", 0, error);
 
-  if (dev == NULL || n_threads > 0 || team->n_on_cores == 1)
-    return g_steal_pointer (&dev);
-  return fb_device_new ("cpu", MAX (fb_device_n_threads (dev) / team->n_on_cores, 1), error);
+      if (all == NULL)
+        return NULL;
+      n_threads = MAX (fb_device_n_threads (all) / team->n_on_cores, 1);
+    }
+  return fb_device_new_in_place (team->size > 1 ? team->rank_on_machine : -1, n_threads, error);
 }
 
 FbTrainer *

@@ -1,8 +1,9 @@
-/* kernels/cuda/attention-backward.cu: gradients of kernels/attention.h. SPDX-License-Identifier: LGPL-3.0-or-later
+/* kernels/cuda/attention-backward.cu: gradients of attention by our own kernels. SPDX-License-Identifier: LGPL-3.0-or-later
  *
  * In bands of queries as in attention.cu: weights and their gradients lie in memory for one band at a time, between products. Gradients of
  * keys and values are added up over the bands in f32. */
 
+#include "kernels/cuda/attention-backward.h"
 #include "kernels/cuda/product.h"
 #include "kernels/cuda/values.h"
 
@@ -133,8 +134,8 @@ store_image (FbDevice *dev, FbTensor *to, FbTensor *sums, int n)
 }
 
 extern "C" void
-fb_cuda_attention_backward (FbDevice *dev, FbTensor *dq, FbTensor *dk, FbTensor *dv, const FbTensor *dout, const FbTensor *q,
-                            const FbTensor *k, const FbTensor *v, const FbTensor *out, int n_heads, float scale, gboolean causal)
+fb_cuda_attend_backward_plainly (FbDevice *dev, FbTensor *dq, FbTensor *dk, FbTensor *dv, const FbTensor *dout, const FbTensor *q,
+                                 const FbTensor *k, const FbTensor *v, const FbTensor *out, int n_heads, float scale, gboolean causal)
 {
   FbDtype   dtype     = q->dtype;
   gboolean  narrows   = dtype != FB_DTYPE_F32;

@@ -1,4 +1,4 @@
-/* kernels/cuda/attention.cu: kernels/attention.h. SPDX-License-Identifier: LGPL-3.0-or-later
+/* kernels/cuda/attention.cu: attention by our own kernels. SPDX-License-Identifier: LGPL-3.0-or-later
  *
  * 16-bit types with heads of up to 160 channels: one kernel on tensor cores that never writes a score to memory (arXiv:2205.14135, with the
  * inner loop over keys as in arXiv:2307.08691). All else, f32, the VAE's 512 channels and cards before compute capability 8.0: bands of
@@ -329,8 +329,8 @@ is_aligned (const FbTensor *t)
 }
 
 extern "C" void
-fb_cuda_attention (FbDevice *dev, FbTensor *out, const FbTensor *q, const FbTensor *k, const FbTensor *v,
-                   int n_heads, float scale, gboolean causal)
+fb_cuda_attend_plainly (FbDevice *dev, FbTensor *out, const FbTensor *q, const FbTensor *k, const FbTensor *v,
+                        int n_heads, float scale, gboolean causal)
 {
   Head h = { q->shape[1], k->shape[1], q->shape[2], q->shape[2] / n_heads, scale * 1.44269504f, causal != FALSE };
 

@@ -8,8 +8,8 @@ G_BEGIN_DECLS
 
 #include "kernels/device-private.h"
 
-typedef struct FbProducts     FbProducts;          /* kernels/cuda/product.c */
-typedef struct FbConvolutions FbConvolutions;      /* kernels/cuda/convolution.c */
+typedef struct FbProducts FbProducts;              /* kernels/cuda/product.c */
+typedef struct FbDnn      FbDnn;                   /* kernels/cuda/dnn.c */
 
 #define FB_CUDA_N_STAGING 2
 
@@ -44,7 +44,7 @@ typedef struct
   cudaEvent_t     laps[2];
   guint           n_launches;
   FbProducts     *products;        /* made by the first product */
-  FbConvolutions *convolutions;    /* made by the first convolution */
+  FbDnn          *dnn;             /* made by the first operation that cuDNN is asked for */
 } FbCuda;
 
 static inline FbCuda *
@@ -77,8 +77,8 @@ void     fb_cuda_free_recorded (FbDevice *dev, void *recorded);
 
 void     fb_cuda_upload   (FbDevice *dev, void *device, FbDtype device_dtype, const void *host, FbDtype host_dtype, size_t n);
 
-void     fb_products_free     (FbProducts *products);
-void     fb_convolutions_free (FbConvolutions *convolutions);
+void     fb_products_free (FbProducts *products);
+void     fb_dnn_free      (FbDnn *dnn);
 
 /**
  * fb_cuda_finish:
@@ -100,6 +100,10 @@ void     fb_cuda_cast     (FbDevice *dev, FbTensor *out, const FbTensor *x);
 /* Convolution by our own loops: any parameters and types; what cuDNN has no engine for comes here */
 void     fb_cuda_convolve_plainly (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbWeight *weight, const FbTensor *bias,
                                    const FbTensor *residual, const FbConv2dParams *params, FbActivation act);
+
+/* Attention by our own kernels: any sizes and types; what cuDNN has no engine for comes here */
+void     fb_cuda_attend_plainly (FbDevice *dev, FbTensor *out, const FbTensor *q, const FbTensor *k, const FbTensor *v,
+                                 int n_heads, float scale, gboolean causal);
 
 void     fb_cuda_pack        (FbDevice *dev, FbWeight *weight, const void *data, FbDtype data_dtype);
 void     fb_cuda_free_packed (FbDevice *dev, FbWeight *weight);

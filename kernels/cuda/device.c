@@ -237,27 +237,36 @@ cuda_finish (FbDevice *dev)
 
 /* --- opening ---------------------------------------------------------------------------------------------------------- */
 
-/* The card with the most memory among those the kernels run on; others are chosen with CUDA_VISIBLE_DEVICES. -1: none */
+/* Of the cards that the kernels run on, the one with the most memory, or the one of @place; others are chosen with CUDA_VISIBLE_DEVICES. −1: none */
 static int
-choose_card (struct cudaDeviceProp *chosen)
+choose_card (int place, struct cudaDeviceProp *chosen)
 {
-  int n = 0, best = -1;
+  g_autofree struct cudaDeviceProp *cards    = NULL;
+  g_autofree int                   *ordinals = NULL;
+  int                               n = 0, n_usable = 0, best = 0;
 
   if (cudaGetDeviceCount (&n) != cudaSuccess)
     n = 0;
+  cards    = g_new (struct cudaDeviceProp, n);
+  ordinals = g_new (int, n);
   for (int i = 0; i < n; i++)
     {
-      struct cudaDeviceProp card;
+      struct cudaDeviceProp *card = &cards[n_usable];
 
-      if (cudaGetDeviceProperties (&card, i) == cudaSuccess && 10 * card.major + card.minor >= LEAST_SUPPORTED && card.memoryPoolsSupported &&
-          (best < 0 || card.totalGlobalMem > chosen->totalGlobalMem))
-        {
-          best    = i;
-          *chosen = card;
-        }
+      if (cudaGetDeviceProperties (card, i) == cudaSuccess && 10 * card->major + card->minor >= LEAST_SUPPORTED && card->memoryPoolsSupported)
+        ordinals[n_usable++] = i;
     }
   cudaGetLastError ();
-  return best;
+  if (n_usable == 0)
+    return -1;
+
+  for (int i = 1; i < n_usable; i++)
+    if (cards[i].totalGlobalMem > cards[best].totalGlobalMem)
+      best = i;
+  if (place >= 0)
+    best = place % n_usable;
+  *chosen = cards[best];
+  return ordinals[best];
 }
 
 static gboolean
@@ -298,7 +307,7 @@ cuda_close (FbDevice *dev)
       drop_workspace (dev);
     }
   fb_products_free (cuda->products);
-  fb_convolutions_free (cuda->convolutions);
+  fb_dnn_free (cuda->dnn);
   for (int i = 0; i < FB_CUDA_N_STAGING; i++)
     {
       if (cuda->staging[i] != NULL)
@@ -323,7 +332,7 @@ static gboolean
 cuda_open (FbDevice *dev, GError **error)
 {
   struct cudaDeviceProp card;
-  int                   ordinal = choose_card (&card);
+  int                   ordinal = choose_card (dev->place, &card);
   FbCuda               *cuda;
 
   if (ordinal < 0)

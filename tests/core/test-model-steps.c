@@ -113,6 +113,53 @@ test_each_recorded_step_is_as_a_plain_one (ModelFixture *f, gconstpointer data)
   g_assert_cmpint (recorder.n_declined, >=, 1);
 }
 
+/* None, one that comes, another strength, none again, and back: the next steps have to see it, whatever the device has kept of those before. */
+static void
+check_lora_steps (ModelFixture *f)
+{
+  static const float  strengths[] = { 0.0f, 0.7f, 0.3f, 0.0f, 0.7f };
+  g_autofree char    *path        = g_test_build_filename (G_TEST_DIST, "golden", "models", "single", "lora.safetensors", NULL);
+  const gsize         n_bytes     = 2 * SMALL * SMALL * 16;
+  g_autofree float   *before      = g_malloc0 (n_bytes);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (strengths); i++)
+    {
+      const FbLoraUse    use   = { path, strengths[i] };
+      g_autoptr(GError)  error = NULL;
+      g_autoptr(FbModel) fresh = fb_model_open (f->path, NULL, NULL, f->dev, FB_DTYPE_F32, &error);
+      g_autofree float  *first = NULL;
+
+      fb_model_set_loras (fresh, &use, strengths[i] != 0.0f, NULL, &error);
+      g_assert_no_error (error);
+      first = denoise_at (f, fresh, 1, 999.0f, 1.0f);
+      g_assert_cmpint (memcmp (first, before, n_bytes), !=, 0);
+      memcpy (before, first, n_bytes);
+
+      model_set_loras (f, strengths[i] != 0.0f, &use);
+      for (int turn = 0; turn < 3; turn++)                 /* on a device that records: plain, recorded, replayed */
+        {
+          g_autofree float *again = denoise_at (f, f->model, 1, 999.0f, 1.0f);
+
+          g_assert_cmpmem (again, n_bytes, first, n_bytes);
+        }
+    }
+}
+
+static void
+test_a_lora_between_steps_is_seen (ModelFixture *f, gconstpointer data)
+{
+  check_lora_steps (f);
+}
+
+static void
+test_a_lora_between_recorded_steps_is_seen (ModelFixture *f, gconstpointer data)
+{
+  if (!check_recording (f, check_lora_steps))
+    return;
+  g_assert_cmpint (recorder.n_recorded, ==, 5);
+  g_assert_cmpint (recorder.n_replayed, ==, 5);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -123,6 +170,8 @@ main (int argc, char **argv)
     { "each-picture-may-have-its-timestep",   test_each_picture_may_have_its_timestep },
     { "each-step-is-as-a-first-one",          test_each_step_is_as_a_first_one },
     { "each-recorded-step-is-as-a-plain-one", test_each_recorded_step_is_as_a_plain_one },
+    { "a-lora-between-steps-is-seen",         test_a_lora_between_steps_is_seen },
+    { "a-lora-between-recorded-steps-is-seen", test_a_lora_between_recorded_steps_is_seen },
   };
 
   g_test_init (&argc, &argv, NULL);

@@ -29,10 +29,13 @@ for pattern in "${CUDA_HOME:-/usr/local/cuda}/lib64" /usr/local/cuda*/lib64 /usr
                "$(python3 -c 'import sysconfig; print (sysconfig.get_paths ()["purelib"])' 2>/dev/null)"/nvidia/*/lib; do
   [ -d "$pattern" ] && folders+=("$pattern")
 done
-# of a folder full of the system's own libraries, the driver's alone
+# of a folder full of the system's own libraries, the driver's alone, and NCCL
 mkdir -p "$here/driver"
 for folder in /usr/local/nvidia/lib64 /usr/lib/x86_64-linux-gnu /usr/lib64; do
   if [ -e "$folder/libcuda.so.1" ]; then ln -sf "$folder"/libcuda.so* "$folder"/libnvidia-*.so* "$here/driver/"; break; fi
+done
+for folder in /usr/lib/x86_64-linux-gnu /usr/lib64; do
+  if [ -e "$folder/libnccl.so.2" ]; then ln -sf "$folder"/libnccl.so* "$here/driver/"; break; fi
 done
 libraries=$here/lib:$here/driver$(printf ':%s' "${folders[@]}")
 loader=$(echo "$here"/lib/ld-linux-*)
@@ -65,14 +68,14 @@ part ()
   echo "| $name | $([ $status = 0 ] && echo passed || echo "failed, status $status") | $summary | $((SECONDS - start)) s |" >>"$results"
 }
 
-# Every case on its own, so that one that aborts does not hide the rest: lists them, and runs an op at a time
+# Every case on its own, so that one that aborts does not hide the rest: lists them, and runs an op at a time. What cuDNN declines is in the log.
 conformance ()
 {
   local status=0 op ops
   ops=$(on_card conformance -l | sed -n 's|^#* *\(/kernels/cuda/[^/]*/[^/]*\)/.*|\1|p' | sort -u)
   [ -n "$ops" ] || { echo "not ok: the device did not open"; on_card conformance; return 1; }
   for op in $ops; do
-    on_card conformance -p "$op" || { echo "not ok $op"; status=1; }
+    G_MESSAGES_DEBUG=all on_card conformance -p "$op" || { echo "not ok $op"; status=1; }
   done
   return "$status"
 }
@@ -105,11 +108,14 @@ skip=()
 
 part device      30  on_card test-device
 part recording   20  on_card test-recording
-part conformance 120 conformance
+part conformance 150 conformance
 part networks    40  on_card test-networks
 part model       20  on_card test-model
+part model-loras 20  on_card test-model-loras
+part model-steps 30  on_card test-model-steps
 part generate    40  on_card test-generate "${skip[@]}"
 part bench       180 on_card bench-cuda
+if [ "$(nvidia-smi -L | wc -l)" -ge 2 ]; then part cards 60 env FB_TEST_CARDS=1 bash -c 'on_card test-distill-cards -p /core/distill/cards/two-true-cards-sum'; fi
 part memcheck    60  sanitize memcheck
 part racecheck   60  sanitize racecheck
 
@@ -118,6 +124,7 @@ part racecheck   60  sanitize racecheck
   echo '```'
   grep -h '^BENCH ' "$out/bench.log"
   grep -h '^not ok\|^Bail out\|ERROR' "$out"/*.log | head -n 40
+  grep -ho 'cuDNN has no engine for .*' "$out/conformance.log" | sort -u | head -n 40
   echo '```'
 } >>"$results"
 cat "$results"

@@ -23,6 +23,15 @@ static const Case cases[] =
   { "clip-l",           2, 77,  77,  12, 64,  TRUE, 1 },
   { "causal-long",      1, 700, 700, 1,  16,  TRUE, 1 },
   { "causal-odd",       1, 333, 333, 2,  18,  TRUE, 2 },
+  { "card-64",          1, 600, 600, 1,  64,  .deviation = 1 },      /* large enough for a library to be asked, at the widths of the networks */
+  { "card-80",          1, 600, 600, 1,  80,  .deviation = 1 },
+  { "card-160",         1, 600, 600, 1,  160, .deviation = 1 },
+  { "card-512",         1, 600, 600, 1,  512, .deviation = 1 },
+  { "card-odd",         1, 577, 523, 1,  40,  .deviation = 1 },
+  { "card-sharp",       1, 600, 600, 1,  64,  .deviation = 6 },
+  { "causal-40",        1, 150, 150, 2,  40,  TRUE, 1 },             /* and what it has no mask for */
+  { "causal-80",        1, 150, 150, 2,  80,  TRUE, 1 },
+  { "causal-160",       1, 150, 150, 1,  160, TRUE, 1 },
   { "sharp",            1, 65,  520, 2,  64,  .deviation = 6 },      /* the largest score moves from block to block */
   { "flat",             1, 65,  520, 2,  64,  .deviation = 0.01 },
   { "odd-width",        2, 37,  53,  3,  7,   .deviation = 1 },
@@ -103,6 +112,8 @@ static const Case backward_cases[] =
   { "sd15-cross",       2, 130, 77,  8,  40,  .deviation = 1 },
   { "sdxl",             1, 256, 256, 2,  64,  .deviation = 1 },
   { "wide",             1, 130, 150, 1,  512, .deviation = 1 },
+  { "card-40",          2, 516, 514, 1,  40,  .deviation = 1 },      /* large enough for a library to be asked */
+  { "card-160",         1, 516, 514, 1,  160, .deviation = 1 },
   { "clip-l",           2, 77,  77,  12, 64,  TRUE, 1 },
   { "causal-long",      1, 700, 700, 1,  16,  TRUE, 1 },
   { "causal-odd",       1, 333, 333, 2,  18,  TRUE, 2 },

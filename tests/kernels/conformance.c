@@ -221,16 +221,20 @@ add_half_tests (const char *device, FbDtype kept, const FbOpTests *op)
     }
 }
 
+/* Cases whose names begin with "card-" are of sizes from which on a card's libraries do what others do in one way. */
 static void
 add_tests (const char *device, FbDtype dtype, const FbOpTests *op)
 {
   for (size_t i = 0; i < op->n_cases; i++)
     {
-      Test            *test = g_new (Test, 1);
       const char      *name = *(const char * const *) ((const char *) op->cases + i * op->case_size);
       g_autofree char *path = g_strdup_printf ("/kernels/%s/%s/%s/%s", device, fb_dtype_name (dtype), op->op, name);
       g_autofree char *same = g_strdup_printf ("%s-on-1-2-3-threads", path);
+      Test            *test;
 
+      if (g_str_has_prefix (name, "card-") && strcmp (device, "cuda") != 0)
+        continue;
+      test  = g_new (Test, 1);
       *test = (Test) { op, (const char *) op->cases + i * op->case_size, device, dtype, dtype };
       g_test_add_data_func (path, test, test_agrees_with_reference);
       g_test_add_data_func_full (same, test, test_threads_do_not_matter, g_free);

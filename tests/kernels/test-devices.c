@@ -146,6 +146,33 @@ test_card_is_first_choice (void)
   g_assert_cmpint (fb_device_best_dtype (dev), ==, FB_DTYPE_F16);
 }
 
+/* The made-up cards are told apart by their capability: 8.0, 8.1 … */
+static void
+assert_card (int place, const char *capability)
+{
+  g_autoptr(GError)   error = NULL;
+  g_autoptr(FbDevice) dev   = fb_device_new_in_place (place, 1, &error);
+  g_autofree char    *text  = NULL;
+
+  g_assert_no_error (error);
+  text = fb_device_describe (dev);
+  g_assert_nonnull (strstr (text, capability));
+}
+
+static void
+test_places (void)
+{
+  if (!have_fake_card ())
+    return;
+  g_setenv ("FLASHBRUSH_DEVICE", "auto", TRUE);
+  g_setenv ("FB_FAKE_CARDS", "3", TRUE);
+  assert_card (-1, "capability 8.2");                            /* by itself: the one with the most memory */
+  assert_card (0, "capability 8.0");
+  assert_card (1, "capability 8.1");
+  assert_card (2, "capability 8.2");
+  assert_card (3, "capability 8.0");
+}
+
 static void
 test_budget (void)
 {
@@ -184,6 +211,7 @@ main (int argc, char **argv)
   g_test_add_func ("/kernels/devices/the-module-loads-and-says-why-it-has-no-card", test_true_module);
   g_test_add_func ("/kernels/devices/the-environment-chooses", test_override);
   g_test_add_func ("/kernels/devices/a-card-is-the-first-choice", test_card_is_first_choice);
+  g_test_add_func ("/kernels/devices/each-place-has-a-card-of-its-own", test_places);
   g_test_add_func ("/kernels/devices/a-memory-budget-is-kept-and-survived", test_budget);
   return g_test_run ();
 }

@@ -19,7 +19,7 @@ function libraries ()
 {
   only["oneapi/"]    = "kernels/cpu"
   only["omp.h"]      = "kernels/cpu"
-  only["cu"]         = "kernels/cuda"                       # cuda_runtime.h, cublasLt.h, cudnn.h
+  only["cu"]         = "kernels/cuda core/distill/nccl"     # cuda_runtime.h, cublasLt.h, cudnn.h
   only["nccl.h"]     = "core/distill"
   only["mpi.h"]      = "core/distill"
   only["gegl"]       = "core/image ui plugins"

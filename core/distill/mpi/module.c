@@ -73,6 +73,7 @@ count_neighbours (FbTeam *team)
 
   MPI_Comm_split_type (MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine);
   MPI_Comm_size (machine, &team->n_on_machine);
+  MPI_Comm_rank (machine, &team->rank_on_machine);
   all = g_new0 (cpu_set_t, team->n_on_machine);
   CPU_ZERO (&mine);
   sched_getaffinity (0, sizeof mine, &mine);

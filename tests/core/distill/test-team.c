@@ -1,6 +1,6 @@
 /* tests/core/distill/test-team.c: several trainers of one job, as threads of this process. SPDX-License-Identifier: LGPL-3.0-or-later
  *
- * The team of threads stands for MPI's; the teacher is the tiny model of golden/pipeline.
+ * The teacher is the tiny model of golden/pipeline.
  */
 #include <math.h>
 #include <string.h>
@@ -8,27 +8,17 @@
 #include "core/distill/trainer-private.h"
 #include "core/formats/safetensors.h"
 #include "tests/core/distill/phases.h"
+#include "tests/core/distill/pretended-card.h"
+#include "tests/core/distill/threads.h"
 #include "tests/core/scratch.h"
 
-#define MOST_MEMBERS 4
-#define STEPS        4
-
-/* --- a team of threads ---------------------------------------------------------------------------------------------------- */
-
-typedef struct
-{
-  GMutex lock;
-  GCond  changed;
-  int    size, n_here;
-  guint  round;
-  void  *slots[MOST_MEMBERS];
-} Meeting;
+#define STEPS 4
 
 typedef struct Member Member;
 struct Member
 {
-  FbTeam              team;              /* first, so that the team's functions find the rest */
-  Meeting            *meeting;
+  Seat                seat;              /* first */
+  gboolean            on_card;
   const FbDistillJob *job;
   const char         *teacher;
   GCancellable       *cancellable;
@@ -42,82 +32,9 @@ struct Member
 };
 
 static void
-meet (Meeting *meeting)
-{
-  guint round;
-
-  g_mutex_lock (&meeting->lock);
-  round = meeting->round;
-  if (++meeting->n_here == meeting->size)
-    {
-      meeting->n_here = 0;
-      meeting->round++;
-      g_cond_broadcast (&meeting->changed);
-    }
-  while (meeting->round == round)
-    g_cond_wait (&meeting->changed, &meeting->lock);
-  g_mutex_unlock (&meeting->lock);
-}
-
-static void
-sum_doubles (const FbTeam *team, double *values, size_t n)
-{
-  Meeting           *meeting = ((const Member *) team)->meeting;
-  g_autofree double *sums    = g_new0 (double, n);
-
-  meeting->slots[team->rank] = values;
-  meet (meeting);
-  for (int r = 0; r < team->size; r++)
-    for (size_t i = 0; i < n; i++)
-      sums[i] += ((const double *) meeting->slots[r])[i];
-  meet (meeting);
-  memcpy (values, sums, n * sizeof *values);
-}
-
-static void
-sum_floats (const FbTeam *team, float *values, size_t n)
-{
-  Meeting          *meeting = ((const Member *) team)->meeting;
-  g_autofree float *sums    = g_new0 (float, n);
-
-  meeting->slots[team->rank] = values;
-  meet (meeting);
-  for (int r = 0; r < team->size; r++)
-    for (size_t i = 0; i < n; i++)
-      sums[i] += ((const float *) meeting->slots[r])[i];
-  meet (meeting);
-  memcpy (values, sums, n * sizeof *values);
-}
-
-static void
-share (const FbTeam *team, void *bytes, size_t n)
-{
-  Meeting *meeting = ((const Member *) team)->meeting;
-
-  meeting->slots[team->rank] = bytes;
-  meet (meeting);
-  if (team->rank > 0)
-    memcpy (bytes, meeting->slots[0], n);
-  meet (meeting);
-}
-
-/* @work in a thread for each of @members */
-static void
 together (Member *members, int size, GThreadFunc work)
 {
-  g_autofree Meeting *meeting = g_new0 (Meeting, 1);
-  GThread            *threads[MOST_MEMBERS];
-
-  meeting->size = size;
-  for (int r = 0; r < size; r++)
-    {
-      members[r].team    = (FbTeam) { r, size, size, size, sum_floats, sum_doubles, share, NULL };
-      members[r].meeting = meeting;
-    }
-  for (int r = 0; r < size; r++)
-    threads[r] = g_thread_new ("member", work, &members[r]);
-  for (int r = 0; r < size; r++)
-    g_thread_join (threads[r]);
+  sit_together (members, sizeof *members, size, work);
 }
 
 static void
@@ -163,7 +80,7 @@ agree (gpointer user_data)
   Member        *member = user_data;
   const gboolean ok     = member->error == NULL;
 
-  g_assert_true (fb_team_agree (&member->team, ok, &member->error) == (member->error == NULL));
+  g_assert_true (fb_team_agree (&member->seat.team, ok, &member->error) == (member->error == NULL));
   return NULL;
 }
 
@@ -265,8 +182,8 @@ static gpointer
 train (gpointer user_data)
 {
   Member              *self    = user_data;
-  g_autoptr(FbDevice)  dev     = fb_device_new ("cpu", 1, NULL);
-  g_autoptr(FbTrainer) trainer = fb_trainer_new_in_team (self->job, self->teacher, dev, &self->team, &self->error);
+  g_autoptr(FbDevice)  dev     = self->on_card ? pretended_card_new () : fb_device_new ("cpu", 1, NULL);
+  g_autoptr(FbTrainer) trainer = fb_trainer_new_in_team (self->job, self->teacher, dev, &self->seat.team, &self->error);
   gboolean             ok      = trainer != NULL && fb_trainer_prepare (trainer, NULL, NULL, NULL, &self->error);
 
   self->trainer = trainer;
@@ -335,6 +252,42 @@ a_team_learns_what_one_process_learns (Fixture *f, gconstpointer fields)
       members_clear (members);
     }
   members_clear (alone);
+}
+
+/* Gradients go from card to card, and not through the team's own sums. */
+static void
+cards_learn_what_the_processor_learns (Fixture *f, gconstpointer fields)
+{
+  Member alone[MOST_MEMBERS]   = { 0 };
+  Member members[MOST_MEMBERS] = { { .on_card = TRUE }, { .on_card = TRUE } };
+
+  if (!pretend_cards ("2", "works"))
+    return;
+  train_together (f, alone, 1, STEPS);
+  train_together (f, members, 2, STEPS);
+  for (int r = 0; r < 2; r++)
+    {
+      g_assert_no_error (members[r].error);
+      g_assert_cmpstr (members[r].state, ==, members[0].state);
+      g_assert_cmpuint (members[r].seat.n_floats, ==, 0);
+      for (int i = 0; i < STEPS; i++)
+        same_losses (&members[r].losses[i], &alone[0].losses[i]);
+    }
+  members_clear (members);
+  members_clear (alone);
+}
+
+static void
+cards_that_lose_each_other_stop_all (Fixture *f, gconstpointer fields)
+{
+  Member members[MOST_MEMBERS] = { { .on_card = TRUE }, { .on_card = TRUE } };
+
+  if (!pretend_cards ("2", "breaks"))
+    return;
+  train_together (f, members, 2, 0);
+  g_assert_error (members[0].error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_TEAM);
+  g_assert_error (members[1].error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_ELSEWHERE);
+  members_clear (members);
 }
 
 static void
@@ -467,6 +420,8 @@ main (int argc, char **argv)
   static const struct { const char *name; void (* func) (Fixture *f, gconstpointer fields); } tests[] =
   {
     { "it-learns-what-one-process-learns", a_team_learns_what_one_process_learns },
+    { "cards-learn-what-the-processor-learns", cards_learn_what_the_processor_learns },
+    { "cards-that-lose-each-other-stop-all", cards_that_lose_each_other_stop_all },
     { "only-the-first-process-writes", only_the_first_process_writes },
     { "an-interrupt-of-one-pauses-all-at-the-same-step", an_interrupt_of_one_pauses_all_at_the_same_step },
     { "another-number-of-processes-goes-on", another_number_of_processes_goes_on },

@@ -1,17 +1,16 @@
-/* tests/kernels/fake-cuda/cudnn.c: as much of cuDNN's backend as kernels/cuda/convolution.c calls, by plain loops.
+/* tests/kernels/fake-cuda/cudnn.c: as much of cuDNN's backend as kernels/cuda/dnn.c calls, by plain loops.
  * SPDX-License-Identifier: LGPL-3.0-or-later
  *
  * A descriptor is a list of the attributes it was given; a plan keeps what its graph said. */
 
-#include <cudnn.h>
-#include <glib.h>
+#include <stdbool.h>
 #include <string.h>
 
-#include "kernels/tensor.h"
 #include "tests/kernels/fake-cuda/capture.h"
+#include "tests/kernels/fake-cuda/graph.h"
 
 #define MOST_ATTRIBUTES 16
-#define MOST_VALUES     8
+#define MOST_VALUES     FB_FAKE_MOST_STEPS
 
 typedef struct
 {
@@ -20,25 +19,27 @@ typedef struct
   gint64                      values[MOST_VALUES];        /* in their own type each, eight bytes apart only where that is the type */
 } Attribute;
 
+/**
+ * Descriptor:
+ * @graph: what a graph takes out of its parts when it is made final, and a plan out of its graph
+ */
 typedef struct
-{
-  gint64   sizes[4], strides[4];
-  gint64   id;
-  FbDtype  dtype;
-} Tensor;
-
-typedef struct Descriptor Descriptor;
-struct Descriptor
 {
   cudnnBackendDescriptorType_t type;
   gboolean                     final;
   int                          n_attributes;
   Attribute                    attributes[MOST_ATTRIBUTES];
-  /* what a graph takes out of its parts when it is made final, and a plan out of its graph */
-  cudnnBackendDescriptorType_t operation;
-  Tensor                       x, w, y;
-  gint64                       strides[2], before[2];
-};
+  FbFakeGraph                  graph;
+} Descriptor;
+
+/**
+ * Handle:
+ * @asked: in words, what engines were asked for: never twice for the same
+ */
+typedef struct
+{
+  GHashTable *asked;
+} Handle;
 
 static size_t
 size_of (cudnnBackendAttributeType_t type)
@@ -51,21 +52,35 @@ size_of (cudnnBackendAttributeType_t type)
     case CUDNN_TYPE_BACKEND_DESCRIPTOR: return 8;
     case CUDNN_TYPE_DATA_TYPE:
     case CUDNN_TYPE_CONVOLUTION_MODE:
+    case CUDNN_TYPE_POINTWISE_MODE:
+    case CUDNN_TYPE_REDUCTION_OPERATOR_TYPE:
     case CUDNN_TYPE_HEUR_MODE:
     case CUDNN_TYPE_NUMERICAL_NOTE:
     case CUDNN_TYPE_FLOAT:              return 4;
+    case CUDNN_TYPE_BOOLEAN:            return sizeof (bool);
     default:                            g_assert_not_reached ();
     }
+}
+
+/* (nullable): attribute @name */
+static const Attribute *
+find (const Descriptor *d, cudnnBackendAttributeName_t name)
+{
+  for (int i = 0; i < d->n_attributes; i++)
+    if (d->attributes[i].name == name)
+      return &d->attributes[i];
+  return NULL;
 }
 
 /* The values of attribute @name, which must be there */
 static const void *
 get (const Descriptor *d, cudnnBackendAttributeName_t name)
 {
-  for (int i = 0; i < d->n_attributes; i++)
-    if (d->attributes[i].name == name)
-      return d->attributes[i].values;
-  g_error ("a descriptor of type %d lacks attribute %d", d->type, name);
+  const Attribute *a = find (d, name);
+
+  if (a == NULL)
+    g_error ("a descriptor of type %d lacks attribute %d", d->type, name);
+  return a->values;
 }
 
 static const Descriptor *
@@ -77,70 +92,162 @@ get_part (const Descriptor *d, cudnnBackendAttributeName_t name)
   return part;
 }
 
-static Tensor
+static FbFakeTensor
 read_tensor (const Descriptor *d)
 {
   cudnnDataType_t type = *(const cudnnDataType_t *) get (d, CUDNN_ATTR_TENSOR_DATA_TYPE);
-  Tensor          t;
+  FbFakeTensor    t;
 
   g_assert (d->type == CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-  get (d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT);
   memcpy (t.sizes, get (d, CUDNN_ATTR_TENSOR_DIMENSIONS), sizeof t.sizes);
   memcpy (t.strides, get (d, CUDNN_ATTR_TENSOR_STRIDES), sizeof t.strides);
   memcpy (&t.id, get (d, CUDNN_ATTR_TENSOR_UNIQUE_ID), sizeof t.id);
-  t.dtype = type == CUDNN_DATA_FLOAT ? FB_DTYPE_F32 : type == CUDNN_DATA_BFLOAT16 ? FB_DTYPE_BF16 : FB_DTYPE_F16;
+  memcpy (&t.alignment, get (d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT), sizeof t.alignment);
+  t.dtype    = type == CUDNN_DATA_FLOAT ? FB_DTYPE_F32 : type == CUDNN_DATA_BFLOAT16 ? FB_DTYPE_BF16 : FB_DTYPE_F16;
+  t.by_value = find (d, CUDNN_ATTR_TENSOR_IS_BY_VALUE) != NULL;
+  t.is_virtual = find (d, CUDNN_ATTR_TENSOR_IS_VIRTUAL) != NULL;
+  g_assert (!t.by_value || (*(const bool *) get (d, CUDNN_ATTR_TENSOR_IS_BY_VALUE) && fb_fake_n_elements (&t) == 1 && t.dtype == FB_DTYPE_F32));
   return t;
 }
 
-/* Reads the operation of a graph, and holds its sizes against each other as the library would */
-static void
-read_graph (Descriptor *graph)
+static const struct
 {
-  static const struct
-  {
-    cudnnBackendDescriptorType_t type;
-    cudnnBackendAttributeName_t  parameters, x, w, y;
-  } kinds[] =
-  {
-    { CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y },
-    { CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY },
-    { CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY },
-  };
-  const Descriptor *operation = get_part (graph, CUDNN_ATTR_OPERATIONGRAPH_OPS), *parameters;
-  const gint64     *after;
-  size_t            kind = 0;
+  cudnnBackendDescriptorType_t type;
+  int                          n_tensors;
+  cudnnBackendAttributeName_t  tensors[5];
+  cudnnBackendAttributeName_t  parameters;                       /* of convolutions */
+} kinds[] =
+{
+  { CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, 3,
+    { CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y },
+    CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC },
+  { CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, 3,
+    { CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY },
+    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC },
+  { CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR, 3,
+    { CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY },
+    CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC },
+  { CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR, 5,
+    { CUDNN_ATTR_OPERATION_SDPA_FWD_QDESC, CUDNN_ATTR_OPERATION_SDPA_FWD_KDESC, CUDNN_ATTR_OPERATION_SDPA_FWD_VDESC,
+      CUDNN_ATTR_OPERATION_SDPA_FWD_ODESC, CUDNN_ATTR_OPERATION_SDPA_FWD_SCALEDESC } },
+};
+
+static gboolean
+convolves (const FbFakeGraph *graph)
+{
+  return graph->operation != CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR && graph->n_steps == 0;
+}
+
+/* Of convolutions: reads the rest, and holds the sizes against each other as the library would */
+static void
+read_parameters (FbFakeGraph *graph, const Descriptor *parameters)
+{
+  const FbFakeTensor *x = &graph->tensors[0], *w = &graph->tensors[1], *y = &graph->tensors[2];
+
+  memcpy (graph->strides, get (parameters, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES), sizeof graph->strides);
+  memcpy (graph->before, get (parameters, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS), sizeof graph->before);
+  memcpy (graph->after, get (parameters, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS), sizeof graph->after);
+
+  g_assert (x->sizes[0] == y->sizes[0] && x->sizes[1] == w->sizes[1] && y->sizes[1] == w->sizes[0]);
+  for (int i = 0; i < 2; i++)
+    g_assert (y->sizes[2 + i] == (x->sizes[2 + i] + graph->before[i] + graph->after[i] - w->sizes[2 + i]) / graph->strides[i] + 1);
+}
+
+/* The number of attribute @name of @operation among the graph's tensors, which it joins where it is new; −1 where there is none */
+static int
+number_of (FbFakeGraph *graph, const Descriptor *operation, cudnnBackendAttributeName_t name)
+{
+  FbFakeTensor t;
+
+  if (find (operation, name) == NULL)
+    return -1;
+  t = read_tensor (get_part (operation, name));
+  for (int i = 0; i < graph->n_tensors; i++)
+    if (graph->tensors[i].id == t.id)
+      return i;
+  g_assert (graph->n_tensors < FB_FAKE_MOST_TENSORS);
+  graph->tensors[graph->n_tensors] = t;
+  return graph->n_tensors++;
+}
+
+static FbFakeStep
+read_step (FbFakeGraph *graph, const Descriptor *operation)
+{
+  FbFakeStep step = { .type = operation->type, .b = -1 };
+
+  switch (operation->type)
+    {
+    case CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR:
+      step.x = number_of (graph, operation, CUDNN_ATTR_OPERATION_POINTWISE_XDESC);
+      step.b = number_of (graph, operation, CUDNN_ATTR_OPERATION_POINTWISE_BDESC);
+      step.y = number_of (graph, operation, CUDNN_ATTR_OPERATION_POINTWISE_YDESC);
+      memcpy (&step.mode, get (get_part (operation, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR), CUDNN_ATTR_POINTWISE_MODE), sizeof step.mode);
+      break;
+    case CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR:
+      get_part (operation, CUDNN_ATTR_OPERATION_MATMUL_DESC);
+      step.x = number_of (graph, operation, CUDNN_ATTR_OPERATION_MATMUL_ADESC);
+      step.b = number_of (graph, operation, CUDNN_ATTR_OPERATION_MATMUL_BDESC);
+      step.y = number_of (graph, operation, CUDNN_ATTR_OPERATION_MATMUL_CDESC);
+      break;
+    case CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR:
+      get_part (operation, CUDNN_ATTR_OPERATION_REDUCTION_DESC);
+      step.x = number_of (graph, operation, CUDNN_ATTR_OPERATION_REDUCTION_XDESC);
+      step.y = number_of (graph, operation, CUDNN_ATTR_OPERATION_REDUCTION_YDESC);
+      break;
+    case CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR:
+      step.x = number_of (graph, operation, CUDNN_ATTR_OPERATION_RESHAPE_XDESC);
+      step.y = number_of (graph, operation, CUDNN_ATTR_OPERATION_RESHAPE_YDESC);
+      break;
+    default:
+      g_assert_not_reached ();
+    }
+  return step;
+}
+
+/* Reads the operations of a graph */
+static void
+read_graph (Descriptor *d)
+{
+  const Attribute  *operations = find (d, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+  const Descriptor *operation  = get_part (d, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+  FbFakeGraph      *graph      = &d->graph;
+  size_t            kind       = 0;
+
+  if (operations->n > 1)
+    {
+      graph->operation = CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR;
+      for (gint64 i = 0; i < operations->n; i++)
+        graph->steps[graph->n_steps++] = read_step (graph, (const Descriptor *) operations->values[i]);
+      return;
+    }
 
   while (kinds[kind].type != operation->type)
     g_assert (++kind < G_N_ELEMENTS (kinds));
 
   graph->operation = operation->type;
-  graph->x         = read_tensor (get_part (operation, kinds[kind].x));
-  graph->w         = read_tensor (get_part (operation, kinds[kind].w));
-  graph->y         = read_tensor (get_part (operation, kinds[kind].y));
-  parameters       = get_part (operation, kinds[kind].parameters);
-  after            = get (parameters, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS);
-  memcpy (graph->strides, get (parameters, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES), sizeof graph->strides);
-  memcpy (graph->before, get (parameters, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS), sizeof graph->before);
-
-  g_assert (graph->x.sizes[0] == graph->y.sizes[0] && graph->x.sizes[1] == graph->w.sizes[1] && graph->y.sizes[1] == graph->w.sizes[0]);
-  for (int i = 0; i < 2; i++)
-    g_assert (graph->y.sizes[2 + i] ==
-              (graph->x.sizes[2 + i] + graph->before[i] + after[i] - graph->w.sizes[2 + i]) / graph->strides[i] + 1);
+  graph->n_tensors = kinds[kind].n_tensors;
+  for (int i = 0; i < graph->n_tensors; i++)
+    graph->tensors[i] = read_tensor (get_part (operation, kinds[kind].tensors[i]));
+  if (find (operation, CUDNN_ATTR_OPERATION_SDPA_FWD_STATSDESC) != NULL)
+    graph->tensors[graph->n_tensors++] = read_tensor (get_part (operation, CUDNN_ATTR_OPERATION_SDPA_FWD_STATSDESC));
+  if (convolves (graph))
+    read_parameters (graph, get_part (operation, kinds[kind].parameters));
 }
 
 cudnnStatus_t
 cudnnCreate (cudnnHandle_t *handle)
 {
-  *handle = (cudnnHandle_t) g_malloc (1);
+  Handle *self = g_new0 (Handle, 1);
+
+  self->asked = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  *handle     = (cudnnHandle_t) self;
   return CUDNN_STATUS_SUCCESS;
 }
 
 cudnnStatus_t
 cudnnDestroy (cudnnHandle_t handle)
 {
+  g_hash_table_unref (((Handle *) handle)->asked);
   g_free (handle);
   return CUDNN_STATUS_SUCCESS;
 }
@@ -204,24 +311,53 @@ cudnnBackendFinalize (cudnnBackendDescriptor_t descriptor)
       const Descriptor *config = get_part (d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
 
       get (d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE);
-      d->operation = config->operation;
-      d->x         = config->x;
-      d->w         = config->w;
-      d->y         = config->y;
-      memcpy (d->strides, config->strides, sizeof d->strides);
-      memcpy (d->before, config->before, sizeof d->before);
+      d->graph = config->graph;
     }
   return CUDNN_STATUS_SUCCESS;
 }
 
-/* Heuristics answer with a deterministic engine behind one that is not; none where types are mixed or channels odd */
+/* What a graph asks for, in words, of the heuristics of @mode */
+static char *
+tell (const FbFakeGraph *graph, cudnnBackendHeurMode_t mode)
+{
+  GString     *words     = g_string_new (NULL);
+  const gint64 numbers[] = { mode, graph->operation, graph->strides[0], graph->strides[1], graph->before[0], graph->before[1], graph->after[0],
+                             graph->after[1] };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (numbers); i++)
+    g_string_append_printf (words, " %" G_GINT64_FORMAT, numbers[i]);
+  for (int i = 0; i < graph->n_tensors; i++)
+    {
+      const FbFakeTensor *t = &graph->tensors[i];
+
+      g_string_append_printf (words, " | %d %" G_GINT64_FORMAT, t->dtype, t->alignment);
+      for (int j = 0; j < 4; j++)
+        g_string_append_printf (words, " %" G_GINT64_FORMAT, t->sizes[j]);
+    }
+  return g_string_free (words, FALSE);
+}
+
+/* No engine convolves where types are mixed or channels odd */
+static gboolean
+has_engine (const FbFakeGraph *graph)
+{
+  if (graph->n_steps > 0)
+    return fb_fake_has_steps (graph);
+  if (!convolves (graph))
+    return fb_fake_has_attention (graph);
+  return graph->tensors[0].dtype == graph->tensors[2].dtype && graph->tensors[0].sizes[1] % 2 == 0;
+}
+
+/* Heuristics answer with a deterministic engine behind one that is not */
 static gint64
 propose (const Descriptor *heuristic, Descriptor **configs)
 {
-  const Descriptor *graph = get_part (heuristic, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH);
+  const Descriptor             *graph  = get_part (heuristic, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH);
+  const Handle                 *handle = *(Handle * const *) get (graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE);
+  const cudnnBackendHeurMode_t *mode   = get (heuristic, CUDNN_ATTR_ENGINEHEUR_MODE);
 
-  get (heuristic, CUDNN_ATTR_ENGINEHEUR_MODE);
-  if (graph->x.dtype != graph->y.dtype || graph->x.sizes[1] % 2 != 0)
+  g_assert (g_hash_table_add (handle->asked, tell (&graph->graph, *mode)));
+  if (!has_engine (&graph->graph))
     return 0;
   for (int i = 0; i < 2; i++)
     {
@@ -262,66 +398,52 @@ cudnnBackendGetAttribute (cudnnBackendDescriptor_t const descriptor, cudnnBacken
   return CUDNN_STATUS_SUCCESS;
 }
 
-/* (transfer full): all elements that @t spans, as f32; dense, so that memory's order is kept */
-static float *
-read_data (const Tensor *t, const void *data)
+float *
+fb_fake_read (const FbFakeTensor *t, const void *data)
 {
-  size_t n   = t->sizes[0] * t->sizes[1] * t->sizes[2] * t->sizes[3];
-  float *out = g_new (float, n);
+  const size_t n   = fb_fake_n_elements (t);
+  float       *out = g_new (float, n);
 
   fb_dtype_convert (out, FB_DTYPE_F32, data, t->dtype, n);
   return out;
 }
 
-static size_t
-place (const Tensor *t, gint64 outer, gint64 channel, gint64 row, gint64 column)
-{
-  return outer * t->strides[0] + channel * t->strides[1] + row * t->strides[2] + column * t->strides[3];
-}
-
-/* One execution: a plan stays as long as its device */
-typedef struct
-{
-  const Descriptor *plan;
-  void             *data[3];
-} Call;
-
 /* Which of x, w and y an operation computes */
 static int
-target_of (const Descriptor *p)
+target_of (const FbFakeGraph *graph)
 {
-  return p->operation == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR           ? 2
-         : p->operation == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR ? 1 : 0;
+  return graph->operation == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR           ? 2
+         : graph->operation == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR ? 1 : 0;
 }
 
 static void
 convolve (void *closure)
 {
-  const Call        *call       = closure;
-  const Descriptor  *p          = call->plan;
-  const Tensor      *tensors[3] = { &p->x, &p->w, &p->y };
-  int                target     = target_of (p);
+  const FbFakeCall   *call    = closure;
+  const FbFakeGraph  *graph   = &call->graph;
+  const FbFakeTensor *tx      = &graph->tensors[0], *tw = &graph->tensors[1], *ty = &graph->tensors[2];
+  const int           target  = target_of (graph);
+  const size_t        n       = fb_fake_n_elements (&graph->tensors[target]);
+  g_autofree float   *x       = fb_fake_read (tx, call->data[0]);
+  g_autofree float   *w       = fb_fake_read (tw, call->data[1]);
+  g_autofree float   *y       = fb_fake_read (ty, call->data[2]);
+  g_autofree double  *result  = g_new0 (double, n);
 
-  g_autofree float  *x      = read_data (&p->x, call->data[0]);
-  g_autofree float  *w      = read_data (&p->w, call->data[1]);
-  g_autofree float  *y      = read_data (&p->y, call->data[2]);
-  size_t             n      = tensors[target]->sizes[0] * tensors[target]->sizes[1] * tensors[target]->sizes[2] * tensors[target]->sizes[3];
-  g_autofree double *result = g_new0 (double, n);
-
-  for (gint64 image = 0; image < p->y.sizes[0]; image++)
-    for (gint64 oy = 0; oy < p->y.sizes[2]; oy++)
-      for (gint64 ox = 0; ox < p->y.sizes[3]; ox++)
-        for (gint64 oc = 0; oc < p->y.sizes[1]; oc++)
-          for (gint64 ky = 0; ky < p->w.sizes[2]; ky++)
-            for (gint64 kx = 0; kx < p->w.sizes[3]; kx++)
+  for (gint64 image = 0; image < ty->sizes[0]; image++)
+    for (gint64 oy = 0; oy < ty->sizes[2]; oy++)
+      for (gint64 ox = 0; ox < ty->sizes[3]; ox++)
+        for (gint64 oc = 0; oc < ty->sizes[1]; oc++)
+          for (gint64 ky = 0; ky < tw->sizes[2]; ky++)
+            for (gint64 kx = 0; kx < tw->sizes[3]; kx++)
               {
-                gint64 iy = oy * p->strides[0] + ky - p->before[0], ix = ox * p->strides[1] + kx - p->before[1];
+                gint64 iy = oy * graph->strides[0] + ky - graph->before[0], ix = ox * graph->strides[1] + kx - graph->before[1];
 
-                if (iy < 0 || ix < 0 || iy >= p->x.sizes[2] || ix >= p->x.sizes[3])
+                if (iy < 0 || ix < 0 || iy >= tx->sizes[2] || ix >= tx->sizes[3])
                   continue;
-                for (gint64 ic = 0; ic < p->x.sizes[1]; ic++)
+                for (gint64 ic = 0; ic < tx->sizes[1]; ic++)
                   {
-                    size_t in_x = place (&p->x, image, ic, iy, ix), in_w = place (&p->w, oc, ic, ky, kx), in_y = place (&p->y, image, oc, oy, ox);
+                    size_t in_x = fb_fake_place (tx, image, ic, iy, ix), in_w = fb_fake_place (tw, oc, ic, ky, kx);
+                    size_t in_y = fb_fake_place (ty, image, oc, oy, ox);
 
                     if (target == 2)
                       result[in_y] += (double) x[in_x] * w[in_w];
@@ -332,27 +454,43 @@ convolve (void *closure)
                   }
               }
 
-  fb_dtype_convert (call->data[target], tensors[target]->dtype, result, FB_DTYPE_F64, n);
+  fb_dtype_convert (call->data[target], graph->tensors[target].dtype, result, FB_DTYPE_F64, n);
 }
 
 cudnnStatus_t
 cudnnBackendExecute (cudnnHandle_t handle, cudnnBackendDescriptor_t plan, cudnnBackendDescriptor_t pack)
 {
-  const Descriptor  *p        = plan;
-  const gint64      *ids      = get (pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
+  const FbFakeGraph *graph    = &((const Descriptor *) plan)->graph;
+  const Attribute   *ids      = find (pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
   void       *const *pointers = get (pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS);
-  const gint64       wanted[] = { p->x.id, p->w.id, p->y.id };
-  Call               call     = { .plan = p };
+  void            (* run) (void *call) = graph->n_steps > 0 ? fb_fake_take_steps : convolves (graph) ? convolve : fb_fake_attend;
+  cudnnStatus_t      status   = run == fb_fake_attend ? fb_fake_may_attend (graph) : CUDNN_STATUS_SUCCESS;
+  FbFakeCall         call     = { .graph = *graph };
+  int                n_found  = 0;
 
-  for (int i = 0; i < 3; i++)
-    for (int j = 0; j < 3; j++)
-      if (ids[j] == wanted[i])
-        call.data[i] = pointers[j];
   g_assert (*(void *const *) get (pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE) != NULL);
+  if (status != CUDNN_STATUS_SUCCESS)
+    return status;
+
+  for (int i = 0; i < graph->n_tensors; i++)
+    for (int j = 0; j < ids->n; j++)
+      if (ids->values[j] == graph->tensors[i].id)
+        {
+          n_found++;
+          call.data[i] = pointers[j];
+          if (graph->tensors[i].by_value)
+            call.numbers[i] = *(const float *) pointers[j];
+          else
+            g_assert ((size_t) pointers[j] % graph->tensors[i].alignment == 0);
+        }
+
+  for (int i = 0; i < graph->n_tensors; i++)
+    g_assert (graph->tensors[i].is_virtual || call.data[i] != NULL);
+  g_assert (n_found == ids->n);
 
   if (fb_fake_captures ())
-    fb_fake_note (convolve, g_memdup2 (&call, sizeof call), g_free);
+    fb_fake_note (run, g_memdup2 (&call, sizeof call), g_free);
   else
-    convolve (&call);
+    run (&call);
   return CUDNN_STATUS_SUCCESS;
 }

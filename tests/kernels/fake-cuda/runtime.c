@@ -37,22 +37,32 @@ cudaGetErrorString (cudaError_t status)
   return "a made-up failure";
 }
 
+/* FB_FAKE_CARDS, as the made-up driver says too */
+static int
+count_cards (void)
+{
+  const char *text = g_getenv ("FB_FAKE_CARDS");
+
+  return text != NULL ? atoi (text) : 1;
+}
+
 cudaError_t
 cudaGetDeviceCount (int *n)
 {
-  *n = 1;
+  *n = count_cards ();
   return cudaSuccess;
 }
 
 cudaError_t
-cudaGetDeviceProperties (struct cudaDeviceProp *card, int ordinal)
+cudaGetDeviceProperties (struct cudaDeviceProp *card, int ordinal)       /* two are told apart by their capability; the last has the most memory */
 {
+  g_assert (ordinal >= 0 && ordinal < count_cards ());
   memset (card, 0, sizeof *card);
   strcpy (card->name, "Fake");
   card->major                = 8;
-  card->minor                = 0;
+  card->minor                = ordinal % 10;
   card->multiProcessorCount  = 1;
-  card->totalGlobalMem       = CARD_BYTES;
+  card->totalGlobalMem       = CARD_BYTES + (size_t) ordinal;
   card->memoryPoolsSupported = 1;
   return cudaSuccess;
 }
@@ -60,7 +70,7 @@ cudaGetDeviceProperties (struct cudaDeviceProp *card, int ordinal)
 cudaError_t
 cudaSetDevice (int ordinal)
 {
-  return ordinal == 0 ? cudaSuccess : cudaErrorInvalidDevice;
+  return ordinal >= 0 && ordinal < count_cards () ? cudaSuccess : cudaErrorInvalidDevice;
 }
 
 cudaError_t
@@ -218,7 +228,7 @@ cudaEventSynchronize (cudaEvent_t event)
 cudaError_t
 cudaMemPoolCreate (cudaMemPool_t *pool, const struct cudaMemPoolProps *props)
 {
-  g_assert (props->allocType == cudaMemAllocationTypePinned && props->location.type == cudaMemLocationTypeDevice && props->location.id == 0);
+  g_assert (props->allocType == cudaMemAllocationTypePinned && props->location.type == cudaMemLocationTypeDevice);
   *pool = (cudaMemPool_t) g_new0 (size_t, 1);                     /* the bytes that are taken from it */
   return cudaSuccess;
 }
