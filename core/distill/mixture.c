@@ -40,17 +40,6 @@ fb_mixture_pick (const double *pmf, int n_steps, double uniform)
   return last;                              /* the sum may end a rounding short of 1 */
 }
 
-/* @parts: [4], in equal shares */
-static void
-spread (const FbPhase *parts, int total, FbPhase *phases)
-{
-  for (int i = 0; i < 4; i++)
-    {
-      phases[i] = parts[i];
-      phases[i].n_steps = (int) ((gint64) total * (i + 1) / 4 - (gint64) total * i / 4);
-    }
-}
-
 void
 fb_phases_paper (int total, FbPhase *phases)
 {
@@ -62,7 +51,11 @@ fb_phases_paper (int total, FbPhase *phases)
     { 0, { 0.4,  0.2,  0.2,  0.2  }, 1.0, 0.7, 0.3 },
   };
 
-  spread (paper, total, phases);
+  for (gsize i = 0; i < G_N_ELEMENTS (paper); i++)                   /* in equal shares */
+    {
+      phases[i] = paper[i];
+      phases[i].n_steps = (int) ((gint64) total * (i + 1) / 4 - (gint64) total * i / 4);
+    }
 }
 
 void

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/distill/discriminator.h"
-#include "core/distill/guard.h"
+#include "core/nn/guard.h"
 #include "core/distill/losses.h"
 #include "core/models/unet.h"
 #include "core/nn/tape.h"

@@ -1,7 +1,7 @@
 /* core/distill/perceptual.c: the distillation loss between pictures rather than latents. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/distill/perceptual.h"
 
-#include "core/distill/guard.h"
+#include "core/nn/guard.h"
 #include "core/models/family.h"
 #include "core/models/loader.h"
 #include "core/nn/tape.h"

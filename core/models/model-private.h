@@ -88,27 +88,17 @@ guint64    fb_model_step_bytes  (FbModel *model);
 /* Frees what depends on the weights or on the type they are packed in. */
 void      fb_model_forget_context (FbModel *model);
 
-/**
- * FbModelCall: one computation that a cancellable can stop
- *
- * @again: set by end: memory ran out and another part has made way, so that all from begin on is to be done once more
- *
- * fb_model_begin() loads @part and hands the cancellable to the device; fb_model_end() frees the context's tensors and says how it went:
- * %FALSE with %G_IO_ERROR_CANCELLED or the device's own error, or without an error where @again is set. End is called exactly when begin
- * returned %TRUE.
- */
-typedef struct
-{
-  FbModel      *model;
-  FbModelPart   part;
-  gboolean      again;
-  GCancellable *cancellable;
-  gulong        handler;
-  gint          cancelled;
-} FbModelCall;
+/* All of one computation, from uploads to downloads; @data is what fb_model_compute() was given. */
+typedef void (* FbModelWork) (FbModel *model, gpointer data);
 
-gboolean  fb_model_begin (FbModelCall *call, FbModel *model, FbModelPart part, GCancellable *cancellable, GError **error);
-gboolean  fb_model_end   (FbModelCall *call, GError **error);
+/**
+ * fb_model_compute:
+ *
+ * Loads @part and does @work; once more whenever memory ran out and another part could make way for it. Then frees the context's tensors.
+ *
+ * Returns: %FALSE with %G_IO_ERROR_CANCELLED, or with the device's or the loader's error
+ */
+gboolean  fb_model_compute   (FbModel *model, FbModelPart part, FbModelWork work, gpointer data, GCancellable *cancellable, GError **error);
 
 /* Latent pixels per side of a tile for a picture of so many latent pixels; @tile is the caller's wish, or 0. */
 int       fb_model_tile_size (FbModel *model, int height, int width, int tile);

@@ -19,8 +19,6 @@ from torch import nn
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden", "distill"))
 import method
 
-TARGETS = ["to_q", "to_k", "to_v", "to_out.0"]
-
 
 class Discriminator(nn.Module):
     """core/distill/discriminator.c for mid blocks below 16×16"""
@@ -60,7 +58,7 @@ class Loop:
 
         self.net = UNet2DConditionModel.from_pretrained(job["teacher"], subfolder="unet", torch_dtype=self.dtype).requires_grad_(False)
         self.net.to(memory_format=torch.channels_last)
-        self.net.add_adapter(LoraConfig(r=job["lora_rank"], lora_alpha=job["lora_alpha"], target_modules=TARGETS))
+        self.net.add_adapter(LoraConfig(r=job["lora_rank"], lora_alpha=job["lora_alpha"], target_modules=job["lora_targets"]))
         if checkpointing:
             self.net.enable_gradient_checkpointing()
         self.trained = [p for name, p in self.net.named_parameters() if "lora_" in name]

@@ -3,8 +3,8 @@
 Usage: python peers_distill.py --ours BENCH_DISTILL --engine FLASHBRUSH_ENGINE [--only starter sd15 ranks] [--rounds 7] [--threads N]
        [--precision f32|bf16] [--no-compile]
 
-starter: the model that comes along at 128×128, batch 8, K = 8, LoRA of rank 32, nothing computed again; processes that are all loaded take turns.
-sd15: full-size SD 1.5 with random weights (--model FOLDER for another) at 512×512, batch 1, K = 4, rank 64, blocks computed again on both sides;
+starter: the model that comes along at 128×128, batch 8, K = 8, LoRA of rank 32 on every layer, nothing computed again; processes that are all loaded take turns.
+sd15: full-size SD 1.5 with random weights (--model FOLDER for another) at 512×512, batch 1, K = 4, rank 64 on attention, blocks computed again on both sides;
 one process after another, so that each has the memory for itself. Its peak counts, loading included.
 ranks: the starter, two processes of one thread under mpirun against one, at 4 samples each.
 
@@ -23,9 +23,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 STARTER = os.path.join(HERE, "..", "..", "data", "models", "starter")
 N_PICTURES = 8
 SECONDS, PEAK = 0, 1    # of a result
-PARTS = {"starter": {"width": 128, "height": 128, "batch_size": 8, "samples_per_call": 8, "teacher_steps": 8, "lora_rank": 32, "lora_alpha": 32},
-         "sd15": {"width": 512, "height": 512, "batch_size": 1, "samples_per_call": 1, "teacher_steps": 4, "lora_rank": 64, "lora_alpha": 64}}
-MEMORY = {"f32": 6000, "bf16": 4000}    # MB for SD 1.5: blocks are computed again
+ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
+PARTS = {"starter": {"width": 128, "height": 128, "batch_size": 8, "samples_per_call": 8, "teacher_steps": 8, "lora_rank": 32, "lora_alpha": 32,
+                     "lora_targets": ATTENTION + ["proj_in", "proj_out", "ff.net.0.proj", "ff.net.2", "time_emb_proj", "conv_in", "conv_out",
+                                                  "conv1", "conv2", "conv_shortcut", "conv"]},                    # as the preset has it
+         "sd15": {"width": 512, "height": 512, "batch_size": 1, "samples_per_call": 1, "teacher_steps": 4, "lora_rank": 64, "lora_alpha": 64,
+                  "lora_targets": ATTENTION, "memory": 2700}}    # MB: blocks are computed again, and weights kept in the file's 16 bits
 
 
 def write_pictures(folder, size):
@@ -117,7 +120,7 @@ def starter(args, folder):
 
 def sd15(args, folder):
     model = args.model or subprocess.run([args.ours, "--make-model"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    job = write_job(folder, "sd15", model, args, memory=MEMORY[args.precision])
+    job = write_job(folder, "sd15", model, args)
     results = {}
     head("sd15", args)
     for name, command in commands(args, job, True).items():

@@ -540,6 +540,23 @@ test_memory_is_reused (void)
   fb_tensor_unref (second);
 }
 
+/* Tensors of many sizes, one after the other: what each leaves behind must not add up. */
+static void
+test_freed_memory_does_not_add_up (void)
+{
+  const size_t        largest = (size_t) 80 << 20;
+  g_autoptr(FbDevice) dev     = open_device ("cpu");
+  const size_t        before  = resident_bytes ();
+
+  for (size_t size = largest; size > largest / 4; size -= largest / 20)
+    {
+      g_autoptr(FbTensor) t = fb_tensor_new_1d (dev, FB_DTYPE_F32, size / 4);
+
+      memset (t->data, 1, size);
+      g_assert_cmpuint (resident_bytes (), <=, before + largest * 11 / 10);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -563,6 +580,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/kernels/device/an-unknown-name-is-an-error-that-lists-the-devices", test_unknown_name);
   g_test_add_func ("/kernels/device/cpu/freed-memory-serves-the-next-tensor", test_memory_is_reused);
+  g_test_add_func ("/kernels/device/cpu/freed-memory-of-many-sizes-does-not-add-up", test_freed_memory_does_not_add_up);
   add_device_tests ("device", tests, G_N_ELEMENTS (tests));
   return g_test_run ();
 }

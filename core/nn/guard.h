@@ -1,4 +1,4 @@
-/* core/distill/guard.h: one computation on a device that can be cancelled. SPDX-License-Identifier: LGPL-3.0-or-later */
+/* core/nn/guard.h: one computation on a device that can be cancelled. SPDX-License-Identifier: LGPL-3.0-or-later */
 #pragma once
 
 #include <gio/gio.h>

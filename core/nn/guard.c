@@ -1,5 +1,5 @@
-/* core/distill/guard.c: one computation on a device that can be cancelled. SPDX-License-Identifier: LGPL-3.0-or-later */
-#include "core/distill/guard.h"
+/* core/nn/guard.c: one computation on a device that can be cancelled. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "core/nn/guard.h"
 
 #include <glib/gi18n-lib.h>
 
