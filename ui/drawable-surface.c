@@ -1,8 +1,6 @@
 /* ui/drawable-surface.c: a part of a drawable for the screen. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "ui/drawable-surface.h"
 
-#define THUMBNAIL_MAX 1024           /* GIMP makes none larger */
-
 /* straight R'G'B'A to what cairo draws */
 static cairo_surface_t *
 surface_of (const guint8 *pixels, int width, int height)
@@ -27,32 +25,47 @@ surface_of (const guint8 *pixels, int width, int height)
   return surface;
 }
 
-/* what GIMP's thumbnails of @drawable hold: in the image's own colour space, not yet in the screen's */
+/* (nullable): what GIMP's thumbnails of @drawable hold: its own numbers, 16 bits or floats as they may be; of an indexed one its colours, in 8 bits */
 static const Babl *
 thumbnail_format (GimpDrawable *drawable, int bytes)
 {
   static const char * const encodings[] = { NULL, "Y' u8", "Y'A u8", "R'G'B' u8", "R'G'B'A u8" };
+  const Babl               *own         = gimp_drawable_get_format (drawable);
 
-  return babl_format_with_space (encodings[bytes], gimp_drawable_get_format (drawable));
+  if (!babl_format_is_palette (own) && babl_format_get_bytes_per_pixel (own) == bytes)
+    return own;
+
+  return bytes >= 1 && bytes <= 4 ? babl_format_with_space (encodings[bytes], own) : NULL;
+}
+
+guint8 *
+fb_drawable_thumbnail (GimpDrawable *drawable, const GdkRectangle *part, int *width, int *height)
+{
+  int               bytes  = 0;
+  g_autoptr(GBytes) data   = NULL;
+  const Babl       *format = NULL;
+  guint8           *pixels = NULL;
+
+  *width  = CLAMP (*width, 1, FB_THUMBNAIL_MAX);
+  *height = CLAMP (*height, 1, FB_THUMBNAIL_MAX);
+  data    = gimp_drawable_get_sub_thumbnail_data (drawable, part->x, part->y, part->width, part->height, *width, *height, width, height, &bytes);
+  format  = data != NULL ? thumbnail_format (drawable, bytes) : NULL;
+  if (format == NULL || g_bytes_get_size (data) < (gsize) *width * *height * bytes)
+    return NULL;
+  pixels = g_malloc ((gsize) *width * *height * 4);
+  babl_process (babl_fish (format, babl_format ("R'G'B'A u8")), g_bytes_get_data (data, NULL), pixels, (long) *width * *height);
+
+  return pixels;
 }
 
 static cairo_surface_t *
 thumbnail (GimpDrawable *drawable, const GdkRectangle *part, double scale)
 {
-  int                width  = CLAMP ((int) (part->width * scale + 0.5), 1, THUMBNAIL_MAX);
-  int                height = CLAMP ((int) (part->height * scale + 0.5), 1, THUMBNAIL_MAX);
-  int                bytes  = 0;
-  g_autoptr(GBytes)  data   = gimp_drawable_get_sub_thumbnail_data (drawable, part->x, part->y, part->width, part->height,
-                                                                    width, height, &width, &height, &bytes);
-  g_autofree guint8 *pixels = NULL;
+  int                width  = (int) (part->width * scale + 0.5);
+  int                height = (int) (part->height * scale + 0.5);
+  g_autofree guint8 *pixels = fb_drawable_thumbnail (drawable, part, &width, &height);
 
-  if (data == NULL || bytes < 1 || bytes > 4 || g_bytes_get_size (data) < (gsize) width * height * bytes)
-    return NULL;
-  pixels = g_malloc ((gsize) width * height * 4);
-  babl_process (babl_fish (thumbnail_format (drawable, bytes), babl_format ("R'G'B'A u8")),
-                g_bytes_get_data (data, NULL), pixels, (long) width * height);
-
-  return surface_of (pixels, width, height);
+  return pixels != NULL ? surface_of (pixels, width, height) : NULL;
 }
 
 static cairo_surface_t *

@@ -14,3 +14,14 @@
  * reach into @area
  */
 cairo_surface_t * fb_drawable_to_surface (GimpDrawable *drawable, const GdkRectangle *area, double scale, GdkRectangle *covered);
+
+#define FB_THUMBNAIL_MAX 1024        /* GIMP makes none larger */
+
+/**
+ * fb_drawable_thumbnail:
+ * @part: of the drawable
+ * @width, @height: (inout): wanted, of @part's shape; what it has become
+ *
+ * Returns: (transfer full) (nullable): [height, width] R'G'B'A u8, scaled by GIMP itself; %NULL when it can't
+ */
+guint8 * fb_drawable_thumbnail (GimpDrawable *drawable, const GdkRectangle *part, int *width, int *height);

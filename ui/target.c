@@ -207,7 +207,7 @@ fb_target_check (const FbTarget *target, FbDestination destination, GError **err
   return FALSE;
 }
 
-/* --- pixels in ------------------------------------------------------------------------------------------------------ */
+/* --- the input ------------------------------------------------------------------------------------------------------ */
 
 gboolean
 fb_target_use_input (FbTarget *target, GError **error)
@@ -249,67 +249,4 @@ FbRect
 fb_target_seen (const FbTarget *target)
 {
   return target->seen.width > 0 ? target->seen : (FbRect) { target->x, target->y, target->width, target->height };
-}
-
-/* (transfer full) (nullable): scaled with its colours multiplied by alpha, or what is transparent beside them would darken them */
-static FbImage *
-scaled_by_alpha (FbImage *picture, int width, int height)
-{
-  const gsize  n      = (gsize) picture->width * picture->height;
-  FbImage     *scaled = NULL;
-
-  for (gsize i = 0; i < n; i++)
-    for (int c = 0; c < 3; c++)
-      picture->pixels[4 * i + c] *= picture->pixels[4 * i + 3];
-  scaled = fb_image_resize (picture, width, height);
-  for (gsize i = 0; scaled != NULL && i < (gsize) width * height; i++)
-    {
-      float       *p     = scaled->pixels + 4 * i;
-      const float  share = p[3] > 1e-4f ? 1.0f / p[3] : 0.0f;
-
-      for (int c = 0; c < 3; c++)
-        p[c] *= share;
-      p[3] = CLAMP (p[3], 0.0f, 1.0f);                    /* scaling overshoots at edges */
-    }
-
-  return scaled;
-}
-
-FbImage *
-fb_target_read (const FbTarget *target, int width, int height, GError **error)
-{
-  const FbRect           seen     = fb_target_seen (target);
-  GimpDrawable          *drawable = fb_drawable_by_id (target->input_id);
-  g_autoptr(GeglBuffer)  buffer   = drawable != NULL ? gimp_drawable_get_buffer (drawable) : NULL;
-  g_autoptr(FbImage)     picture  = NULL;
-  int                    offset_x, offset_y;
-  double                 scale;
-  GeglRectangle          rect;
-
-  if (buffer == NULL)
-    {
-      g_set_error_literal (error, FB_TARGET_ERROR, FB_TARGET_ERROR_CHANGED,
-                           _("The layer to start from was deleted meanwhile; select another one."));
-      return NULL;
-    }
-
-  /* a large layer is read at twice the wanted size, not whole */
-  scale = MIN (1.0, 2.0 * MAX ((double) width / seen.width, (double) height / seen.height));
-  gimp_drawable_get_offsets (drawable, &offset_x, &offset_y);
-  rect.x      = (int) round ((seen.x - offset_x) * scale);
-  rect.y      = (int) round ((seen.y - offset_y) * scale);
-  rect.width  = MAX (1, (int) round (seen.width * scale));
-  rect.height = MAX (1, (int) round (seen.height * scale));
-
-  picture = fb_image_new (rect.width, rect.height, 4);
-  if (picture == NULL)
-    {
-      g_set_error (error, FB_TARGET_ERROR, FB_TARGET_ERROR_SIZE,
-                   _("There is not enough memory for %d × %d pixels; select a smaller part."), rect.width, rect.height);
-      return NULL;
-    }
-  gegl_buffer_get (buffer, &rect, scale, babl_format ("R'G'B'A float"), picture->pixels,
-                   GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
-
-  return rect.width == width && rect.height == height ? g_steal_pointer (&picture) : scaled_by_alpha (picture, width, height);
 }

@@ -90,7 +90,7 @@ FbRect   fb_inpaint_shown    (const FbInpaintPlace *place, double grow, FbRect c
 double   fb_inpaint_detail   (const FbImage *mask, FbRect around, int native);
 
 /* what a negative strength stands for here: 1, and 0.4 for FB_INPAINT_REFINE; the job itself knows the model, and takes 0.4 for FB_INPAINT_REMOVE with
- * an ordinary one, 0.2 with one below 256 pixels and then without words for FB_INPAINT_EXPAND too, after the hole has been filled from its border */
+ * an ordinary one, 0.05 with one below 256 pixels and then without words for FB_INPAINT_EXPAND too, after the hole has been filled from its border */
 double   fb_inpaint_strength (FbInpaintUse use);
 
 /**

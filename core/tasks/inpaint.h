@@ -1,4 +1,9 @@
-/* core/tasks/inpaint.h: what lies under a mask, drawn anew. SPDX-License-Identifier: LGPL-3.0-or-later */
+/* core/tasks/inpaint.h: what lies under a mask, drawn anew. SPDX-License-Identifier: LGPL-3.0-or-later
+ *
+ * Of what the survey of peers describes, left out on purpose: words of our own where something is removed without any, because the words on a record are
+ * the user's; the context as a picture reference where there is no prompt, because no family here takes one yet; a use that follows from the
+ * selection's shape, because the user chooses it.
+ */
 #pragma once
 
 #include "core/tasks/generate.h"

@@ -327,6 +327,7 @@ inpaint_job_new (FbEngineClient *client, GVariant *request, FbTarget *target, co
   GdkRectangle         area;
   FbRect               around;
   FbJob               *job;
+  int                  width, height;
 
   if (scale < 1.0)
     show_all (target);
@@ -340,7 +341,9 @@ inpaint_job_new (FbEngineClient *client, GVariant *request, FbTarget *target, co
       detail = detail_for (request, marked, around, native);
       g_variant_dict_insert (&dict, "around", "(iiii)", around.x, around.y, around.width, around.height);
     }
-  picture = fb_target_read (target, MAX (1, (int) (seen.width * scale * detail)), MAX (1, (int) (seen.height * scale * detail)), error);
+  width   = MAX (1, (int) (seen.width * scale * detail));
+  height  = MAX (1, (int) (seen.height * scale * detail));
+  picture = pixels_max <= INPAINT_DRAFT_MAX ? fb_target_glance (target, width, height, error) : fb_target_read (target, width, height, error);
   if (picture == NULL)
     return NULL;
 

@@ -51,7 +51,7 @@ gboolean   inpaint_place_target (FbTarget *target, GVariant *request, GVariant *
  * @target: with its input and its place, which becomes all that is seen where the pictures have to be scaled down
  * @mask: of the canvas with @target's margins
  * @native: the model's own size, or 0
- * @pixels_max: of the pictures sent; more are scaled down
+ * @pixels_max: of the pictures sent; more are scaled down; up to INPAINT_DRAFT_MAX they are read at a glance
  *
  * Reads what is seen and no more, and in no more detail than the model can use. Returns: (transfer full): a job ready to start, or %NULL with @error
  */

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/profile.sh"
 export FB_TEST_TAP="$scratch/tap"
 
-timeout 220 gimp-console --no-interface --no-data --no-fonts --console-messages --quit \
+timeout 440 gimp-console --no-interface --no-data --no-fonts --console-messages --quit \
   --batch-interpreter=plug-in-script-fu-eval \
   -b '(let* ((r (plug-in-flashbrush-generate #:run-mode RUN-NONINTERACTIVE #:prompt "a red apple" #:seed "7")))
         (display "script-fu: ") (display (gimp-image-get-width (car r))) (display " ") (display (car (cadr r))) (newline)
