@@ -363,17 +363,27 @@ average (FbTrainer *self, FbDistillLosses *losses)
     *parts[i] = sums[i] / self->job->batch_size;
 }
 
+/* (transfer full): (element-type FbTrainable): of student and discriminator */
+static GPtrArray *
+list_trainables (FbTrainer *self)
+{
+  GPtrArray *judges = fb_networks_discriminator_trainables (self->networks);
+  GPtrArray *all    = g_ptr_array_new ();
+
+  g_ptr_array_extend (all, fb_networks_student_trainables (self->networks), NULL, NULL);
+  if (judges != NULL)
+    g_ptr_array_extend (all, judges, NULL, NULL);
+  return all;
+}
+
 /* Sums the gradients over the team: all in one message. */
 static void
 sum_gradients (FbTrainer *self)
 {
-  GPtrArray           *lists[] = { fb_networks_student_trainables (self->networks), fb_networks_discriminator_trainables (self->networks) };
-  g_autoptr(GPtrArray) all     = g_ptr_array_new ();
-  g_autofree float    *sums    = NULL;
-  size_t               n       = 0;
+  g_autoptr(GPtrArray) all  = list_trainables (self);
+  g_autofree float    *sums = NULL;
+  size_t               n    = 0;
 
-  for (gsize l = 0; l < G_N_ELEMENTS (lists) && lists[l] != NULL; l++)
-    g_ptr_array_extend (all, lists[l], NULL, NULL);
   for (guint i = 0; i < all->len; i++)
     n += ((FbTrainable *) all->pdata[i])->n;
   sums = g_new (float, n);
@@ -401,12 +411,11 @@ sum_gradients (FbTrainer *self)
 static gboolean
 sum_on_cards (FbTrainer *self, GError **error)
 {
-  GPtrArray           *lists[] = { fb_networks_student_trainables (self->networks), fb_networks_discriminator_trainables (self->networks) };
-  g_autoptr(GPtrArray) slots   = g_ptr_array_new ();
+  g_autoptr(GPtrArray) all   = list_trainables (self);
+  g_autoptr(GPtrArray) slots = g_ptr_array_new ();
 
-  for (gsize l = 0; l < G_N_ELEMENTS (lists) && lists[l] != NULL; l++)
-    for (guint i = 0; i < lists[l]->len; i++)
-      g_ptr_array_add (slots, ((FbTrainable *) lists[l]->pdata[i])->slot);
+  for (guint i = 0; i < all->len; i++)
+    g_ptr_array_add (slots, ((FbTrainable *) all->pdata[i])->slot);
   return fb_cards_sum (self->cards, slots, error);
 }
 

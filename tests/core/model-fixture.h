@@ -35,7 +35,8 @@ double  model_distance     (const float *a, const float *b, gsize n);
 float * model_denoise      (ModelFixture *f, GCancellable *cancellable, GError **error);
 float * model_denoise_well (ModelFixture *f);
 
-/* (transfer full): the fixture's prompts */
-float * model_encode_text  (ModelFixture *f);
+/* (transfer full): the fixture's prompts; %NULL with @error set */
+float * model_encode_text      (ModelFixture *f, GError **error);
+float * model_encode_text_well (ModelFixture *f);
 
 void    model_set_loras    (ModelFixture *f, int n, const FbLoraUse *loras);

@@ -11,7 +11,7 @@ test_lora_gives_what_peft_gives_and_leaves_no_trace (ModelFixture *f, gconstpoin
   g_autofree float   *want      = model_expected (f, "lora.unet", NULL);
   g_autofree float   *want_text = model_expected (f, "lora.text", NULL);
   g_autofree float   *plain     = model_denoise_well (f);
-  g_autofree float   *text      = model_encode_text (f);
+  g_autofree float   *text      = model_encode_text_well (f);
   g_autofree float   *with      = NULL;
   g_autofree float   *with_text = NULL;
   const FbLoraReport *reports;
@@ -19,7 +19,7 @@ test_lora_gives_what_peft_gives_and_leaves_no_trace (ModelFixture *f, gconstpoin
 
   model_set_loras (f, 1, one);                                   /* into loaded weights */
   with = model_denoise_well (f);
-  with_text = model_encode_text (f);
+  with_text = model_encode_text_well (f);
   g_assert_cmpfloat (model_distance (with, want, 2 * H * W * 4), <, 1e-4);
   g_assert_cmpfloat (model_distance (with, plain, 2 * H * W * 4), >, 1e-3);
   g_assert_cmpfloat (model_distance (with_text, want_text, 2 * 77 * 64), <, 1e-4);
@@ -42,7 +42,7 @@ test_lora_gives_what_peft_gives_and_leaves_no_trace (ModelFixture *f, gconstpoin
       model_set_loras (f, 1, one);
       model_set_loras (f, i == 0 ? 1 : 0, off);
       again = model_denoise_well (f);
-      text_again = model_encode_text (f);
+      text_again = model_encode_text_well (f);
       g_assert_cmpmem (again, 2 * H * W * 16, plain, 2 * H * W * 16);
       g_assert_cmpmem (text_again, 2 * 77 * 64 * 4, text, 2 * 77 * 64 * 4);
     }
