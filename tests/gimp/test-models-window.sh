@@ -89,6 +89,7 @@ focus '^Drag$'
 xdotool mousemove 1160 60 mousedown 1; sleep 0.3
 xdotool mousemove 1100 300; sleep 0.3; xdotool mousemove 900 600; sleep 0.3; xdotool mousemove 890 600; sleep 0.5; xdotool mouseup 1
 check takes-a-file-that-is-dropped driver says 'Bringing in “wash”: done'
+check shows-what-was-dropped driver says "$scratch/downloads/wash.safetensors"
 shot models-6-dropped
 
 focus '^Models and Distillation$'
