@@ -9,7 +9,7 @@
 static const FbFamily families[] =
 {
   /*  name                label                          in  context  class  add'l  heads  width  text activation     VAE scale  prediction          size  steps cfg  sampler      loads */
-  { "sd-x4-upscaler",    "Stable Diffusion x4 Upscaler",   7,      0, TRUE,  FALSE,    8,     0, FB_ACT_GELU,        0.08333f,  FB_PREDICT_V,        512,   20, 9.0, "ddim",      FALSE },
+  { "sd-x4-upscaler",    "Stable Diffusion x4 Upscaler",   7,      0, TRUE,  FALSE,    8,     0, FB_ACT_GELU,        0.08333f,  FB_PREDICT_V,        512,   20, 9.0, "ddim",      TRUE  },
   { "sdxl-inpainting",   "SDXL Inpainting",                9,      0, FALSE, TRUE,     0,    64, FB_ACT_QUICK_GELU,  0.13025f,  FB_PREDICT_EPSILON, 1024,   25, 7.0, "dpmpp-2m",  FALSE },
   { "sdxl",              "SDXL",                           4,      0, FALSE, TRUE,     0,    64, FB_ACT_QUICK_GELU,  0.13025f,  FB_PREDICT_EPSILON, 1024,   25, 7.0, "dpmpp-2m",  FALSE },
   { "sd-2-inpainting",   "Stable Diffusion 2 Inpainting",  9,   1024, FALSE, FALSE,    0,    64, FB_ACT_GELU,        0.18215f,  FB_PREDICT_EPSILON,  512,   25, 7.5, "dpmpp-2m",  TRUE  },
