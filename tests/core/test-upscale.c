@@ -1,0 +1,689 @@
+/* tests/core/test-upscale.c: super-resolution against diffusers' pipeline, and what holds for every result.
+ * tests/golden/upscale/make.py made model and pictures. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "core/tasks/upscale.h"
+
+#include "core/samplers/sampler.h"
+#include "core/samplers/torch-random.h"
+#include "core/text/prompt.h"
+
+#include <json-glib/json-glib.h>
+#include <math.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define TOLERANCE 1e-4       /* ‖a − b‖ / ‖b‖ in f32 */
+#define FACTOR    4
+#define TILE      16         /* latent pixels: the fixture's sample_size */
+
+static char *
+golden_path (const char *name)
+{
+  return g_build_filename (g_test_get_dir (G_TEST_DIST), "golden", "upscale", name, NULL);
+}
+
+static FbModel *
+open_model (int n_threads)
+{
+  g_autoptr(GError)   error = NULL;
+  g_autofree char    *path  = golden_path ("model");
+  g_autoptr(FbDevice) dev   = fb_device_new_chosen (n_threads, &error);
+  FbModel            *model = fb_model_open (path, NULL, NULL, dev, FB_DTYPE_F32, &error);
+
+  g_assert_no_error (error);
+  return model;
+}
+
+typedef struct { FbModel *model; } Fixture;
+
+static void
+set_up (Fixture *f, gconstpointer data)
+{
+  f->model = open_model (0);
+}
+
+static void
+tear_down (Fixture *f, gconstpointer data)
+{
+  fb_model_free (f->model);
+}
+
+/* --- requests and results ------------------------------------------------------------------------------------------------ */
+
+/* the picture of make.py, at any size, with alpha that falls off from left to right if it has 4 channels */
+static FbImage *
+some_picture (int width, int height, int n_channels)
+{
+  FbImage *image = fb_image_new (width, height, n_channels);
+
+  for (int y = 0; y < height; y++)
+    for (int x = 0; x < width; x++)
+      for (int c = 0; c < n_channels; c++)
+        image->pixels[((size_t) y * width + x) * n_channels + c] =
+          c == 3 ? 1.0f - (float) x / width : (7 * x + 13 * y + 50 * c + 5 * ((x * y) % 17)) % 256 / 255.0f;
+  return image;
+}
+
+static FbUpscale *
+request_for (FbImage *image)
+{
+  FbUpscale *request = fb_upscale_new ();
+
+  request->image                    = image;
+  request->generate->n_steps        = 1;
+  request->generate->guidance_scale = 1.0;
+  request->generate->seed           = 3;
+  return request;
+}
+
+typedef struct
+{
+  FbImage      *picture;
+  int           n_pictures, n_reports, n_previews;
+  FbImage      *preview;
+  double        fraction;
+  GCancellable *cancel;         /* at the report number @cancel_at */
+  int           cancel_at;
+} Result;
+
+static void
+result_clear (Result *result)
+{
+  g_clear_pointer (&result->picture, fb_image_unref);
+  g_clear_pointer (&result->preview, fb_image_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Result, result_clear)
+
+static void
+on_picture (FbImage *picture, gint64 seed, gpointer user_data)
+{
+  Result *result = user_data;
+
+  g_clear_pointer (&result->picture, fb_image_unref);
+  result->picture = fb_image_ref (picture);
+  result->n_pictures++;
+}
+
+static void
+on_progress (const FbProgress *progress, gpointer user_data)
+{
+  Result *result = user_data;
+
+  g_assert_cmpfloat (progress->fraction, >=, result->fraction);
+  g_assert_cmpfloat (progress->fraction, <=, 1.0);
+  result->fraction = progress->fraction;
+  result->n_reports += progress->stage == FB_STAGE_STEP;
+  if (progress->preview != NULL)
+    {
+      g_clear_pointer (&result->preview, fb_image_unref);
+      result->preview = fb_image_ref (progress->preview);
+      result->n_previews++;
+    }
+  if (result->cancel != NULL && result->n_reports == result->cancel_at)
+    g_cancellable_cancel (result->cancel);
+}
+
+static void
+run (const FbUpscale *request, FbModel *model, Result *result)
+{
+  g_autoptr(GError) error = NULL;
+
+  fb_upscale_run (request, model, on_progress, on_picture, result, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (result->picture);
+}
+
+static void
+assert_size (const FbImage *image, int width, int height, int n_channels)
+{
+  g_assert_cmpint (image->width, ==, width);
+  g_assert_cmpint (image->height, ==, height);
+  g_assert_cmpint (image->n_channels, ==, n_channels);
+}
+
+static void
+assert_same (const FbImage *a, const FbImage *b)
+{
+  g_assert_cmpmem (a->pixels, fb_image_n_bytes (a), b->pixels, fb_image_n_bytes (b));
+}
+
+/* --- against diffusers --------------------------------------------------------------------------------------------------- */
+
+static void
+assert_close (const float *a, const float *b, size_t n, const char *what)
+{
+  double off = 0.0, norm = 0.0;
+
+  for (size_t i = 0; i < n; i++)
+    {
+      off  += pow ((double) a[i] - b[i], 2.0);
+      norm += pow (b[i], 2.0);
+    }
+  g_test_message ("%s: relative error %.2e", what, sqrt (off / norm));
+  g_assert_cmpfloat (sqrt (off / norm), <, TOLERANCE);
+}
+
+/* Sets the strings and numbers of case @c. */
+static void
+set_case (FbUpscale *request, JsonObject *c)
+{
+  FbGenerate *g = request->generate;
+
+  g_set_str (&g->prompt, json_object_get_string_member (c, "prompt"));
+  g_set_str (&g->negative_prompt, json_object_get_string_member (c, "negative_prompt"));
+  g_set_str (&g->sampler, json_object_get_string_member (c, "sampler"));
+  g_set_str (&g->timestep_spacing, json_object_get_string_member (c, "spacing"));
+  g->n_steps           = json_object_get_int_member (c, "steps");
+  g->guidance_scale    = json_object_get_double_member (c, "guidance_scale");
+  g->seed              = json_object_get_int_member (c, "seed");
+  request->noise_level = json_object_get_int_member (c, "noise_level");
+  request->faithful    = FB_FAITHFUL_NONE;
+}
+
+/* (transfer full): [77, width]: the text model's output for @prompt */
+static float *
+encode (FbModel *model, const char *prompt)
+{
+  g_autoptr(GError)         error  = NULL;
+  g_autoptr(FbPromptTokens) tokens = fb_prompt_tokenize (fb_model_tokenizer (model, &error), prompt, &error);
+  float                    *out;
+
+  g_assert_no_error (error);
+  out = g_new (float, (size_t) FB_MODEL_CHUNK * fb_model_info (model)->context_width);
+  g_assert_true (fb_model_encode_text (model, tokens->ids, 1, 0, out, NULL, &error));
+
+  return out;
+}
+
+static void
+denoise (FbModel *model, const FbUpscale *request, const float *input, double timestep, const float *context, float *out)
+{
+  g_autoptr(GError) error = NULL;
+  FbDenoise         call  = { .latents = input, .n = 1, .height = request->image->height, .width = request->image->width, .timestep = timestep,
+                              .context = context, .n_tokens = FB_MODEL_CHUNK, .class_label = request->noise_level };
+
+  g_assert_true (fb_model_denoise (model, &call, out, NULL, &error));
+  g_assert_no_error (error);
+}
+
+/* One case's run, written out: the latents after each step are @expected's, [n_steps, C, h, w]. */
+static void
+check_steps (const FbUpscale *request, FbModel *model, const float *expected)
+{
+  enum { C = 4 };
+  const FbGenerate     *g        = request->generate;
+  const FbImage        *image    = request->image;
+  const size_t          n_pixels = (size_t) image->width * image->height;
+  const FbSchedule     *low_res  = fb_model_low_res_schedule (model);
+  const double          kept     = low_res->alphas_cumprod[request->noise_level];
+  FbSamplerParams       params   = { .n_steps = g->n_steps, .strength = 1.0 };
+  g_autoptr(GError)     error    = NULL;
+  g_autoptr(FbSampler)  sampler  = NULL;
+  g_autofree float     *shown    = g_new (float, n_pixels * 3);
+  g_autofree float     *latents  = g_new (float, n_pixels * C);
+  g_autofree float     *scaled   = g_new (float, n_pixels * C);
+  g_autofree float     *input    = g_new (float, n_pixels * (C + 3));
+  g_autofree float     *sorted   = g_new (float, n_pixels * C);
+  g_autofree float     *guided   = g_new (float, n_pixels * C);
+  g_autofree float     *plain    = g_new (float, n_pixels * C);
+  g_autofree float     *positive = encode (model, g->prompt);
+  g_autofree float     *negative = encode (model, g->negative_prompt);
+  FbTorchRandom         random;
+
+  g_assert_true (fb_spacing_from_name (g->timestep_spacing, &params.spacing, &error));
+  sampler = fb_sampler_new (g->sampler, fb_model_schedule (model), &params, &error);
+  g_assert_no_error (error);
+  fb_torch_random_init (&random, g->seed);
+  fb_latents_noise (&random, shown, 3, image->height, image->width);
+  for (size_t i = 0; i < 3 * n_pixels; i++)
+    shown[i] = sqrt (kept) * (2.0f * image->pixels[i] - 1.0f) + sqrt (1.0 - kept) * shown[i];
+  fb_latents_noise (&random, latents, C, image->height, image->width);
+  fb_sampler_init_noise (sampler, NULL, latents, latents, n_pixels * C);
+
+  for (int i = 0; i < g->n_steps; i++)
+    {
+      fb_sampler_model_input (sampler, i, latents, scaled, n_pixels * C);
+      for (size_t p = 0; p < n_pixels; p++)
+        {
+          memcpy (input + p * (C + 3), scaled + p * C, C * sizeof (float));
+          memcpy (input + p * (C + 3) + C, shown + p * 3, 3 * sizeof (float));
+        }
+      denoise (model, request, input, fb_sampler_timestep (sampler, i), positive, guided);
+      denoise (model, request, input, fb_sampler_timestep (sampler, i), negative, plain);
+      for (size_t p = 0; p < n_pixels * C; p++)
+        guided[p] = plain[p] + (float) g->guidance_scale * (guided[p] - plain[p]);
+      fb_sampler_step (sampler, i, latents, guided, NULL, NULL, n_pixels * C);
+
+      for (size_t p = 0; p < n_pixels * C; p++)
+        sorted[p % C * n_pixels + p / C] = latents[p];
+      assert_close (sorted, expected + i * n_pixels * C, n_pixels * C, "latents");
+    }
+}
+
+static void
+test_equals_diffusers (gconstpointer data)
+{
+  JsonObject           *c       = (JsonObject *) data;
+  g_autofree char      *path    = golden_path (json_object_get_string_member (c, "file"));
+  g_autoptr(FbModel)    model   = open_model (0);
+  g_autoptr(FbUpscale)  request = request_for (some_picture (12, 8, 3));
+  g_auto(Result)        result  = { NULL };
+  g_autoptr(GError)     error   = NULL;
+  g_autofree char      *bytes   = NULL;
+  const size_t          n       = 12 * 8 * 4;
+  const float          *expected;
+  gsize                 n_bytes;
+
+  set_case (request, c);
+  g_assert_true (g_file_get_contents (path, &bytes, &n_bytes, &error));
+  g_assert_cmpuint (n_bytes, ==, (request->generate->n_steps * n + 48 * 32 * 3) * sizeof (float));
+  expected = (const float *) bytes;
+
+  check_steps (request, model, expected);
+  run (request, model, &result);
+  assert_size (result.picture, 48, 32, 3);
+  assert_close (result.picture->pixels, expected + request->generate->n_steps * n, 48 * 32 * 3, "picture");
+}
+
+/* --- sizes --------------------------------------------------------------------------------------------------------------- */
+
+static void
+test_any_size_is_made_larger (Fixture *f, gconstpointer data)
+{
+  static const struct { int width, height; } sizes[] = { { 1, 1 }, { 3, 5 }, { 1, 40 }, { 17, 16 }, { 15, 33 }, { 50, 7 } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (sizes); i++)
+    {
+      g_autoptr(FbUpscale) request = request_for (some_picture (sizes[i].width, sizes[i].height, 3 + i % 2));
+      g_auto(Result)       result  = { NULL };
+
+      run (request, f->model, &result);
+      assert_size (result.picture, FACTOR * sizes[i].width, FACTOR * sizes[i].height, 3 + i % 2);
+    }
+}
+
+static void
+test_less_than_the_factor_is_the_same_made_smaller (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbUpscale) request = request_for (some_picture (21, 10, 3));
+  g_auto(Result)       whole   = { NULL };
+  g_auto(Result)       scaled  = { NULL };
+  g_auto(Result)       fitted  = { NULL };
+  g_autoptr(FbImage)   smaller = NULL;
+
+  run (request, f->model, &whole);
+  request->scale = 2.5;
+  run (request, f->model, &scaled);
+  assert_size (scaled.picture, 53, 25, 3);
+  smaller = fb_image_resize (whole.picture, 53, 25);
+  assert_same (scaled.picture, smaller);
+
+  request->target_width  = 30;
+  request->target_height = 40;
+  run (request, f->model, &fitted);
+  assert_size (fitted.picture, 30, 40, 3);
+}
+
+/* --- tiles --------------------------------------------------------------------------------------------------------------- */
+
+static void
+test_threads_change_no_byte (void)
+{
+  g_autoptr(FbUpscale) request = request_for (some_picture (37, 20, 4));
+  g_auto(Result)       one     = { NULL };
+
+  request->generate->n_steps = 2;
+  for (int n_threads = 1; n_threads <= 3; n_threads++)
+    {
+      g_autoptr(FbModel) model  = open_model (n_threads);
+      g_auto(Result)     result = { NULL };
+
+      run (request, model, n_threads == 1 ? &one : &result);
+      if (n_threads > 1)
+        assert_same (result.picture, one.picture);
+    }
+}
+
+/* mean difference of neighbours across the line at @x, over that of all others */
+static double
+seam_at (const FbImage *image, int x)
+{
+  double across = 0.0, others = 0.0;
+
+  for (int y = 0; y < image->height; y++)
+    for (int i = 1; i < image->width; i++)
+      for (int c = 0; c < 3; c++)
+        {
+          const float *pixel = image->pixels + ((size_t) y * image->width + i) * 3 + c;
+
+          *(i == x ? &across : &others) += fabsf (pixel[0] - pixel[-3]) / (i == x ? 1 : image->width - 2);
+        }
+
+  return across / others;
+}
+
+/* A plain picture: what there is to see comes from noise and network alone, and a tile's own statistics are as different as they can be. */
+static void
+test_tiles_leave_no_seams (Fixture *f, gconstpointer data)
+{
+  const int            width   = 2 * TILE - 4;
+  g_autoptr(FbUpscale) request = request_for (fb_image_new (width, TILE, 3));
+  g_auto(Result)       result  = { NULL };
+
+  for (int i = 0; i < width * TILE * 3; i++)
+    request->image->pixels[i] = 0.5f;
+  request->faithful          = FB_FAITHFUL_NONE;
+  request->generate->n_steps = 3;
+  run (request, f->model, &result);
+  g_assert_cmpint (result.n_reports, ==, 1 + 3 * 2);             /* two tiles a step */
+  g_test_message ("%.2f, %.2f", seam_at (result.picture, FACTOR * TILE), seam_at (result.picture, FACTOR * (width - TILE)));
+  g_assert_cmpfloat (seam_at (result.picture, FACTOR * TILE), <, 1.3);
+  g_assert_cmpfloat (seam_at (result.picture, FACTOR * (width - TILE)), <, 1.3);
+}
+
+/* --- transparency -------------------------------------------------------------------------------------------------------- */
+
+static void
+test_colours_under_zero_alpha_do_not_count (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbUpscale) request = request_for (some_picture (20, 18, 4));
+  g_auto(Result)       before  = { NULL };
+  g_auto(Result)       after   = { NULL };
+
+  for (int i = 0; i < 20 * 18; i++)
+    request->image->pixels[4 * i + 3] = i % 20 < 9 ? 1.0f : 0.0f;
+  run (request, f->model, &before);
+  for (int i = 0; i < 20 * 18; i++)
+    if (i % 20 >= 9)
+      request->image->pixels[4 * i] = NAN;
+  run (request, f->model, &after);
+  assert_same (before.picture, after.picture);
+  for (int i = 0; i < 80 * 72; i++)
+    {
+      const float alpha = after.picture->pixels[4 * i + 3];
+
+      g_assert_true (alpha >= 0.0f && alpha <= 1.0f);
+      if (i % 80 < 4 * 8)
+        g_assert_cmpfloat (alpha, ==, 1.0f);
+      if (i % 80 >= 4 * 10)
+        g_assert_cmpfloat (alpha, ==, 0.0f);                      /* no rim beyond the edge */
+    }
+}
+
+static void
+test_an_opaque_picture_stays_opaque (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbUpscale) with    = request_for (some_picture (20, 18, 4));
+  g_autoptr(FbUpscale) without = request_for (some_picture (20, 18, 3));
+  g_auto(Result)       four    = { NULL };
+  g_auto(Result)       three   = { NULL };
+
+  for (int i = 0; i < 20 * 18; i++)
+    with->image->pixels[4 * i + 3] = 1.0f;
+  run (with, f->model, &four);
+  run (without, f->model, &three);
+  for (int i = 0; i < 80 * 72; i++)
+    {
+      g_assert_cmpmem (four.picture->pixels + 4 * i, 12, three.picture->pixels + 3 * i, 12);
+      g_assert_cmpfloat (four.picture->pixels[4 * i + 3], ==, 1.0f);
+    }
+}
+
+/* --- the job ------------------------------------------------------------------------------------------------------------- */
+
+static void
+test_each_step_is_shown_at_the_pictures_size (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbUpscale) request = request_for (some_picture (13, 11, 4));
+  g_auto(Result)       result  = { NULL };
+
+  request->generate->n_steps = 4;
+  request->generate->count   = 2;
+  run (request, f->model, &result);
+  g_assert_cmpint (result.n_pictures, ==, 2);
+  g_assert_cmpint (result.n_previews, ==, 2 * 3);                /* the last step's picture is the result itself */
+  assert_size (result.preview, 13, 11, 4);
+}
+
+static void
+test_a_cancel_is_met_between_tiles (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbUpscale)    request = request_for (some_picture (60, 60, 3));
+  g_autoptr(GCancellable) cancel  = g_cancellable_new ();
+  g_autoptr(GError)       error   = NULL;
+  g_auto(Result)          result  = { .cancel = cancel, .cancel_at = 3 };
+
+  g_assert_false (fb_upscale_run (request, f->model, on_progress, on_picture, &result, cancel, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpint (result.n_reports, ==, 3);
+  g_assert_cmpint (result.n_pictures, ==, 0);
+
+  result.cancel = NULL;
+  result.fraction = 0.0;
+  run (request, f->model, &result);                              /* the model still works */
+}
+
+static void
+test_the_seed_and_the_noise_matter (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbUpscale) request = request_for (some_picture (12, 8, 3));
+  g_auto(Result)       first   = { NULL };
+  g_auto(Result)       again   = { NULL };
+  g_auto(Result)       other   = { NULL };
+  g_auto(Result)       noisy   = { NULL };
+  const size_t         n       = 48 * 32 * 3 * sizeof (float);
+
+  run (request, f->model, &first);
+  run (request, f->model, &again);
+  assert_same (first.picture, again.picture);
+  request->generate->seed++;
+  run (request, f->model, &other);
+  g_assert_true (memcmp (first.picture->pixels, other.picture->pixels, n) != 0);
+  request->noise_level = 200;
+  run (request, f->model, &noisy);
+  g_assert_true (memcmp (noisy.picture->pixels, other.picture->pixels, n) != 0);
+}
+
+static rlim_t
+address_space (void)
+{
+  g_autofree char *text = NULL;
+
+  g_assert_true (g_file_get_contents ("/proc/self/statm", &text, NULL, NULL));
+  return g_ascii_strtoull (text, NULL, 10) * sysconf (_SC_PAGESIZE);
+}
+
+/* in a process of its own, whose address space may grow by 256 MB only */
+static void
+test_too_large_for_memory_is_said_first (void)
+{
+  g_autoptr(FbUpscale) request = request_for (some_picture (64, 64, 3));
+  g_autoptr(FbUpscale) large   = request_for (some_picture (1000, 1000, 3));
+  g_autoptr(FbModel)   model   = NULL;
+  g_autoptr(GError)    error   = NULL;
+  g_auto(Result)       result  = { NULL };
+  FbEstimate           estimate;
+  struct rlimit        limit   = { RLIM_INFINITY, RLIM_INFINITY };
+
+  if (!g_test_subprocess ())
+    {
+      g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
+      g_test_trap_assert_passed ();
+      return;
+    }
+
+  model = open_model (0);
+  g_assert_true (fb_upscale_estimate (request, model, &estimate, &error));
+  g_assert_cmpuint (estimate.peak_bytes, <, estimate.available_bytes);
+  limit.rlim_cur = address_space () + (256 << 20);
+  g_assert_cmpint (setrlimit (RLIMIT_AS, &limit), ==, 0);
+  g_assert_false (fb_upscale_run (large, model, on_progress, on_picture, &result, NULL, &error));
+  g_assert_error (error, FB_TASK_ERROR, FB_TASK_ERROR_MEMORY);
+  g_assert_cmpfloat (result.fraction, ==, 0.0);                  /* nothing has been computed */
+}
+
+/* --- the request --------------------------------------------------------------------------------------------------------- */
+
+static void
+test_request_survives_its_variant (void)
+{
+  g_autoptr(FbUpscale) request = request_for (some_picture (2, 2, 3));
+  g_autoptr(FbUpscale) back    = NULL;
+  g_autoptr(GVariant)  variant = NULL;
+  g_autoptr(GVariant)  again   = NULL;
+  g_autoptr(GError)    error   = NULL;
+
+  request->scale         = 3.5;
+  request->target_width  = 7;
+  request->target_height = 8;
+  request->noise_level   = 50;
+  request->faithful      = FB_FAITHFUL_COLOURS;
+  variant = fb_upscale_to_variant (request);
+  back    = fb_upscale_from_variant (variant, &error);
+  g_assert_no_error (error);
+  again = fb_upscale_to_variant (back);
+  g_assert_true (g_variant_equal (variant, again));
+  g_assert_cmpint (back->faithful, ==, FB_FAITHFUL_COLOURS);
+}
+
+static void
+test_wrong_fields_are_named (Fixture *f, gconstpointer data)
+{
+  static const struct { const char *text, *named; } cases[] =
+  {
+    { "{'scale': <4.5>}",                               "between 1 and 4" },
+    { "{'scale': <0.5>}",                               "scale" },
+    { "{'scale': <-2.0>}",                              "scale" },
+    { "{'scale': <'large'>}",                           "scale" },      /* wrong type */
+    { "{'target-width': <41>, 'target-height': <24>}",  "40×24" },
+    { "{'target-width': <20>}",                         "target-height" },
+    { "{'target-width': <-1>, 'target-height': <-1>}",  "target-width" },
+    { "{'noise-level': <351>}",                         "noise-level" },
+    { "{'faithful': <'yes'>}",                          "colours" },
+    { "{'n-steps': <-1>}",                              "n-steps" },
+    { "{'sampler': <'ddm'>}",                           "ddim" },
+    { "{'decoder': <'taesd'>}",                         "decoder" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr(GError)    error   = NULL;
+      g_autoptr(GVariant)  variant = g_variant_parse (G_VARIANT_TYPE_VARDICT, cases[i].text, NULL, NULL, &error);
+      g_autoptr(FbUpscale) request = NULL;
+
+      g_assert_no_error (error);
+      request = fb_upscale_from_variant (variant, &error);
+      if (request != NULL)
+        {
+          request->image = some_picture (10, 6, 3);
+          g_assert_false (fb_upscale_resolve (request, f->model, &error));
+        }
+      g_assert_nonnull (error);
+      g_test_message ("%s → %s", cases[i].text, error->message);
+      g_assert_nonnull (strstr (error->message, cases[i].named));
+    }
+}
+
+static void
+test_open_places_are_the_models (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbUpscale) request = fb_upscale_new ();
+  g_autoptr(GError)    error   = NULL;
+  FbEstimate           estimate;
+
+  g_assert_true (fb_upscale_resolve (request, f->model, &error));
+  g_assert_cmpint (request->noise_level, ==, 20);
+  g_assert_cmpint (request->generate->n_steps, ==, 20);
+  g_assert_cmpstr (request->generate->sampler, ==, "ddim");
+  g_assert_cmpfloat (request->generate->guidance_scale, ==, 1.0);       /* without words both branches would be the same */
+  g_assert_true (fb_upscale_estimate (request, f->model, &estimate, &error));
+  g_assert_cmpuint (estimate.peak_bytes, >, 0);
+
+  g_assert_false (fb_upscale_run (request, f->model, NULL, on_picture, NULL, NULL, &error));
+  g_assert_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD);
+  g_assert_nonnull (strstr (error->message, "image"));
+}
+
+static void
+test_a_mask_is_no_picture (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbUpscale) request = request_for (some_picture (8, 8, 1));
+  g_autoptr(GError)    error   = NULL;
+
+  g_assert_false (fb_upscale_run (request, f->model, NULL, on_picture, NULL, NULL, &error));
+  g_assert_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD);
+}
+
+static void
+test_another_model_is_refused (void)
+{
+  g_autofree char      *path    = g_build_filename (g_test_get_dir (G_TEST_DIST), "golden", "pipeline", "model", NULL);
+  g_autoptr(FbModel)    model   = fb_model_open (path, NULL, NULL, NULL, FB_DTYPE_F32, NULL);
+  g_autoptr(FbUpscale)  request = request_for (some_picture (8, 8, 3));
+  g_autoptr(GError)     error   = NULL;
+
+  g_assert_false (fb_upscale_run (request, model, NULL, on_picture, NULL, NULL, &error));
+  g_assert_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD);
+  g_assert_nonnull (strstr (error->message, path));
+  g_assert_nonnull (strstr (error->message, "x4 Upscaler"));
+}
+
+static void
+test_words_alone_are_not_for_this_model (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbGenerate) request = fb_generate_new ();
+  g_autoptr(GError)     error   = NULL;
+
+  g_set_str (&request->prompt, "a cat");
+  g_assert_false (fb_generate_run (request, f->model, NULL, on_picture, NULL, NULL, &error));
+  g_assert_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD);
+  g_assert_nonnull (strstr (error->message, "super-resolution"));
+}
+
+static const struct { const char *name; void (* func) (Fixture *f, gconstpointer data); } tests[] =
+{
+  { "any-size-is-made-larger",                       test_any_size_is_made_larger },
+  { "less-than-the-factor-is-the-same-made-smaller", test_less_than_the_factor_is_the_same_made_smaller },
+  { "tiles-leave-no-seams",                          test_tiles_leave_no_seams },
+  { "colours-under-zero-alpha-do-not-count",         test_colours_under_zero_alpha_do_not_count },
+  { "an-opaque-picture-stays-opaque",                test_an_opaque_picture_stays_opaque },
+  { "each-step-is-shown-at-the-pictures-size",       test_each_step_is_shown_at_the_pictures_size },
+  { "a-cancel-is-met-between-tiles",                 test_a_cancel_is_met_between_tiles },
+  { "the-seed-and-the-noise-matter",                 test_the_seed_and_the_noise_matter },
+  { "wrong-fields-are-named",                        test_wrong_fields_are_named },
+  { "open-places-are-the-models",                    test_open_places_are_the_models },
+  { "a-mask-is-no-picture",                          test_a_mask_is_no_picture },
+  { "words-alone-are-not-for-this-model",            test_words_alone_are_not_for_this_model },
+};
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr(JsonParser)  parser = json_parser_new ();
+  g_autofree char       *path   = NULL;
+  JsonArray             *cases;
+
+  g_test_init (&argc, &argv, NULL);
+  path = golden_path ("cases.json");
+  g_assert_true (json_parser_load_from_file (parser, path, NULL));
+  cases = json_object_get_array_member (json_node_get_object (json_parser_get_root (parser)), "cases");
+  for (guint i = 0; i < json_array_get_length (cases); i++)
+    {
+      JsonObject      *c    = json_array_get_object_element (cases, i);
+      g_autofree char *name = g_strdup_printf ("/core/tasks/upscale/equals-diffusers/%s", json_object_get_string_member (c, "file"));
+
+      g_test_add_data_func (name, c, test_equals_diffusers);
+    }
+  for (gsize i = 0; i < G_N_ELEMENTS (tests); i++)
+    {
+      g_autofree char *name = g_strdup_printf ("/core/tasks/upscale/%s", tests[i].name);
+
+      g_test_add (name, Fixture, NULL, set_up, tests[i].func, tear_down);
+    }
+  g_test_add_func ("/core/tasks/upscale/threads-change-no-byte", test_threads_change_no_byte);
+  g_test_add_func ("/core/tasks/upscale/too-large-for-memory-is-said-first", test_too_large_for_memory_is_said_first);
+  g_test_add_func ("/core/tasks/upscale/request-survives-its-variant", test_request_survives_its_variant);
+  g_test_add_func ("/core/tasks/upscale/another-model-is-refused", test_another_model_is_refused);
+
+  return g_test_run ();
+}
