@@ -5,11 +5,8 @@
 
 /* --- the request: core/tasks/upscale-request.c ------------------------------------------------------------------------ */
 
-/* The size of the result. @request is resolved, with a picture. */
+/* The size of the result. @request is resolved. */
 void      fb_upscale_target   (const FbUpscale *request, FbModel *model, int *width, int *height);
-
-/* Sides of the picture as the network sees it, in latent pixels: @image's, and, where one is shorter than a tile, up to what the UNet halves evenly */
-void      fb_upscale_padded   (const FbUpscale *request, FbModel *model, int *width, int *height);
 
 /* --- in bands of rows, so that a cancel is met soon: core/tasks/upscale-resize.c --------------------------------------- */
 

@@ -50,6 +50,8 @@ static const FbField fields[] =
   { "scale",         FB_FIELD_DOUBLE, offsetof (FbUpscale, scale) },
   { "target-width",  FB_FIELD_INT,    offsetof (FbUpscale, target_width) },
   { "target-height", FB_FIELD_INT,    offsetof (FbUpscale, target_height) },
+  { "source-width",  FB_FIELD_INT,    offsetof (FbUpscale, source_width) },
+  { "source-height", FB_FIELD_INT,    offsetof (FbUpscale, source_height) },
   { "noise-level",   FB_FIELD_INT,    offsetof (FbUpscale, noise_level) },
   { "faithful",      FB_FIELD_CHOICE, offsetof (FbUpscale, faithful), faithful_names },
 };
@@ -109,8 +111,8 @@ fb_upscale_target (const FbUpscale *request, FbModel *model, int *width, int *he
 {
   const double scale = request->scale > 0.0 ? request->scale : fb_model_info (model)->scale_factor;
 
-  *width  = request->target_width > 0 ? request->target_width : MAX (1, (int) floor (request->image->width * scale + 0.5));
-  *height = request->target_height > 0 ? request->target_height : MAX (1, (int) floor (request->image->height * scale + 0.5));
+  *width  = request->target_width > 0 ? request->target_width : MAX (1, (int) floor (request->source_width * scale + 0.5));
+  *height = request->target_height > 0 ? request->target_height : MAX (1, (int) floor (request->source_height * scale + 0.5));
 }
 
 static int
@@ -119,11 +121,17 @@ padded (int side, int tile, int unit)
   return side < tile ? (side + unit - 1) / unit * unit : side;
 }
 
-void
-fb_upscale_padded (const FbUpscale *request, FbModel *model, int *width, int *height)
+/* The size that the network draws; before anybody knows the picture's, one tile's */
+static void
+set_size (FbUpscale *request, FbModel *model)
 {
-  *width  = padded (request->image->width, tile_of (model), unit_of (model));
-  *height = padded (request->image->height, tile_of (model), unit_of (model));
+  const int factor = fb_model_info (model)->scale_factor, unit = unit_of (model), tile = tile_of (model);
+
+  if (request->source_width == 0)
+    request->source_width = request->source_height = tile;
+  request->generate->width  = factor * padded (request->source_width, tile, unit);
+  request->generate->height = factor * padded (request->source_height, tile, unit);
+  request->generate->tile   = factor * tile;
 }
 
 /* --- checks -------------------------------------------------------------------------------------------------------------- */
@@ -162,52 +170,42 @@ check_scale (const FbUpscale *request, FbModel *model, GError **error)
 }
 
 static gboolean
-check_target (const FbUpscale *request, FbModel *model, GError **error)
+check_target (const FbUpscale *r, FbModel *model, GError **error)
 {
-  const int      factor = fb_model_info (model)->scale_factor;
-  const FbImage *image  = request->image;
+  const int factor = fb_model_info (model)->scale_factor;
 
-  if ((request->target_width > 0) != (request->target_height > 0))
+  if ((r->target_width > 0) != (r->target_height > 0))
     return refuse (error, _("“target-width” and “target-height” must both be given, or neither."));
-  if (!fb_field_check_range ("target-width", request->target_width, 0, MAX_SIDE, error) ||
-      !fb_field_check_range ("target-height", request->target_height, 0, MAX_SIDE, error))
+  if (!fb_field_check_range ("target-width", r->target_width, 0, MAX_SIDE, error) ||
+      !fb_field_check_range ("target-height", r->target_height, 0, MAX_SIDE, error))
     return FALSE;
-  if (image == NULL || (request->target_width <= (gint64) factor * image->width && request->target_height <= (gint64) factor * image->height))
+  if (r->source_width == 0 || (r->target_width <= factor * r->source_width && r->target_height <= factor * r->source_height))
     return TRUE;
 
   g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD,
                _("The model makes at most %d×%d pixels of this picture, and %d×%d are wanted; run it again on the result for more."),
-               factor * image->width, factor * image->height, request->target_width, request->target_height);
+               factor * r->source_width, factor * r->source_height, r->target_width, r->target_height);
   return FALSE;
 }
 
+/* Takes the picture's size, or checks the one that was told. */
 static gboolean
-check_image (const FbUpscale *request, FbModel *model, GError **error)
+check_source (FbUpscale *r, FbModel *model, GError **error)
 {
-  const int factor = fb_model_info (model)->scale_factor;
+  const int most = MAX_SIDE / fb_model_info (model)->scale_factor;
 
-  if (request->image->n_channels < 3)
+  if (r->image != NULL && r->image->n_channels < 3)
     return refuse (error, _("The picture “image” must have 3 or 4 channels."));
-  if (MAX (request->image->width, request->image->height) <= MAX_SIDE / factor)
-    return TRUE;
+  if (r->image != NULL)
+    {
+      r->source_width  = r->image->width;
+      r->source_height = r->image->height;
+    }
+  if ((r->source_width > 0) != (r->source_height > 0))
+    return refuse (error, _("“source-width” and “source-height” must both be given, or neither."));
 
-  g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD, _("The picture of %d×%d is too large to be made larger: %d pixels per side are the most."),
-               request->image->width, request->image->height, MAX_SIDE / factor);
-  return FALSE;
-}
-
-/* The size in the network, for the plan; without a picture, one tile's */
-static void
-set_size (FbUpscale *request, FbModel *model)
-{
-  const int factor = fb_model_info (model)->scale_factor;
-  int       width  = tile_of (model), height = tile_of (model);
-
-  if (request->image != NULL)
-    fb_upscale_padded (request, model, &width, &height);
-  request->generate->width  = factor * width;
-  request->generate->height = factor * height;
-  request->generate->tile   = factor * tile_of (model);
+  return fb_field_check_range ("source-width", r->source_width, 0, most, error) &&
+         fb_field_check_range ("source-height", r->source_height, 0, most, error);
 }
 
 gboolean
@@ -225,7 +223,7 @@ fb_upscale_resolve (FbUpscale *request, FbModel *model, GError **error)
     request->noise_level = info->noise_level;
 
   if (!fb_field_check_range ("noise-level", request->noise_level, 0, info->max_noise_level, error) || !check_scale (request, model, error) ||
-      (request->image != NULL && !check_image (request, model, error)) || !check_target (request, model, error))
+      !check_source (request, model, error) || !check_target (request, model, error))
     return FALSE;
   set_size (request, model);
 

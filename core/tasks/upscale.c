@@ -48,12 +48,11 @@ no_memory (const FbImage *image, GError **error)
 static guint64
 picture_bytes (const FbUpscale *r, FbModel *model)
 {
-  int width = r->generate->width, height = r->generate->height;
+  int width, height;
 
-  if (r->image != NULL)
-    fb_upscale_target (r, model, &width, &height);
+  fb_upscale_target (r, model, &width, &height);
 
-  return (guint64) width * height * 9 * sizeof (float) + (r->image != NULL ? 4 * (guint64) fb_image_n_bytes (r->image) : 0);
+  return ((guint64) width * height * 9 + (guint64) r->source_width * r->source_height * 16) * sizeof (float);
 }
 
 static void

@@ -15,6 +15,7 @@ typedef enum
  * @generate: prompt, sampler, steps, guidance, seed, count, preview as for a picture, with these differences: the prompt may be empty; @width, @height,
  *   @tile, @init and @strength are not looked at
  * @image: [h, w] RGB or RGBA. Where it is transparent, colours do not count
+ * @source_width, @source_height: pixels: @image's, or of the one that will come where an estimate is asked before; 0: not known
  * @scale: output pixels per input pixel and side: 1 … the model's own factor, 4; 0 for that
  * @target_width, @target_height: pixels, instead of @scale: each 1 … the model's factor times the picture's; 0 for neither
  * @noise_level: how much noise hides the picture from the network: 0 trusts it, the model's most repaints it; −1 for the model's own
@@ -24,6 +25,7 @@ typedef struct
 {
   FbGenerate *generate;
   FbImage    *image;
+  int         source_width, source_height;
   double      scale;
   int         target_width, target_height;
   int         noise_level;
@@ -39,7 +41,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbUpscale, fb_upscale_free)
  * fb_upscale_to_variant, fb_upscale_from_variant:
  *
  * As fb_generate_to_variant(): the keys of generate without "width", "height" and "strength", and "scale", "target-width", "target-height",
- * "noise-level", "faithful"; without the picture.
+ * "source-width", "source-height", "noise-level", "faithful"; without the picture.
  */
 GVariant *  fb_upscale_to_variant   (const FbUpscale *request);
 FbUpscale * fb_upscale_from_variant (GVariant *variant, GError **error);
@@ -52,7 +54,7 @@ FbUpscale * fb_upscale_from_variant (GVariant *variant, GError **error);
  */
 gboolean    fb_upscale_resolve  (FbUpscale *request, FbModel *model, GError **error);
 
-/* What the job will take; as fb_generate_estimate(). Without a picture, for one that is a single tile. */
+/* What the job will take; as fb_generate_estimate(). Without a picture or its size, for one that is a single tile. */
 gboolean    fb_upscale_estimate (const FbUpscale *request, FbModel *model, FbEstimate *estimate, GError **error);
 
 /**

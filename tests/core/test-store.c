@@ -522,6 +522,24 @@ test_a_default_must_suit_its_task (Fixture *f, gconstpointer data)
   g_assert_null (fb_store_default (store, "generate"));
 }
 
+/* A model for another task, be it the first, is no default: neither where one suits, nor where none does. */
+static void
+test_a_task_takes_the_first_model_that_suits (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore) store  = fb_store_new ();
+  g_autoptr(GError)  error  = NULL;
+  g_autofree char   *nine   = in (f->embedded, "a-nine.safetensors");
+  g_autofree char   *common = in (f->embedded, "b-common.safetensors");
+
+  write_unet (nine, 9, 768);
+  write_unet (common, 4, 768);
+  assert_default (store, "generate", f->embedded, "b-common.safetensors");
+  assert_default (store, "inpaint", f->embedded, "a-nine.safetensors");
+  g_assert_null (fb_store_resolve_for (store, "upscale", "", &error));
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+  g_assert_nonnull (strstr (error->message, "super-resolution"));
+}
+
 static void
 test_several_embedded_folders (Fixture *f, gconstpointer data)
 {
@@ -583,6 +601,7 @@ main (int argc, char **argv)
   ADD ("what-came-along-stays", test_what_came_along_stays);
   ADD ("each-task-has-its-default", test_each_task_has_its_default);
   ADD ("a-default-must-suit-its-task", test_a_default_must_suit_its_task);
+  ADD ("a-task-takes-the-first-model-that-suits", test_a_task_takes_the_first_model_that_suits);
   ADD ("several-embedded-folders", test_several_embedded_folders);
   ADD ("families-are-read-off-the-header", test_families_are_read_off_the_header);
   return g_test_run ();
