@@ -44,7 +44,8 @@ no_memory (const FbImage *image, GError **error)
 
 /* --- the plan ------------------------------------------------------------------------------------------------------------- */
 
-/* Pictures besides the network's: the one given, its colours and what they lack, and the result with its alpha */
+/* Pictures beyond those that every job has, which leave as the result comes: the one given, its colours and what they lack, and the result with its
+ * alpha. Measured: 1600×1200 made of 400×300, and of the same with alpha, 32 and 38 bytes a pixel of all kinds */
 static guint64
 picture_bytes (const FbUpscale *r, FbModel *model)
 {
@@ -52,7 +53,7 @@ picture_bytes (const FbUpscale *r, FbModel *model)
 
   fb_upscale_target (r, model, &width, &height);
 
-  return ((guint64) width * height * 9 + (guint64) r->source_width * r->source_height * 16) * sizeof (float);
+  return ((guint64) width * height * 2 + (guint64) r->source_width * r->source_height * 16) * sizeof (float);
 }
 
 static void
