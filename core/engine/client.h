@@ -130,7 +130,7 @@ G_DECLARE_FINAL_TYPE (FbJob, fb_job, FB, JOB, GObject)
  *     cover what the mask does. The mask is sent as painted: for "background" the engine inverts it. Both may be sent at a lower scale, for a
  *     draft: the result then comes in that size. An estimate needs no pictures; its "width" and "height" are the model's own size.
  *   "upscale": those of "generate" without "width", "height" and "strength", and "scale" d, "target-width" i, "target-height" i, "noise-level" i and
- *     "faithful" s ("pixels", "colours", "none"), as core/tasks/upscale.h explains them. Picture "image" (RGB or RGBA). An estimate needs none, but
+ *     "faithful" s ("pixels", "tones", "none"), as core/tasks/upscale.h explains them. Picture "image" (RGB or RGBA). An estimate needs none, but
  *     takes "source-width" i and "source-height" i for its size; its "width" and "height" are those that the network draws.
  *   "load": "model" s, "vae" s, "taesd" s, "loras" a(sd), "dtype" s. "unload": "model" s, absent for all; gives "n-unloaded" i.
  *   "import": "path" s (a file, a model's folder, or a folder of such), "kind" s (as the models are listed with; absent: looks into the files),

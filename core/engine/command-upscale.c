@@ -33,7 +33,7 @@ parse (Options *o, int *argc, char ***argv, GError **error)
     { "width",       0, 0, G_OPTION_ARG_INT, &o->width, N_("Width in pixels, instead of --scale"), N_("N") },
     { "height",      0, 0, G_OPTION_ARG_INT, &o->height, N_("Height in pixels, instead of --scale"), N_("N") },
     { "noise-level", 0, 0, G_OPTION_ARG_INT, &o->noise_level, N_("0 trusts the picture, 350 repaints it; 20"), N_("N") },
-    { "faithful",    0, 0, G_OPTION_ARG_STRING, &o->faithful, N_("What of the picture is kept: pixels, colours or none"), N_("NAME") },
+    { "faithful",    0, 0, G_OPTION_ARG_STRING, &o->faithful, N_("What of the picture is kept: pixels, tones or none"), N_("NAME") },
     G_OPTION_ENTRY_NULL
   };
   g_autoptr(GOptionContext) context = g_option_context_new (_("IMAGE.png [TEXT]"));

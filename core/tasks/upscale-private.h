@@ -6,7 +6,7 @@
 /* --- the request: core/tasks/upscale-request.c ------------------------------------------------------------------------ */
 
 /* The size of the result. @request is resolved. */
-void      fb_upscale_target   (const FbUpscale *request, FbModel *model, int *width, int *height);
+void      fb_upscale_target   (const FbUpscale *request, int *width, int *height);
 
 /* --- in bands of rows, so that a cancel is met soon: core/tasks/upscale-resize.c --------------------------------------- */
 
@@ -19,7 +19,7 @@ FbImage * fb_upscale_resize   (const FbImage *image, int width, int height, GCan
  * @image: [h, w] RGB, what it was made of
  * @faithful: what is to be kept
  *
- * Adds to @picture what the means of its factor × factor squares lack to @image, enlarged smoothly, some times over; for colours, that of larger areas
+ * Adds to @picture what the means of its factor × factor squares lack to @image, enlarged smoothly, some times over; for tones, that of larger areas
  * alone. Where that leaves 0 … 1, or @image's own range if that is wider, it is cut off.
  *
  * All on the stored, encoded values, because the networks are trained on pictures that were made smaller so, because a code value's difference is

@@ -43,7 +43,7 @@ fb_upscale_free (FbUpscale *request)
 
 /* --- the a{sv} form ------------------------------------------------------------------------------------------------------ */
 
-static const char * const faithful_names[] = { "pixels", "colours", "none", NULL };
+static const char * const faithful_names[] = { "pixels", "tones", "none", NULL };
 
 static const FbField fields[] =
 {
@@ -107,12 +107,10 @@ tile_of (FbModel *model)
 }
 
 void
-fb_upscale_target (const FbUpscale *request, FbModel *model, int *width, int *height)
+fb_upscale_target (const FbUpscale *request, int *width, int *height)
 {
-  const double scale = request->scale > 0.0 ? request->scale : fb_model_info (model)->scale_factor;
-
-  *width  = request->target_width > 0 ? request->target_width : MAX (1, (int) floor (request->source_width * scale + 0.5));
-  *height = request->target_height > 0 ? request->target_height : MAX (1, (int) floor (request->source_height * scale + 0.5));
+  *width  = request->target_width > 0 ? request->target_width : MAX (1, (int) floor (request->source_width * request->scale + 0.5));
+  *height = request->target_height > 0 ? request->target_height : MAX (1, (int) floor (request->source_height * request->scale + 0.5));
 }
 
 static int
@@ -160,7 +158,7 @@ check_scale (const FbUpscale *request, FbModel *model, GError **error)
 {
   const int factor = fb_model_info (model)->scale_factor;
 
-  if (request->scale == 0.0 || (request->scale >= 1.0 && request->scale <= factor))
+  if (request->scale >= 1.0 && request->scale <= factor)
     return TRUE;
 
   g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD,
@@ -221,6 +219,8 @@ fb_upscale_resolve (FbUpscale *request, FbModel *model, GError **error)
     g->guidance_scale = 1.0;                                    /* both branches would be the same */
   if (request->noise_level < 0)
     request->noise_level = info->noise_level;
+  if (request->scale == 0.0)
+    request->scale = info->scale_factor;
 
   if (!fb_field_check_range ("noise-level", request->noise_level, 0, info->max_noise_level, error) || !check_scale (request, model, error) ||
       !check_source (request, model, error) || !check_target (request, model, error))

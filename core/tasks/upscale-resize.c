@@ -6,7 +6,7 @@
 
 #define BAND          (1 << 19)     /* pixels at once: some milliseconds */
 #define N_PASSES      4             /* of a picture with all that one can hold, 5 % of what it lacked is then left: tests/core/test-upscale-keep.c */
-#define COLOURS_REACH 8             /* pixels of the given picture per side of what counts as a larger area */
+#define TONES_REACH   8             /* pixels of the given picture per side of what counts as a larger area */
 
 static gboolean
 no_memory (GError **error, int width, int height)
@@ -133,7 +133,7 @@ correction_for (FbImage *picture, const FbImage *image)
 gboolean
 fb_upscale_keep (FbImage *picture, const FbImage *image, FbFaithful faithful, GCancellable *cancellable, GError **error)
 {
-  const int           coarse     = faithful == FB_FAITHFUL_COLOURS ? COLOURS_REACH : 1;
+  const int           coarse     = faithful == FB_FAITHFUL_TONES ? TONES_REACH : 1;
   Correction          correction = correction_for (picture, image);
   g_autoptr(FbImage)  lack       = NULL;
 

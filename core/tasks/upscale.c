@@ -47,11 +47,11 @@ no_memory (const FbImage *image, GError **error)
 /* Pictures beyond those that every job has, which leave as the result comes: the one given, its colours and what they lack, and the result with its
  * alpha. Measured: 1600×1200 made of 400×300, and of the same with alpha, 32 and 38 bytes a pixel of all kinds */
 static guint64
-picture_bytes (const FbUpscale *r, FbModel *model)
+picture_bytes (const FbUpscale *r)
 {
   int width, height;
 
-  fb_upscale_target (r, model, &width, &height);
+  fb_upscale_target (r, &width, &height);
 
   return ((guint64) width * height * 2 + (guint64) r->source_width * r->source_height * 16) * sizeof (float);
 }
@@ -60,7 +60,7 @@ static void
 estimate_resolved (const FbUpscale *r, FbModel *model, FbEstimate *estimate)
 {
   const FbGenerate *g        = r->generate;
-  const guint64     pictures = picture_bytes (r, model);
+  const guint64     pictures = picture_bytes (r);
 
   fb_diffusion_memory (g, model, FALSE, estimate);
   estimate->peak_bytes  += pictures;
@@ -162,7 +162,7 @@ finish (const Run *run, FbImage *drawn, GError **error)
 
   if (!fb_upscale_keep (drawn, run->colours, r->faithful, cancel, error))
     return NULL;
-  fb_upscale_target (r, run->job.model, &width, &height);
+  fb_upscale_target (r, &width, &height);
   scaled = width == drawn->width && height == drawn->height ? fb_image_ref (drawn) : fb_upscale_resize (drawn, width, height, cancel, error);
   if (scaled == NULL || r->image->n_channels == 3)
     return g_steal_pointer (&scaled);

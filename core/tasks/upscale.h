@@ -6,7 +6,7 @@
 typedef enum
 {
   FB_FAITHFUL_PIXELS,         /* made smaller again, the result is the picture that was given: for a clean one */
-  FB_FAITHFUL_COLOURS,        /* only tones and colours of larger areas are: for a picture whose noise or compression is to go */
+  FB_FAITHFUL_TONES,          /* only tones and colours of larger areas are: for a picture whose noise or compression is to go */
   FB_FAITHFUL_NONE,           /* as the network drew it */
 } FbFaithful;
 
@@ -50,7 +50,7 @@ FbUpscale * fb_upscale_from_variant (GVariant *variant, GError **error);
  * fb_upscale_resolve:
  *
  * Fills the request's open places (0, "", negative) from the model, and checks every field and the picture; %FB_TASK_ERROR_FIELD names the one that
- * is wrong. Without a picture (an estimate asked early) the rest is checked. The target's size stays open where @scale says it.
+ * is wrong. Without a picture (an estimate asked early) the rest is checked.
  */
 gboolean    fb_upscale_resolve  (FbUpscale *request, FbModel *model, GError **error);
 

@@ -92,7 +92,7 @@ test_made_smaller_it_is_the_picture_given (void)
 }
 
 static void
-test_colours_of_areas_are_kept_and_detail_is_not (void)
+test_tones_of_areas_are_kept_and_detail_is_not (void)
 {
   g_autoptr(FbImage) image = some_picture (64, 48);
   g_autoptr(FbImage) smooth = fb_image_new (64, 48, 3);
@@ -109,7 +109,7 @@ test_colours_of_areas_are_kept_and_detail_is_not (void)
       smooth->pixels[3 * i + 2] = 0.5f;
     }
   drawn = drawn_from (smooth, 0.15f);
-  g_assert_true (fb_upscale_keep (drawn, image, FB_FAITHFUL_COLOURS, NULL, &error));
+  g_assert_true (fb_upscale_keep (drawn, image, FB_FAITHFUL_TONES, NULL, &error));
   after = means (drawn, 8 * FACTOR);
   distance (after, small, &mean, &most);
   g_test_message ("areas: %.4f on average, %.4f at most", mean, most);
@@ -231,7 +231,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/core/tasks/upscale-keep/made-smaller-it-is-the-picture-given", test_made_smaller_it_is_the_picture_given);
-  g_test_add_func ("/core/tasks/upscale-keep/colours-of-areas-are-kept-and-detail-is-not", test_colours_of_areas_are_kept_and_detail_is_not);
+  g_test_add_func ("/core/tasks/upscale-keep/tones-of-areas-are-kept-and-detail-is-not", test_tones_of_areas_are_kept_and_detail_is_not);
   g_test_add_func ("/core/tasks/upscale-keep/a-faithful-picture-stays-as-it-is", test_a_faithful_picture_stays_as_it_is);
   g_test_add_func ("/core/tasks/upscale-keep/nothing-leaves-the-pictures-range", test_nothing_leaves_the_pictures_range);
   g_test_add_func ("/core/tasks/upscale-keep/bands-change-no-byte", test_bands_change_no_byte);

@@ -575,13 +575,13 @@ test_request_survives_its_variant (void)
   request->target_width  = 7;
   request->target_height = 8;
   request->noise_level   = 50;
-  request->faithful      = FB_FAITHFUL_COLOURS;
+  request->faithful      = FB_FAITHFUL_TONES;
   variant = fb_upscale_to_variant (request);
   back    = fb_upscale_from_variant (variant, &error);
   g_assert_no_error (error);
   again = fb_upscale_to_variant (back);
   g_assert_true (g_variant_equal (variant, again));
-  g_assert_cmpint (back->faithful, ==, FB_FAITHFUL_COLOURS);
+  g_assert_cmpint (back->faithful, ==, FB_FAITHFUL_TONES);
 }
 
 static void
@@ -597,7 +597,7 @@ test_wrong_fields_are_named (Fixture *f, gconstpointer data)
     { "{'target-width': <20>}",                         "target-height" },
     { "{'target-width': <-1>, 'target-height': <-1>}",  "target-width" },
     { "{'noise-level': <351>}",                         "noise-level" },
-    { "{'faithful': <'yes'>}",                          "colours" },
+    { "{'faithful': <'yes'>}",                          "tones" },
     { "{'n-steps': <-1>}",                              "n-steps" },
     { "{'sampler': <'ddm'>}",                           "ddim" },
     { "{'decoder': <'taesd'>}",                         "decoder" },
