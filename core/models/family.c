@@ -52,7 +52,7 @@ refuse (FbCheckpoint *checkpoint, GError **error)
   return FALSE;
 }
 
-/* columns of the first cross-attention found from the finest level down */
+/* columns of the first cross-attention found from the finest level down; a small network may have it in its middle alone */
 static int
 context_width (FbCheckpoint *unet)
 {
@@ -61,7 +61,7 @@ context_width (FbCheckpoint *unet)
   for (int i = 0; i < FB_UNET_MAX_LEVELS && width == 0; i++)
     width = size_of (unet, 1, "down_blocks.%d.attentions.0.transformer_blocks.0.attn2.to_k.weight", i);
 
-  return width;
+  return width > 0 ? width : size_of (unet, 1, "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight");
 }
 
 const FbFamily *
