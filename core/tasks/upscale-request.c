@@ -148,8 +148,8 @@ check_model (FbModel *model, GError **error)
     return TRUE;
 
   g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD,
-               _("“%s” cannot make pictures larger: super-resolution needs a model like the Stable Diffusion x4 Upscaler, as a diffusers folder. Add one in "
-                 "Models and Distillation, or choose another model."), fb_model_path (model));
+               _("“%s” cannot make pictures larger: super-resolution needs a model like the Stable Diffusion x4 Upscaler, as a diffusers "
+                 "folder. Add one in Models and Distillation, or choose another model."), fb_model_path (model));
   return FALSE;
 }
 

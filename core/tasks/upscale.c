@@ -1,4 +1,5 @@
-/* core/tasks/upscale.c: super-resolution: picture and noise → denoising steps in tiles → picture → what was given. SPDX-License-Identifier: LGPL-3.0-or-later
+/* core/tasks/upscale.c: super-resolution: picture and noise → denoising steps in tiles → picture → what was given.
+ * SPDX-License-Identifier: LGPL-3.0-or-later
  *
  * As the Stable Diffusion x4 upscaler does it: the network sees the small picture, with a known amount of noise, beside latents of the same size, and
  * an autoencoder of scale 4 makes the large one of them. Source: diffusers 0.42, StableDiffusionUpscalePipeline. */
