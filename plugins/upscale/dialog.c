@@ -7,6 +7,8 @@
 #include "plugins/upscale/request.h"
 #include "ui/dialog-class.h"
 
+#define SHOWN_MAX 512      /* pixels of the longer side */
+
 typedef struct { FbDialog      parent_instance; } UpscaleDialog;
 typedef struct { FbDialogClass parent_class; }    UpscaleDialogClass;
 
@@ -60,12 +62,27 @@ upscale_dialog_init (UpscaleDialog *self)
 {
 }
 
+/* what is to be made larger, until there is something better to see */
+static void
+show_input (FbDialog *dialog)
+{
+  g_autoptr(FbTarget) target  = measure (dialog);
+  const double        scale   = MIN (1.0, (double) SHOWN_MAX / MAX (target->width, target->height));
+  g_autoptr(FbImage)  picture = NULL;
+
+  if (target->input_id != 0)
+    picture = fb_target_glance (target, MAX (1, (int) (target->width * scale)), MAX (1, (int) (target->height * scale)), NULL);
+  if (picture != NULL)
+    fb_preview_area_set_image (dialog->preview, picture, _("The layer as it is"));
+}
+
 GimpValueArray *
 upscale_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpImage *image)
 {
   FbDialog *dialog = fb_dialog_new (upscale_dialog_get_type (), procedure, config, &layout, image);
 
   fb_estimator_tell_source (dialog->estimator);
+  show_input (dialog);
 
   return fb_dialog_loop (dialog, procedure);
 }
