@@ -371,6 +371,51 @@ test_too_large_for_memory_is_said_first (void)
   g_assert_cmpfloat (result.fraction, ==, 0.0);                  /* nothing has been computed */
 }
 
+/* "VmHWM", the most the process ever held, or "VmRSS", what it holds now */
+static guint64
+resident_bytes (const char *field)
+{
+  g_autofree char *text = NULL;
+  const char      *line;
+
+  g_assert_true (g_file_get_contents ("/proc/self/status", &text, NULL, NULL));
+  line = strstr (text, field);
+  g_assert_nonnull (line);
+  return g_ascii_strtoull (line + strlen (field) + 1, NULL, 10) * 1024;
+}
+
+/* in a process of its own, whose peak is this job's: a picture of many tiles, with alpha */
+static void
+test_a_job_takes_the_memory_told (void)
+{
+  g_autoptr(FbUpscale) request = request_for (some_picture (240, 160, 4));
+  g_autoptr(FbModel)   model   = NULL;
+  g_autoptr(GError)    error   = NULL;
+  g_auto(Result)       result  = { NULL };
+  FbEstimate           estimate;
+  guint64              before, taken;
+
+#ifdef __SANITIZE_ADDRESS__
+  g_test_skip ("the address sanitizer takes memory of its own");
+  return;
+#endif
+  if (!g_test_subprocess ())
+    {
+      g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDOUT);
+      g_test_trap_assert_passed ();
+      return;
+    }
+
+  model = open_model (0);
+  g_assert_true (fb_upscale_estimate (request, model, &estimate, &error));
+  before = resident_bytes ("VmRSS");
+  g_assert_true (fb_upscale_run (request, model, NULL, on_picture, &result, NULL, &error));
+  taken = resident_bytes ("VmHWM") - before;
+  g_test_message ("told %" G_GUINT64_FORMAT " MB, took %" G_GUINT64_FORMAT, estimate.peak_bytes >> 20, taken >> 20);
+  g_assert_cmpuint (taken, <, estimate.peak_bytes + estimate.peak_bytes / 8);
+  g_assert_cmpuint (taken, >, estimate.peak_bytes / 3);          /* of a network this small, what a device may keep for later calls is the most of it */
+}
+
 /* --- the request --------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -518,6 +563,7 @@ main (int argc, char **argv)
     }
   g_test_add_func ("/core/tasks/upscale/threads-change-no-byte", test_threads_change_no_byte);
   g_test_add_func ("/core/tasks/upscale/too-large-for-memory-is-said-first", test_too_large_for_memory_is_said_first);
+  g_test_add_func ("/core/tasks/upscale/a-job-takes-the-memory-told", test_a_job_takes_the_memory_told);
   g_test_add_func ("/core/tasks/upscale/request-survives-its-variant", test_request_survives_its_variant);
   g_test_add_func ("/core/tasks/upscale/another-model-is-refused", test_another_model_is_refused);
 
