@@ -50,6 +50,8 @@ read_text (const char *path, GError **error)
       g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_DATA, _("“%s” is not UTF-8 text. Save it as UTF-8."), path);
       return NULL;
     }
+  if (g_str_has_prefix (text, "\xef\xbb\xbf"))              /* a byte order mark, as some editors write it */
+    memmove (text, text + 3, strlen (text) - 2);
   return g_steal_pointer (&text);
 }
 
@@ -107,6 +109,8 @@ find_pictures (const char *folder, int depth, GPtrArray *paths)
     {
       g_autofree char *path = g_build_filename (folder, name, NULL);
 
+      if (name[0] == '.')                                  /* hidden: thumbnails, and the "._a.png" that other systems leave beside a.png */
+        continue;
       if (g_file_test (path, G_FILE_TEST_IS_DIR))
         find_pictures (path, depth + 1, paths);
       else if (fb_image_is_named_like_one (name))

@@ -137,3 +137,16 @@ char *         fb_distill_job_output (const FbDistillJob *job);
 
 /* (transfer full): hash of everything that decides what is computed; run settings such as checkpoint_every do not count */
 char *         fb_distill_job_digest (const FbDistillJob *job);
+
+/* (transfer full): the fields that a checkpoint must be compared by, as JSON; data and teacher are not among them */
+char *         fb_distill_job_settings (const FbDistillJob *job);
+
+/**
+ * fb_distill_job_compare:
+ * @settings: fb_distill_job_settings() at another time
+ * @tuned: (out) (transfer full) (nullable): names of the fields with other values now with which the job can go on: learning rates, for example
+ * @other: (out) (transfer full) (nullable): names of those that make it another job
+ *
+ * Returns: %FALSE, and nothing else, where @settings cannot be read
+ */
+gboolean       fb_distill_job_compare (const FbDistillJob *job, const char *settings, char **tuned, char **other);

@@ -28,6 +28,7 @@ typedef struct
   double                 seconds, work;      /* of the steps of this run */
   double                 apart;              /* seconds that are not of that work: the perceptual distance, the same in each phase */
   int                    n_steps;
+  gboolean               hopeless;           /* refused after the first step */
   FbDistillLosses        losses;
 } Run;
 
@@ -225,7 +226,8 @@ take_step (Run *run, gboolean first, GError **error)
   if (run->log != NULL)
     write_log (run, now () - start);
   report (run, first ? FB_DISTILL_MEASURE : FB_DISTILL_TRAIN, NULL);
-  return !first || check_hope (run, error);
+  run->hopeless = first && !check_hope (run, error);
+  return !run->hopeless;
 }
 
 static gboolean
@@ -282,7 +284,7 @@ fb_trainer_run (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_d
   g_clear_pointer (&run.log, fclose);
   if (!ok)
     {
-      if (first && self->step > from && !fb_trainer_save (self, &late))
+      if (first && self->step > from && !run.hopeless && !fb_trainer_save (self, &late))   /* a refused job leaves nothing to go on from */
         g_warning ("%s", late->message);
       return FALSE;
     }

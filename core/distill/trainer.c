@@ -205,6 +205,21 @@ take_folder (FbTrainer *self, GError **error)
   return self->lock >= 0;
 }
 
+/* Better now than after hours of training. */
+static gboolean
+check_output (FbTrainer *self, GError **error)
+{
+  g_autofree char *path   = fb_distill_job_output (self->job);
+  g_autofree char *folder = g_path_get_dirname (path);
+
+  if (g_file_test (path, G_FILE_TEST_IS_DIR))
+    return fb_distill_refuse (self->job->path, "output", _("must be the name of a file."), error);
+  if (g_mkdir_with_parents (folder, 0755) == 0 && g_access (folder, W_OK) == 0)
+    return TRUE;
+  fb_model_error_set_errno (error, errno, path, TRUE);
+  return FALSE;
+}
+
 static gboolean
 open_teacher (FbTrainer *self, const char *path, GError **error)
 {
@@ -312,7 +327,7 @@ fb_trainer_new_in_team (const FbDistillJob *job, const char *teacher_path, FbDev
 
   self->memory = fb_memory_mark ();
   ok = check_team (self, error) &&
-       (!fb_trainer_is_first (self) || take_folder (self, error)) &&
+       (!fb_trainer_is_first (self) || (take_folder (self, error) && check_output (self, error))) &&
        open_teacher (self, teacher_path, error) &&
        hash_teacher (self, teacher_path, error) &&
        list_data (self, error) &&

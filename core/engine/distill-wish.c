@@ -60,7 +60,7 @@ fb_distill_wish_plan (const FbDistillWish *wish, char **path, char **preset, GEr
 static gboolean
 foresee (const FbDistillJob *job, const char *teacher, FbDistillNeeds *needs, GError **error)
 {
-  g_autoptr(FbDevice) dev = fb_device_new ("cpu", 1, error);          /* only asked what it computes in */
+  g_autoptr(FbDevice) dev = fb_device_new_chosen (1, error);          /* only asked what it computes in, and a card for its memory */
 
   return dev != NULL && fb_trainer_foresee (job, teacher, dev, needs, error);
 }

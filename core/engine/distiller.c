@@ -171,7 +171,7 @@ do_job (FbDistiller *self, GError **error)
   g_autoptr(FbDistillJob) job     = fb_distill_job_load (self->current->path, error);
   g_autofree char        *path    = job != NULL ? teacher_path (job, error) : NULL;
   const int               threads = job != NULL && job->threads > 0 ? job->threads : self->workshop->settings->threads;
-  g_autoptr(FbDevice)     dev     = path != NULL ? fb_device_new ("cpu", threads, error) : NULL;
+  g_autoptr(FbDevice)     dev     = path != NULL ? fb_device_new_chosen (threads, error) : NULL;
   g_autoptr(FbTrainer)    trainer = dev != NULL ? fb_trainer_new (job, path, dev, error) : NULL;
   gboolean                done;
 
@@ -304,6 +304,7 @@ fb_distiller_resume (FbDistiller *self, const char *path, GError **error)
     {
       entry->state = FB_ENTRY_WAITING;
       g_clear_pointer (&entry->problem, g_free);
+      fb_distill_entry_save_state (entry);                            /* should the engine crash, it has been at work */
     }
   return unlock_with (self, entry);
 }

@@ -136,6 +136,19 @@ same_file (const char *folder, const char *a, const char *b)
   g_assert_cmpmem (text_a, n_a, text_b, n_b);
 }
 
+static void
+write_picture (const char *folder, const char *name, int width, int height)
+{
+  g_autofree char    *path  = g_build_filename (folder, name, NULL);
+  g_autofree char    *place = g_path_get_dirname (path);
+  g_autoptr(FbImage)  image = fb_image_new (width, height, 3);
+
+  for (int i = 0; i < width * height * 3; i++)
+    image->pixels[i] = 0.5f + 0.5f * sinf (0.01f * (float) i);
+  g_assert_cmpint (g_mkdir_with_parents (place, 0700), ==, 0);
+  g_assert_true (fb_image_save_png (image, path, NULL));
+}
+
 /* the checkpoint of the job run in one go, as @name in the fixture's folder */
 static void
 run_straight (Fixture *f, const char *name, int n)
@@ -487,6 +500,82 @@ test_another_jobs_checkpoint_is_refused (Fixture *f, gconstpointer fields)
   g_assert_false (fb_trainer_prepare (second, NULL, NULL, NULL, &error));
   g_assert_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_CHECKPOINT);
   g_assert_nonnull (strstr (error->message, "job.json"));
+  g_assert_nonnull (strstr (error->message, "“seed”"));
+}
+
+/* as the message about a loss that is no number advises */
+static void
+test_another_learning_rate_goes_on (Fixture *f, gconstpointer fields)
+{
+  g_autoptr(FbDistillJob) other   = NULL;
+  g_autoptr(FbTrainer)    trainer = NULL;
+
+  {
+    g_autoptr(FbTrainer) first = ready (f, f->job);
+
+    steps (first, 1);
+    g_assert_true (fb_trainer_save (first, NULL));
+  }
+  write_job (f->folder, "job.json", PROMPTS ", \"clip\": 0.5, \"samples_per_call\": 1");
+  other = load_job (f->folder, "job.json");
+  g_test_expect_message (NULL, G_LOG_LEVEL_MESSAGE, "*“samples_per_call”, “clip”*");
+  trainer = ready (f, other);
+  g_test_assert_expected_messages ();
+  g_assert_cmpint (fb_trainer_step_number (trainer), ==, 1);
+  steps (trainer, 1);
+}
+
+static void
+test_moved_pictures_are_the_same (Fixture *f, gconstpointer fields)
+{
+  g_autofree char        *from    = g_build_filename (f->folder, "pics", NULL);
+  g_autofree char        *to      = g_build_filename (f->folder, "elsewhere", NULL);
+  g_autoptr(FbDistillJob) other   = NULL;
+  g_autoptr(FbTrainer)    trainer = NULL;
+
+  write_picture (f->folder, "pics/a.png", 64, 64);
+  write_picture (f->folder, "pics/b.png", 70, 64);
+  {
+    g_autoptr(FbTrainer) first = ready (f, f->job);
+
+    steps (first, 1);
+    g_assert_true (fb_trainer_save (first, NULL));
+  }
+  g_assert_cmpint (rename (from, to), ==, 0);
+  write_job (f->folder, "job.json", "\"pictures\": \"elsewhere\"");
+  other   = load_job (f->folder, "job.json");
+  trainer = ready (f, other);                            /* without a warning */
+  g_assert_cmpint (fb_trainer_step_number (trainer), ==, 1);
+}
+
+static void
+test_a_refused_job_leaves_no_checkpoint (Fixture *f, gconstpointer fields)
+{
+  g_autoptr(FbTrainer) trainer = ready (f, f->job);
+  g_autofree char     *folder  = g_build_filename (f->folder, "job", NULL);
+  g_autoptr(GError)    error   = NULL;
+
+  f->job->checkpoint_every = 100;
+  f->job->memory           = 1;                          /* MB; less than the first step takes */
+  g_assert_false (fb_trainer_run (trainer, NULL, NULL, NULL, &error));
+  g_assert_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_HOPELESS);
+  g_assert_cmpint (fb_distill_checkpoint_step (folder), ==, -1);
+}
+
+static void
+test_damaged_latents_are_made_anew (Fixture *f, gconstpointer fields)
+{
+  write_picture (f->folder, "pics/a.png", 64, 64);
+  for (int i = 0; i < 2; i++)
+    {
+      g_autoptr(FbTrainer)  trainer = ready (f, f->job);
+      g_autofree char      *key     = g_strdup (trainer->latent_keys->pdata[0]);
+      g_autofree char      *name    = g_strdup_printf ("%.2s/%s.safetensors", key, key);
+      g_autofree char      *cache   = g_build_filename (g_get_user_cache_dir (), "flashbrush", "distill", NULL);
+
+      steps (trainer, 1);
+      scratch_write (cache, name, "half a file", -1);
+    }
 }
 
 static void
@@ -543,6 +632,17 @@ test_a_missing_file_of_weights_is_named (Fixture *f, gconstpointer fields)
   g_test_message ("%s", error->message);
   g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
   g_assert_nonnull (strstr (error->message, "lpips.safetensors"));
+}
+
+static void
+test_a_place_for_the_lora_is_looked_for_first (Fixture *f, gconstpointer fields)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_null (fb_trainer_new (f->job, f->teacher, f->dev, &error));
+  g_test_message ("%s", error->message);
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_IO);
+  g_assert_nonnull (strstr (error->message, "job.json/lora.safetensors"));
 }
 
 static void
@@ -607,19 +707,6 @@ test_a_loss_that_is_no_number_stops_before_the_update (Fixture *f, gconstpointer
   t->values[0] = value;
   fb_trainable_push (t);
   steps (trainer, 1);                                    /* nothing of the failed step is left in the gradients */
-}
-
-static void
-write_picture (const char *folder, const char *name, int width, int height)
-{
-  g_autofree char    *path  = g_build_filename (folder, name, NULL);
-  g_autofree char    *place = g_path_get_dirname (path);
-  g_autoptr(FbImage)  image = fb_image_new (width, height, 3);
-
-  for (int i = 0; i < width * height * 3; i++)
-    image->pixels[i] = 0.5f + 0.5f * sinf (0.01f * (float) i);
-  g_assert_cmpint (g_mkdir_with_parents (place, 0700), ==, 0);
-  g_assert_true (fb_image_save_png (image, path, NULL));
 }
 
 static void
@@ -820,6 +907,11 @@ main (int argc, char **argv)
     { "a-missing-file-of-weights-is-named", LPIPS, test_a_missing_file_of_weights_is_named },
     { "runs-once", PROMPTS, test_a_job_runs_once },
     { "anothers-checkpoint-is-refused", PROMPTS, test_another_jobs_checkpoint_is_refused },
+    { "another-learning-rate-goes-on", PROMPTS, test_another_learning_rate_goes_on },
+    { "moved-pictures-are-the-same", "\"pictures\": \"pics\"", test_moved_pictures_are_the_same },
+    { "a-refused-one-leaves-no-checkpoint", PROMPTS, test_a_refused_job_leaves_no_checkpoint },
+    { "damaged-latents-are-made-anew", "\"pictures\": \"pics\"", test_damaged_latents_are_made_anew },
+    { "a-place-for-the-lora-is-looked-for-first", PROMPTS ", \"output\": \"./job.json/lora.safetensors\"", test_a_place_for_the_lora_is_looked_for_first },
     { "a-damaged-checkpoint-is-named", PROMPTS, test_a_damaged_checkpoint_is_named },
     { "a-full-disk-keeps-the-last-checkpoint", PROMPTS, test_a_full_disk_keeps_the_last_checkpoint },
     { "a-loss-that-is-no-number-stops-before-the-update", PROMPTS, test_a_loss_that_is_no_number_stops_before_the_update },
