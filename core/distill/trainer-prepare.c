@@ -107,7 +107,7 @@ static char *
 picture_key (FbTrainer *self, const FbExample *e, GCancellable *cancellable, GError **error)
 {
   g_autoptr(GError) bad  = NULL;
-  g_autofree char  *hash = fb_hash_file (e->path, cancellable, &bad);
+  g_autofree char  *hash = fb_hash_small_file (e->path, cancellable, &bad);
   g_autofree char  *size = g_strdup_printf ("%dx%d", e->width, e->height);
 
   if (g_error_matches (bad, G_IO_ERROR, G_IO_ERROR_CANCELLED))
@@ -191,8 +191,7 @@ fb_trainer_encode_pictures (FbTrainer *self, FbDistillProgressFunc progress, gpo
         }
       else
         {
-          g_warning ("%s", bad->message);
-          fb_dataset_remove (self->data, i);
+          fb_dataset_leave_out (self->data, i, bad);
         }
       report (progress, user_data, (total + done) / 2, total);
     }
