@@ -273,8 +273,7 @@ choose_sizes (FbDataset *self, gboolean buckets, int width, int height, int mult
           image = fb_image_load (e->path, &error);
           if (image == NULL)
             {
-              g_warning ("%s", error->message);
-              fb_dataset_remove (self, i);
+              fb_dataset_leave_out (self, i, error);
               continue;
             }
           fb_bucket_size (image->width, image->height, width, height, multiple, &e->width, &e->height);
@@ -310,7 +309,8 @@ fb_dataset_free (FbDataset *self)
 }
 
 void
-fb_dataset_remove (FbDataset *self, guint i)
+fb_dataset_leave_out (FbDataset *self, guint i, const GError *reason)
 {
+  g_warning (_("%s It is left out."), reason->message);                  /* the reason is a sentence that names the picture */
   g_ptr_array_remove_index (self->examples, i);
 }

@@ -1,8 +1,11 @@
 /* core/distill/job.c: a training job as a file: fields, checks, JSON. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/distill/job.h"
 
+#include <errno.h>
 #include <glib/gi18n-lib.h>
+#include <glib/gstdio.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/distill/job-private.h"
@@ -407,18 +410,21 @@ fb_distill_job_compare (const FbDistillJob *job, const char *settings, char **tu
 gboolean
 fb_distill_job_save (const FbDistillJob *job, GError **error)
 {
-  g_autofree char   *text   = fb_distill_job_to_json (job);
-  g_autofree char   *lines  = g_strconcat (text, "\n", NULL);
-  g_autoptr(GFile)   file   = g_file_new_for_path (job->path);
-  g_autoptr(GError)  bad    = NULL;
-  g_autoptr(GFileOutputStream) stream = g_file_create (file, G_FILE_CREATE_NONE, NULL, &bad);   /* never over a job of that name */
+  g_autofree char *text = fb_distill_job_to_json (job);
+  FILE            *file = g_fopen (job->path, "wxe");                 /* never over a job of that name */
+  gboolean         ok   = file != NULL && fprintf (file, "%s\n", text) >= 0 && fflush (file) == 0;
+  const int        code = errno;
 
-  if (stream != NULL && g_output_stream_write_all (G_OUTPUT_STREAM (stream), lines, strlen (lines), NULL, NULL, &bad) &&
-      g_output_stream_close (G_OUTPUT_STREAM (stream), NULL, &bad))
+  if (file != NULL)
+    fclose (file);
+  if (ok)
     return TRUE;
-  if (stream != NULL)
-    g_file_delete (file, NULL, NULL);                                                           /* half a job would be in the way of the next try */
-  g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_IO, _("“%s” could not be written: %s."), job->path, bad->message);
+  if (file != NULL)
+    g_remove (job->path);                                             /* half a job would be in the way of the next try */
+  if (code == EEXIST)
+    g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_IO, _("There is a job “%s” already. Choose another name, or remove that one first."), job->path);
+  else
+    fb_model_error_set_errno (error, code, job->path, TRUE);
   return FALSE;
 }
 

@@ -205,6 +205,22 @@ take_folder (FbTrainer *self, GError **error)
   return self->lock >= 0;
 }
 
+/* Whether @path is a file of the job itself, which the LoRA must not replace */
+static gboolean
+is_taken (FbTrainer *self, const char *path)
+{
+  static const char * const names[] = { "checkpoint.safetensors", "log.tsv", "samples", "lock", "state" };
+  gboolean                  taken   = g_str_equal (path, self->job->path);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names) && !taken; i++)
+    {
+      g_autofree char *own = g_build_filename (self->folder, names[i], NULL);
+
+      taken = g_str_equal (path, own);
+    }
+  return taken;
+}
+
 /* Better now than after hours of training. */
 static gboolean
 check_output (FbTrainer *self, GError **error)
@@ -214,6 +230,8 @@ check_output (FbTrainer *self, GError **error)
 
   if (g_file_test (path, G_FILE_TEST_IS_DIR))
     return fb_distill_refuse (self->job->path, "output", _("must be the name of a file."), error);
+  if (is_taken (self, path))
+    return fb_distill_refuse (self->job->path, "output", _("is the name of another file of the job; choose another one."), error);
   if (g_mkdir_with_parents (folder, 0755) == 0 && g_access (folder, W_OK) == 0)
     return TRUE;
   fb_model_error_set_errno (error, errno, path, TRUE);
@@ -221,8 +239,20 @@ check_output (FbTrainer *self, GError **error)
 }
 
 static gboolean
+check_dtype (FbTrainer *self, GError **error)
+{
+  const FbDtype dtype = choose_dtype (self->job, self->dev);
+
+  if (fb_device_supports (self->dev, dtype))
+    return TRUE;
+  return fb_distill_refuse (self->job->path, "dtype", _("cannot be computed in on this machine; choose f32, or auto for the best there is."), error);
+}
+
+static gboolean
 open_teacher (FbTrainer *self, const char *path, GError **error)
 {
+  if (!check_dtype (self, error))
+    return FALSE;
   self->model = fb_model_open (path, NULL, NULL, self->dev, choose_dtype (self->job, self->dev), error);
   if (self->model == NULL)
     return FALSE;

@@ -18,6 +18,19 @@ fb_distill_wish_folder (void)
   return g_build_filename (g_get_user_data_dir (), "flashbrush", "distill", NULL);
 }
 
+char *
+fb_distill_wish_teacher (const FbDistillJob *job, GError **error)
+{
+  g_autoptr(FbStore)  store  = fb_store_new ();
+  g_autofree char    *beside = fb_distill_job_resolve (job, job->teacher);
+  char               *path   = g_file_test (beside, G_FILE_TEST_EXISTS) ? g_steal_pointer (&beside)
+                                                                        : fb_store_resolve (store, FB_STORE_MODELS, job->teacher, error);
+
+  if (path == NULL)
+    g_prefix_error (error, "“%s”: “teacher”: ", job->path);
+  return path;
+}
+
 /* whether a file can be called so: no path, nothing hidden */
 static gboolean
 check_name (const char *name, GError **error)

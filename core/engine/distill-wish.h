@@ -21,6 +21,9 @@ typedef struct
 /* (transfer full): where jobs' files are written */
 char *         fb_distill_wish_folder  (void);
 
+/* (transfer full): where the teacher of a job lies: beside its file, or in the store. Errors: those of the store, with file and field before them. */
+char *         fb_distill_wish_teacher (const FbDistillJob *job, GError **error);
+
 /**
  * fb_distill_wish_plan:
  * @path: (out) (transfer full): of the teacher

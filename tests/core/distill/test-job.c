@@ -154,6 +154,7 @@ test_a_written_job_reads_the_same (void)
 
   g_assert_false (fb_distill_job_save (job, &error));            /* never over another */
   g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_IO);
+  g_assert_nonnull (strstr (error->message, "already"));
 }
 
 static void

@@ -782,6 +782,8 @@ static const struct { const char *fields; int code; const char *words; } bad[] =
   { PROMPTS ", \"width\": 60, \"height\": 64", FB_DISTILL_ERROR_FIELD, "“width” must be a multiple of 8" },
   { PROMPTS ", \"lora_targets\": [ \"to_q\", \"to_z\" ]", FB_DISTILL_ERROR_FIELD, "to_z" },
   { LPIPS ", \"width\": 8, \"height\": 8", FB_DISTILL_ERROR_FIELD, "it needs 16 per side" },
+  { PROMPTS ", \"output\": \"checkpoint.safetensors\"", FB_DISTILL_ERROR_FIELD, "“output” is the name of another file" },
+  { PROMPTS ", \"output\": \".\"", FB_DISTILL_ERROR_FIELD, "“output” must be the name of a file" },
   { PROMPTS ", \"memory\": 1", FB_DISTILL_ERROR_HOPELESS, "memory" },
   { "\"pictures\": \".\"", FB_DISTILL_ERROR_DATA, "nothing to learn" },
 };
@@ -804,6 +806,21 @@ test_what_does_not_fit_the_teacher_is_refused (Fixture *f, gconstpointer fields)
       g_assert_error (error, FB_DISTILL_ERROR, bad[i].code);
       g_assert_nonnull (strstr (error->message, bad[i].words));
       g_assert_nonnull (strstr (error->message, "bad.json"));
+    }
+}
+
+/* Some processors compute in bf16 and some do not: it is a job, or an error, but never the end of the process. */
+static void
+test_a_type_that_is_not_there_is_refused (Fixture *f, gconstpointer fields)
+{
+  g_autoptr(GError)    error   = NULL;
+  g_autoptr(FbTrainer) trainer = fb_trainer_new (f->job, f->teacher, f->dev, &error);
+
+  g_assert_cmpint (trainer != NULL, ==, fb_device_supports (f->dev, FB_DTYPE_BF16));
+  if (trainer == NULL)
+    {
+      g_assert_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_FIELD);
+      g_assert_nonnull (strstr (error->message, "“dtype”"));
     }
 }
 
@@ -921,6 +938,7 @@ main (int argc, char **argv)
     { "a-step-does-not-depend-on-how-it-is-divided", PROMPTS ", \"batch_size\": 3", test_a_step_does_not_depend_on_how_it_is_divided },
     { "a-step-with-lpips-does-not-either", LPIPS ", \"batch_size\": 3", test_a_step_does_not_depend_on_how_it_is_divided },
     { "what-does-not-fit-the-teacher-is-refused", LPIPS, test_what_does_not_fit_the_teacher_is_refused },
+    { "a-type-that-is-not-there-is-refused", PROMPTS ", \"dtype\": \"bf16\"", test_a_type_that_is_not_there_is_refused },
     { "what-a-job-needs-is-known-before-it", PROMPTS, test_what_a_job_needs_is_known_before_it },
     { "what-a-job-with-lpips-needs-is-known-before-it", LPIPS, test_what_a_job_needs_is_known_before_it },
     { "a-sheet-shows-teacher-and-student", PROMPTS, test_a_sheet_shows_teacher_and_student },
