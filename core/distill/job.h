@@ -16,7 +16,8 @@
  * @teacher: name or path of the model to distil; one for inpainting learns from pictures, with a mask drawn for each sample
  *
  * Data; one of the four:
- * @pictures: a folder of PNG and JPEG files, searched with its sub-folders; PICTURE.txt holds the captions of PICTURE.png, one a line
+ * @pictures: a folder of PNG and JPEG files, searched with its sub-folders; PICTURE.txt holds the captions of PICTURE.png, one a line, or else
+ *   captions.tsv in the folder, as @captions
  * @captions: a text file with lines "picture TAB caption"; a picture may have several lines
  * @prompts: prompts alone: the teacher makes the pictures
  * @prompt_file: the same, a text file with a prompt a line

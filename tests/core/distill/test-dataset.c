@@ -166,6 +166,33 @@ test_an_unreadable_picture_is_named_and_left_out (void)
   g_assert_cmpint (example (data, 0)->height, ==, 48);
 }
 
+/* what eval writes, given as a folder: the table serves where no .txt does */
+static void
+test_a_folders_table_is_read (void)
+{
+  g_autoptr(Scratch)      folder = scratch_new ();
+  g_autoptr(FbDistillJob) job    = job_in (folder, "\"pictures\": \"pics\"");
+  g_autoptr(FbDataset)    data   = NULL;
+  g_autoptr(GError)       error  = NULL;
+
+  write_picture (folder, "pics/a.png", 32, 16);
+  write_picture (folder, "pics/b.png", 32, 16);
+  write_picture (folder, "pics/c.png", 32, 16);
+  scratch_write (folder, "pics/b.txt", "a dog\n", -1);
+  scratch_write (folder, "pics/captions.tsv", "a.png\ta cat\na.png\ta pet\nb.png\tsomething\n", -1);
+  data = fb_dataset_new (job, 64, 64, 8, NULL);
+  g_assert_cmpuint (data->examples->len, ==, 3);
+  g_assert_cmpint (example (data, 0)->n_captions, ==, 2);
+  g_assert_cmpstr (example (data, 0)->captions[1], ==, "a pet");
+  g_assert_cmpstr (example (data, 1)->captions[0], ==, "a dog");
+  g_assert_cmpstr (example (data, 2)->captions[0], ==, "");
+
+  g_clear_pointer (&data, fb_dataset_free);
+  scratch_write (folder, "pics/captions.tsv", "a.png\n", -1);
+  g_assert_null (fb_dataset_new (job, 64, 64, 8, &error));
+  g_assert_nonnull (strstr (error->message, "captions.tsv"));
+}
+
 static void
 test_hidden_files_are_no_pictures (void)
 {
@@ -285,6 +312,7 @@ main (int argc, char **argv)
   g_test_add_func ("/core/distill/dataset/bad-data-is-named", test_bad_data_is_named);
   g_test_add_func ("/core/distill/dataset/buckets-keep-aspect-and-area", test_buckets_keep_aspect_and_area);
   g_test_add_func ("/core/distill/dataset/an-unreadable-picture-is-named-and-left-out", test_an_unreadable_picture_is_named_and_left_out);
+  g_test_add_func ("/core/distill/dataset/a-folders-table-is-read", test_a_folders_table_is_read);
   g_test_add_func ("/core/distill/dataset/hidden-files-are-no-pictures", test_hidden_files_are_no_pictures);
   g_test_add_func ("/core/distill/dataset/texts-of-other-systems-read-the-same", test_texts_of_other_systems_read_the_same);
   g_test_add_func ("/core/distill/dataset/a-crop-covers-and-keeps-the-middle", test_a_crop_covers_and_keeps_the_middle);

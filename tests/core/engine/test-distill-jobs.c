@@ -292,10 +292,10 @@ foresee (Fixture *f, const char *request, FbJobEstimate *estimate, GError **erro
 static void
 memory_is_told_before_the_start (Fixture *f, gconstpointer data)
 {
-  g_autofree char     *path  = write_job (f, "unused", 4), *request = NULL;             /* for its pictures */
+  g_autofree char     *path  = write_job (f, "unused", 4), *request = NULL, *prompts = NULL;             /* for its pictures */
   g_autoptr(GError)    error = NULL, absent = NULL, hopeless = NULL;
-  g_autoptr(GVariant)  small = NULL, large = NULL, pictures = NULL;
-  FbJobEstimate        estimate = { 0 }, more = { 0 }, counted = { 0 };
+  g_autoptr(GVariant)  small = NULL, large = NULL, pictures = NULL, words = NULL;
+  FbJobEstimate        estimate = { 0 }, more = { 0 }, counted = { 0 }, spoken = { 0 };
   int                  size = 0, steps = 0, n = 0, bare = 0;
   const char          *preset = "";
 
@@ -324,6 +324,14 @@ memory_is_told_before_the_start (Fixture *f, gconstpointer data)
   g_variant_lookup (pictures, "n-without-caption", "i", &bare);
   g_assert_cmpint (n, ==, 2);
   g_assert_cmpint (bare, ==, 2);
+  prompts = g_build_filename (f->folder, "prompts.txt", NULL);
+  g_assert_true (g_file_set_contents (prompts, "a cat\na dog\na hen\n", -1, NULL));
+  g_free (request);
+  request = g_strdup_printf ("{'teacher': <'starter'>, 'pictures': <'%s'>}", prompts);
+  g_assert_true (foresee (f, request, &spoken, &error));
+  words = spoken.resolved;
+  g_assert_true (g_variant_lookup (words, "n-prompts", "i", &n));
+  g_assert_cmpint (n, ==, 3);
   g_assert_false (foresee (f, "{'teacher': <'starter'>, 'pictures': <'/no/such'>}", &more, &absent));
   g_assert_nonnull (strstr (absent->message, "/no/such"));
   g_assert_false (foresee (f, "{'teacher': <'starter'>, 'size': <65536>, 'name': <'ember'>}", &more, &hopeless));
@@ -378,6 +386,37 @@ a_new_job_waits_and_is_written (Fixture *f, gconstpointer data)
   g_object_unref (run (f, "distill-pause", "{'job': <%s>}", long_job));
 }
 
+/* prompts alone, and a table of pictures: what the job's file then says */
+static void
+a_new_job_takes_a_text_too (Fixture *f, gconstpointer data)
+{
+  static const struct { const char *file, *text, *field; } cases[] =
+  {
+    { "prompts.txt",  "a cat\na dog\n",       "\"prompt_file\"" },
+    { "pictures.tsv", "pictures/0.png\tcat\n", "\"captions\""    },
+  };
+  g_autofree char *long_job = write_job (f, "long", 100000);
+  g_autoptr(FbJob) begun    = run (f, "distill-resume", "{'job': <%s>}", long_job);          /* so that the others wait */
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char     *text = g_build_filename (f->folder, cases[i].file, NULL);
+      g_autofree char     *json = NULL;
+      g_autoptr(FbJob)     job  = NULL;
+      g_autoptr(GVariant)  row  = NULL;
+      const char          *path = "";
+
+      g_assert_true (g_file_set_contents (text, cases[i].text, -1, NULL));
+      job = run (f, "distill-start", "{'pictures': <%s>, 'name': <%s>, 'steps': <20>, 'size': <64>}", text, cases[i].file);
+      row = fb_job_get_result (job);
+      g_assert_true (g_variant_lookup (row, "job", "&s", &path));
+      g_assert_true (g_file_get_contents (path, &json, NULL, NULL));
+      g_assert_nonnull (strstr (json, cases[i].field));
+      g_object_unref (run (f, "distill-pause", "{'job': <%s>}", path));
+    }
+  g_object_unref (run (f, "distill-pause", "{'job': <%s>}", long_job));
+}
+
 static void
 a_job_that_is_not_at_work_can_be_removed (Fixture *f, gconstpointer data)
 {
@@ -427,6 +466,7 @@ main (int argc, char **argv)
   ADD ("memory-is-told-before-the-start", memory_is_told_before_the_start);
   ADD ("a-new-job-is-checked", a_new_job_is_checked);
   ADD ("a-new-job-waits-and-is-written", a_new_job_waits_and_is_written);
+  ADD ("a-new-job-takes-a-text-too", a_new_job_takes_a_text_too);
   ADD ("a-job-that-is-not-at-work-can-be-removed", a_job_that_is_not_at_work_can_be_removed);
   return g_test_run ();
 }
