@@ -139,10 +139,15 @@ place (FbDistillJob *job, const FbDistillWish *wish, GError **error)
   job->path     = g_build_filename (folder, file, NULL);
   g_free (job->output);
   job->output   = g_strdup_printf ("%s/flashbrush/loras/%s.safetensors", g_get_user_data_dir (), wish->name);
-  if (wish->pictures == NULL || !g_file_test (wish->pictures, G_FILE_TEST_EXISTS))
+  if (wish->pictures == NULL || *wish->pictures == '\0')
+    {
+      g_set_error_literal (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("Nothing is said to learn from. Name a folder of pictures, or a text file of prompts."));
+      return FALSE;
+    }
+  if (!g_file_test (wish->pictures, G_FILE_TEST_EXISTS))
     {
       g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("The folder of pictures “%s” does not exist. Choose one that does."),
-                   wish->pictures != NULL ? wish->pictures : "");
+                   wish->pictures);
       return FALSE;
     }
   set_source (job, wish->pictures);

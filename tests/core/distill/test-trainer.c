@@ -247,11 +247,12 @@ test_a_job_ends_in_a_lora_that_loads (Fixture *f, gconstpointer fields)
   g_free (watcher.path);
 }
 
-/* names and shapes that diffusers and peft write for these layers; golden/distill/train.py */
+/* names and shapes that diffusers and peft write for these layers; golden/distill/train.py and names.py */
 static void
 test_the_lora_has_diffusers_names (Fixture *f, gconstpointer fields)
 {
-  g_autofree char         *golden = g_test_build_filename (G_TEST_DIST, "golden", "distill", "names.txt", NULL);
+  const gboolean           all    = g_strv_contains ((const char * const *) f->job->lora_targets, "proj_in");
+  g_autofree char         *golden = g_test_build_filename (G_TEST_DIST, "golden", "distill", all ? "names-all.txt" : "names.txt", NULL);
   g_autofree char         *text   = NULL;
   g_auto(GStrv)            lines  = NULL;
   g_autofree char         *output = fb_distill_job_output (f->job);
@@ -270,11 +271,12 @@ test_the_lora_has_diffusers_names (Fixture *f, gconstpointer fields)
     {
       g_auto(GStrv)       part  = g_strsplit (lines[i], " ", 2);
       const FbTensorInfo *info  = fb_safetensors_lookup (file, part[0]);
-      g_autofree char    *shape = NULL;
+      g_autoptr(GString)  shape = g_string_new (NULL);
 
       g_assert_nonnull (info);
-      shape = g_strdup_printf ("%" G_GINT64_FORMAT "x%" G_GINT64_FORMAT, info->shape[0], info->shape[1]);
-      g_assert_cmpstr (shape, ==, part[1]);
+      for (int d = 0; d < info->n_dims; d++)
+        g_string_append_printf (shape, d > 0 ? "x%" G_GINT64_FORMAT : "%" G_GINT64_FORMAT, info->shape[d]);
+      g_assert_cmpstr (shape->str, ==, part[1]);
     }
 }
 
@@ -910,6 +912,7 @@ main (int argc, char **argv)
     { "ends-in-a-lora-that-loads", PROMPTS, test_a_job_ends_in_a_lora_that_loads },
     { "ends-in-kohyas-names-on-request", PROMPTS ", \"naming\": \"kohya\", \"sample_every\": 2", test_a_job_ends_in_a_lora_that_loads },
     { "the-lora-has-diffusers-names", PROMPTS ", \"lora_targets\": [ \"to_q\", \"to_k\", \"to_v\", \"to_out.0\" ]", test_the_lora_has_diffusers_names },
+    { "the-lora-has-diffusers-names-on-every-layer", PROMPTS, test_the_lora_has_diffusers_names },
     { "the-lora-is-the-student", PROMPTS ", \"average\": 0", test_the_lora_is_the_student },
     { "a-resumed-one-is-the-same-to-the-bit", PROMPTS, test_a_resumed_job_is_the_same_to_the_bit },
     { "a-resumed-one-with-lpips-is-the-same-to-the-bit", LPIPS, test_a_resumed_job_is_the_same_to_the_bit },

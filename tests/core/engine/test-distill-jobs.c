@@ -354,6 +354,7 @@ a_new_job_is_checked (Fixture *f, gconstpointer data)
   assert_fails (f, "../x", "distill-start", "{'pictures': <%s>, 'name': <'../x'>}", pictures);
   g_assert_no_errno (g_mkdir_with_parents (empty, 0700));
   assert_fails (f, "picture", "distill-start", "{'pictures': <%s>, 'name': <'x'>}", empty);
+  assert_fails (f, "a text file of prompts", "distill-start", "{'name': <'x'>}");
   assert_fails (f, "/no/such", "distill-start", "{'pictures': <'/no/such'>, 'name': <'x'>}");
   assert_fails (f, "“starter”?", "distill-start", "{'pictures': <%s>, 'name': <'x'>, 'teacher': <'startr'>}", pictures);
   assert_fails (f, "of memory", "distill-start", "{'pictures': <%s>, 'name': <'x'>, 'size': <65536>}", pictures);
