@@ -370,7 +370,7 @@ static void
 on_put (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr(FbJob)  self  = user_data;
-  FbJobParcel           *parcel;
+  FbJobParcel      *parcel;
   GError           *error = NULL;
 
   self->n_calls--;
@@ -399,7 +399,7 @@ on_put (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 put_next (FbJob *self)
 {
-  FbJobParcel                 *parcel = self->n_put < self->to_put->len ? self->to_put->pdata[self->n_put] : NULL;
+  FbJobParcel            *parcel = self->n_put < self->to_put->len ? self->to_put->pdata[self->n_put] : NULL;
   g_autoptr(GUnixFDList)  fds    = NULL;
   GVariant               *bytes  = NULL;
   GError                 *error  = NULL;
