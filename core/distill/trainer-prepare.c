@@ -10,14 +10,17 @@
 
 #define VERSION "1"         /* of how things are encoded here: another makes all keys new */
 
+/* also where others may work */
 static void
-report (FbDistillProgressFunc progress, gpointer user_data, guint done, guint total)
+report (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, guint done, guint total)
 {
   const FbDistillProgress p = { .stage = FB_DISTILL_PREPARE, .done = (int) done, .total = (int) total,
                                 .seconds_per_step = -1.0, .seconds_left = -1.0, .seconds_total = -1.0 };
 
   if (progress != NULL)
     progress (&p, user_data);
+  if (self->between != NULL)
+    self->between (self->between_data);
 }
 
 /* --- captions ------------------------------------------------------------------------------------------------------------ */
@@ -77,7 +80,7 @@ fb_trainer_encode_captions (FbTrainer *self, FbDistillProgressFunc progress, gpo
       for (int c = 0; c < e->n_captions; c++)
         if (!encode_caption (self, e->captions[c], cancellable, error))
           return FALSE;
-      report (progress, user_data, i / 2, self->data->examples->len);          /* the first half of a picture's preparation */
+      report (self, progress, user_data, i / 2, self->data->examples->len);          /* the first half of a picture's preparation */
     }
   for (int i = 0; samples != NULL && samples[i] != NULL; i++)
     if (!encode_caption (self, samples[i], cancellable, error))
@@ -193,7 +196,7 @@ fb_trainer_encode_pictures (FbTrainer *self, FbDistillProgressFunc progress, gpo
         {
           fb_dataset_leave_out (self->data, i, bad);
         }
-      report (progress, user_data, (total + done) / 2, total);
+      report (self, progress, user_data, (total + done) / 2, total);
     }
   if (examples->len > 0)
     return TRUE;
@@ -302,7 +305,7 @@ make_some (FbTrainer *self, int from, int stride, FbDistillProgressFunc progress
       if (!fb_cache_has (self->cache, self->latent_keys->pdata[i], n) &&
           !make_picture (self, e, self->latent_keys->pdata[i], cancellable, error))
         return FALSE;
-      report (progress, user_data, i + 1, self->data->examples->len);
+      report (self, progress, user_data, i + 1, self->data->examples->len);
     }
   return TRUE;
 }

@@ -565,6 +565,52 @@ test_a_refused_job_leaves_no_checkpoint (Fixture *f, gconstpointer fields)
 }
 
 static void
+count (gpointer data)
+{
+  ++*(int *) data;
+}
+
+/* somebody's picture does not wait until a thousand others are encoded */
+static void
+test_others_may_work_while_it_prepares (Fixture *f, gconstpointer fields)
+{
+  g_autoptr(FbTrainer) trainer = NULL;
+  int                  n       = 0;
+
+  write_picture (f->folder, "pics/a.png", 64, 64);
+  write_picture (f->folder, "pics/b.png", 70, 64);
+  trainer = fb_trainer_new (f->job, f->teacher, f->dev, NULL);
+  fb_trainer_set_between (trainer, count, &n);
+  g_assert_true (fb_trainer_prepare (trainer, NULL, NULL, NULL, NULL));
+  g_assert_cmpint (n, >=, 4);                            /* two captions, two pictures */
+}
+
+/* Timestep 999 begins with noise alone, as when pictures are made: nothing of the data shows. Others begin with some of it. */
+static void
+test_the_first_timestep_shows_no_data (Fixture *f, gconstpointer fields)
+{
+  FbDistillLosses losses[2][2];
+
+  for (int mode = 0; mode < 2; mode++)
+    for (int i = 0; i < 2; i++)
+      {
+        g_autoptr(FbTrainer) trainer = NULL;
+        float                latents[8 * 8 * 4];
+
+        for (int k = 0; k < FB_N_MODES; k++)
+          f->job->phases[0].modes[k] = k == mode ? 1.0 : 0.0;
+        trainer = ready (f, f->job);
+        for (gsize k = 0; k < G_N_ELEMENTS (latents); k++)
+          latents[k] = (float) (i + 1) * sinf ((float) k);
+        for (guint k = 0; k < trainer->latent_keys->len; k++)
+          g_assert_true (fb_cache_put (trainer->cache, trainer->latent_keys->pdata[k], latents, G_N_ELEMENTS (latents), NULL));
+        g_assert_true (fb_trainer_step (trainer, &losses[mode][i], NULL, NULL));
+      }
+  g_assert_cmpfloat (losses[0][0].distillation, ==, losses[0][1].distillation);
+  g_assert_cmpfloat (losses[1][0].distillation, !=, losses[1][1].distillation);
+}
+
+static void
 test_damaged_latents_are_made_anew (Fixture *f, gconstpointer fields)
 {
   write_picture (f->folder, "pics/a.png", 64, 64);
@@ -930,6 +976,8 @@ main (int argc, char **argv)
     { "another-learning-rate-goes-on", PROMPTS, test_another_learning_rate_goes_on },
     { "moved-pictures-are-the-same", "\"pictures\": \"pics\"", test_moved_pictures_are_the_same },
     { "a-refused-one-leaves-no-checkpoint", PROMPTS, test_a_refused_job_leaves_no_checkpoint },
+    { "others-may-work-while-it-prepares", "\"pictures\": \"pics\"", test_others_may_work_while_it_prepares },
+    { "the-first-timestep-shows-no-data", PROMPTS, test_the_first_timestep_shows_no_data },
     { "damaged-latents-are-made-anew", "\"pictures\": \"pics\"", test_damaged_latents_are_made_anew },
     { "a-place-for-the-lora-is-looked-for-first", PROMPTS ", \"output\": \"./job.json/lora.safetensors\"", test_a_place_for_the_lora_is_looked_for_first },
     { "a-damaged-checkpoint-is-named", PROMPTS, test_a_damaged_checkpoint_is_named },
