@@ -42,21 +42,23 @@ add_example (FbDataset *self, const char *path, char **captions, int number)
   return e;
 }
 
+/* Names of files need not be UTF-8, as errors must be that cross to GIMP. */
 static char *
 read_text (const char *path, GError **error)
 {
   g_autoptr(GError) bad  = NULL;
   g_autofree char  *text = NULL;
+  g_autofree char  *name = g_filename_display_name (path);
 
   if (!g_file_get_contents (path, &text, NULL, &bad))
     {
       g_set_error (error, FB_MODEL_ERROR, g_error_matches (bad, G_FILE_ERROR, G_FILE_ERROR_NOENT) ? FB_MODEL_ERROR_NOT_FOUND : FB_MODEL_ERROR_IO,
-                   _("“%s” could not be read: %s."), path, bad->message);
+                   _("“%s” could not be read: %s."), name, bad->message);
       return NULL;
     }
   if (!g_utf8_validate (text, -1, NULL))
     {
-      g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_DATA, _("“%s” is not UTF-8 text. Save it as UTF-8."), path);
+      g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_DATA, _("“%s” is not UTF-8 text. Save it as UTF-8."), name);
       return NULL;
     }
   if (g_str_has_prefix (text, "\xef\xbb\xbf"))              /* a byte order mark, as some editors write it */

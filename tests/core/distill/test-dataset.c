@@ -167,6 +167,21 @@ test_an_unreadable_picture_is_named_and_left_out (void)
 }
 
 /* what eval writes, given as a folder: the table serves where no .txt does */
+/* names as other systems wrote them are no UTF-8; errors, which cross to GIMP, are */
+static void
+test_errors_are_utf8_whatever_files_are_called (void)
+{
+  g_autoptr(Scratch)      folder = scratch_new ();
+  g_autoptr(FbDistillJob) job    = job_in (folder, "\"pictures\": \"pics\"");
+  g_autoptr(GError)       error  = NULL;
+
+  write_picture (folder, "pics/b\xe4r.png", 32, 16);
+  scratch_write (folder, "pics/b\xe4r.txt", "ein B\xe4r\n", -1);
+  g_assert_null (fb_dataset_new (job, 64, 64, 8, &error));
+  g_assert_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_DATA);
+  g_assert_true (g_utf8_validate (error->message, -1, NULL));
+}
+
 static void
 test_a_folders_table_is_read (void)
 {
@@ -312,6 +327,7 @@ main (int argc, char **argv)
   g_test_add_func ("/core/distill/dataset/bad-data-is-named", test_bad_data_is_named);
   g_test_add_func ("/core/distill/dataset/buckets-keep-aspect-and-area", test_buckets_keep_aspect_and_area);
   g_test_add_func ("/core/distill/dataset/an-unreadable-picture-is-named-and-left-out", test_an_unreadable_picture_is_named_and_left_out);
+  g_test_add_func ("/core/distill/dataset/errors-are-utf8-whatever-files-are-called", test_errors_are_utf8_whatever_files_are_called);
   g_test_add_func ("/core/distill/dataset/a-folders-table-is-read", test_a_folders_table_is_read);
   g_test_add_func ("/core/distill/dataset/hidden-files-are-no-pictures", test_hidden_files_are_no_pictures);
   g_test_add_func ("/core/distill/dataset/texts-of-other-systems-read-the-same", test_texts_of_other_systems_read_the_same);
