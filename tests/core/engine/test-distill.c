@@ -200,7 +200,7 @@ a_job_that_fails_at_once_ends (void)
   const char        *run[]  = { "distill", job, NULL };
 
   scratch_write (folder, "job.json", "{ \"teacher\": \"/nowhere\", \"prompts\": [ \"a\" ] }", -1);
-  for (int i = 0; i < 30; i++)
+  for (int i = 0; i < 10; i++)
     {
       g_autofree char *errors = command (1, run, TRUE);
 
