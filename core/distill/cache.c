@@ -59,14 +59,6 @@ file_path (FbCache *self, const char *key)
 }
 
 gboolean
-fb_cache_has (FbCache *self, const char *key)
-{
-  g_autofree char *path = file_path (self, key);
-
-  return g_file_test (path, G_FILE_TEST_IS_REGULAR);
-}
-
-gboolean
 fb_cache_get (FbCache *self, const char *key, float *values, size_t n)
 {
   g_autofree char          *path = file_path (self, key);
@@ -75,6 +67,14 @@ fb_cache_get (FbCache *self, const char *key, float *values, size_t n)
 
   return info != NULL && info->readable && info->dtype == FB_DTYPE_F32 && info->n_bytes == n * sizeof *values &&
          fb_safetensors_read_finite (file, info, values, NULL, NULL);
+}
+
+gboolean
+fb_cache_has (FbCache *self, const char *key, size_t n)
+{
+  g_autofree float *values = g_new (float, n);
+
+  return fb_cache_get (self, key, values, n);
 }
 
 gboolean

@@ -23,10 +23,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbCache, fb_cache_free)
  */
 char *    fb_cache_key  (const char *part, ...) G_GNUC_NULL_TERMINATED;
 
-gboolean  fb_cache_has  (FbCache *self, const char *key);
-
 /* Reads @n floats; %FALSE if there is no such file, or none of that size that can be read. */
 gboolean  fb_cache_get  (FbCache *self, const char *key, float *values, size_t n);
+
+/* Whether they can be read: what is damaged must be made anew, not found missing in the middle of the training. */
+gboolean  fb_cache_has  (FbCache *self, const char *key, size_t n);
 
 /* Errors: %FB_MODEL_ERROR: IO (disk full, no permission). */
 gboolean  fb_cache_put  (FbCache *self, const char *key, const float *values, size_t n, GError **error);

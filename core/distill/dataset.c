@@ -20,6 +20,15 @@ example_free (gpointer data)
   g_free (e);
 }
 
+static FbDataset *
+dataset_new (void)
+{
+  FbDataset *self = g_new0 (FbDataset, 1);
+
+  self->examples = g_ptr_array_new_with_free_func (example_free);
+  return self;
+}
+
 static FbExample *
 add_example (FbDataset *self, const char *path, char **captions, int number)
 {
@@ -33,23 +42,27 @@ add_example (FbDataset *self, const char *path, char **captions, int number)
   return e;
 }
 
+/* Names of files need not be UTF-8, as errors must be that cross to GIMP. */
 static char *
 read_text (const char *path, GError **error)
 {
   g_autoptr(GError) bad  = NULL;
   g_autofree char  *text = NULL;
+  g_autofree char  *name = g_filename_display_name (path);
 
   if (!g_file_get_contents (path, &text, NULL, &bad))
     {
       g_set_error (error, FB_MODEL_ERROR, g_error_matches (bad, G_FILE_ERROR, G_FILE_ERROR_NOENT) ? FB_MODEL_ERROR_NOT_FOUND : FB_MODEL_ERROR_IO,
-                   _("“%s” could not be read: %s."), path, bad->message);
+                   _("“%s” could not be read: %s."), name, bad->message);
       return NULL;
     }
   if (!g_utf8_validate (text, -1, NULL))
     {
-      g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_DATA, _("“%s” is not UTF-8 text. Save it as UTF-8."), path);
+      g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_DATA, _("“%s” is not UTF-8 text. Save it as UTF-8."), name);
       return NULL;
     }
+  if (g_str_has_prefix (text, "\xef\xbb\xbf"))              /* a byte order mark, as some editors write it */
+    memmove (text, text + 3, strlen (text) - 2);
   return g_steal_pointer (&text);
 }
 
@@ -79,71 +92,13 @@ single (const char *caption)
   return captions;
 }
 
-/* the captions in PICTURE.txt; one empty caption where there are none */
-static char **
-captions_beside (const char *picture, GError **error)
-{
-  const char      *dot      = strrchr (picture, '.');
-  g_autofree char *path     = g_strdup_printf ("%.*s.txt", (int) (dot - picture), picture);
-  g_autofree char *text     = NULL;
-  g_auto(GStrv)    captions = NULL;
-
-  if (!g_file_test (path, G_FILE_TEST_EXISTS))
-    return single ("");
-  text = read_text (path, error);
-  if (text == NULL)
-    return NULL;
-  captions = lines_of (text);
-  return captions[0] != NULL ? g_steal_pointer (&captions) : single ("");
-}
-
-static void
-find_pictures (const char *folder, int depth, GPtrArray *paths)
-{
-  g_autoptr(GDir) dir = depth < MAX_DEPTH ? g_dir_open (folder, 0, NULL) : NULL;
-  const char     *name;
-
-  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *path = g_build_filename (folder, name, NULL);
-
-      if (g_file_test (path, G_FILE_TEST_IS_DIR))
-        find_pictures (path, depth + 1, paths);
-      else if (fb_image_is_named_like_one (name))
-        g_ptr_array_add (paths, g_steal_pointer (&path));
-    }
-}
-
+/* @seen: picture -> its example */
 static gboolean
-add_folder (FbDataset *self, const char *folder, GError **error)
+add_table (FbDataset *self, const char *path, GHashTable *seen, GError **error)
 {
-  g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
-
-  if (!g_file_test (folder, G_FILE_TEST_IS_DIR))
-    {
-      g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND, _("There is no folder “%s”. Check the name of the folder of pictures."), folder);
-      return FALSE;
-    }
-  find_pictures (folder, 0, paths);
-  g_ptr_array_sort_values (paths, (GCompareFunc) strcmp);
-  for (guint i = 0; i < paths->len; i++)
-    {
-      char **captions = captions_beside (paths->pdata[i], error);
-
-      if (captions == NULL)
-        return FALSE;
-      add_example (self, paths->pdata[i], captions, 0);
-    }
-  return TRUE;
-}
-
-static gboolean
-add_table (FbDataset *self, const char *path, GError **error)
-{
-  g_autofree char       *text   = read_text (path, error);
-  g_autofree char       *folder = g_path_get_dirname (path);
-  g_autoptr(GHashTable)  seen   = g_hash_table_new (g_str_hash, g_str_equal);        /* picture -> its example */
-  g_auto(GStrv)          lines  = text != NULL ? g_strsplit (text, "\n", -1) : NULL;
+  g_autofree char *text   = read_text (path, error);
+  g_autofree char *folder = g_path_get_dirname (path);
+  g_auto(GStrv)    lines  = text != NULL ? g_strsplit (text, "\n", -1) : NULL;
 
   if (text == NULL)
     return FALSE;
@@ -179,6 +134,75 @@ add_table (FbDataset *self, const char *path, GError **error)
   return TRUE;
 }
 
+/* the captions in PICTURE.txt, else those in the folder's table; one empty caption where there are none */
+static char **
+captions_of (const char *picture, GHashTable *table, GError **error)
+{
+  const char      *dot      = strrchr (picture, '.');
+  g_autofree char *path     = g_strdup_printf ("%.*s.txt", (int) (dot - picture), picture);
+  g_autofree char *text     = NULL;
+  g_auto(GStrv)    captions = NULL;
+
+  if (!g_file_test (path, G_FILE_TEST_EXISTS))
+    {
+      const FbExample *listed = g_hash_table_lookup (table, picture);
+
+      return listed != NULL ? g_strdupv (listed->captions) : single ("");
+    }
+  text = read_text (path, error);
+  if (text == NULL)
+    return NULL;
+  captions = lines_of (text);
+  return captions[0] != NULL ? g_steal_pointer (&captions) : single ("");
+}
+
+static void
+find_pictures (const char *folder, int depth, GPtrArray *paths)
+{
+  g_autoptr(GDir) dir = depth < MAX_DEPTH ? g_dir_open (folder, 0, NULL) : NULL;
+  const char     *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (folder, name, NULL);
+
+      if (name[0] == '.')                                  /* hidden: thumbnails, and the "._a.png" that other systems leave beside a.png */
+        continue;
+      if (g_file_test (path, G_FILE_TEST_IS_DIR))
+        find_pictures (path, depth + 1, paths);
+      else if (fb_image_is_named_like_one (name))
+        g_ptr_array_add (paths, g_steal_pointer (&path));
+    }
+}
+
+static gboolean
+add_folder (FbDataset *self, const char *folder, GError **error)
+{
+  g_autoptr(GPtrArray)  paths  = g_ptr_array_new_with_free_func (g_free);
+  g_autofree char      *list   = g_build_filename (folder, "captions.tsv", NULL);
+  g_autoptr(FbDataset)  listed = dataset_new ();
+  g_autoptr(GHashTable) table  = g_hash_table_new (g_str_hash, g_str_equal);
+
+  if (!g_file_test (folder, G_FILE_TEST_IS_DIR))
+    {
+      g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND, _("There is no folder “%s”. Check the name of the folder of pictures."), folder);
+      return FALSE;
+    }
+  if (g_file_test (list, G_FILE_TEST_IS_REGULAR) && !add_table (listed, list, table, error))
+    return FALSE;
+  find_pictures (folder, 0, paths);
+  g_ptr_array_sort_values (paths, (GCompareFunc) strcmp);
+  for (guint i = 0; i < paths->len; i++)
+    {
+      char **captions = captions_of (paths->pdata[i], table, error);
+
+      if (captions == NULL)
+        return FALSE;
+      add_example (self, paths->pdata[i], captions, 0);
+    }
+  return TRUE;
+}
+
 static void
 add_prompts (FbDataset *self, const char * const *prompts, int pictures_per_prompt)
 {
@@ -190,9 +214,10 @@ add_prompts (FbDataset *self, const char * const *prompts, int pictures_per_prom
 static gboolean
 add_source (FbDataset *self, const FbDistillJob *job, GError **error)
 {
-  g_autofree char *path = NULL;
-  g_autofree char *text = NULL;
-  g_auto(GStrv)    lines = NULL;
+  g_autoptr(GHashTable) seen  = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autofree char      *path  = NULL;
+  g_autofree char      *text  = NULL;
+  g_auto(GStrv)         lines = NULL;
 
   if (job->prompts != NULL)
     {
@@ -203,7 +228,7 @@ add_source (FbDataset *self, const FbDistillJob *job, GError **error)
   if (job->pictures != NULL)
     return add_folder (self, path, error);
   if (job->captions != NULL)
-    return add_table (self, path, error);
+    return add_table (self, path, seen, error);
 
   text = read_text (path, error);
   if (text == NULL)
@@ -269,8 +294,7 @@ choose_sizes (FbDataset *self, gboolean buckets, int width, int height, int mult
           image = fb_image_load (e->path, &error);
           if (image == NULL)
             {
-              g_warning ("%s", error->message);
-              fb_dataset_remove (self, i);
+              fb_dataset_leave_out (self, i, error);
               continue;
             }
           fb_bucket_size (image->width, image->height, width, height, multiple, &e->width, &e->height);
@@ -282,9 +306,8 @@ choose_sizes (FbDataset *self, gboolean buckets, int width, int height, int mult
 FbDataset *
 fb_dataset_new (const FbDistillJob *job, int width, int height, int multiple, GError **error)
 {
-  g_autoptr(FbDataset) self = g_new0 (FbDataset, 1);
+  g_autoptr(FbDataset) self = dataset_new ();
 
-  self->examples = g_ptr_array_new_with_free_func (example_free);
   if (!add_source (self, job, error))
     return NULL;
   choose_sizes (self, job->aspect_buckets, width, height, multiple);
@@ -306,7 +329,8 @@ fb_dataset_free (FbDataset *self)
 }
 
 void
-fb_dataset_remove (FbDataset *self, guint i)
+fb_dataset_leave_out (FbDataset *self, guint i, const GError *reason)
 {
+  g_warning (_("%s It is left out."), reason->message);                  /* the reason is a sentence that names the picture */
   g_ptr_array_remove_index (self->examples, i);
 }

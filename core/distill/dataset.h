@@ -42,8 +42,8 @@ FbDataset * fb_dataset_new  (const FbDistillJob *job, int width, int height, int
 void        fb_dataset_free (FbDataset *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbDataset, fb_dataset_free)
 
-/* Leaves out example @i, which could not be used after all. */
-void        fb_dataset_remove (FbDataset *self, guint i);
+/* Leaves out example @i, whose picture could not be used, with a warning. */
+void        fb_dataset_leave_out (FbDataset *self, guint i, const GError *reason);
 
 /**
  * fb_bucket_size:

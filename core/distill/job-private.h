@@ -5,11 +5,19 @@
 
 typedef enum { INT, INT64, DOUBLE, BOOL, STRING, CHOICE, LIST } FieldKind;
 
+/* What a change of a field means for a job that goes on */
+typedef enum
+{
+  COMPUTED = 1 << 0,      /* it is another job */
+  TUNED    = 1 << 1,      /* the rest is learned in another way; what was learned stays good */
+  DATA     = 1 << 2,      /* says where something lies, whose contents are compared instead */
+  RUN      = 1 << 3,      /* nothing: it has no part in what is computed */
+} FieldPart;
+
 /**
  * Field: one of a job
  * @min, @max: of a number, or of a list's length
  * @choices: of a CHOICE, separated by blanks
- * @run: whether it has no part in what is computed
  */
 typedef struct
 {
@@ -18,7 +26,7 @@ typedef struct
   gsize       offset;
   double      min, max;
   const char *choices;
-  gboolean    run;
+  FieldPart   part;
 } Field;
 
 /* Sets FIELD: file, field, reason. Returns: %FALSE */

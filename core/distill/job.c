@@ -1,8 +1,11 @@
 /* core/distill/job.c: a training job as a file: fields, checks, JSON. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/distill/job.h"
 
+#include <errno.h>
 #include <glib/gi18n-lib.h>
+#include <glib/gstdio.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/distill/job-private.h"
@@ -11,50 +14,50 @@
 
 #define FIELD(name, kind, ...) { #name, kind, offsetof (FbDistillJob, name), __VA_ARGS__ }
 
-/* min and max are of the number, or of a list's length; choices of a string. RUN: does not change what is computed. */
+/* min and max are of the number, or of a list's length; choices of a string */
 static const Field fields[] =
 {
-  FIELD (teacher,                     STRING, 0, 0, NULL, FALSE),
-  FIELD (pictures,                    STRING, 0, 0, NULL, FALSE),
-  FIELD (captions,                    STRING, 0, 0, NULL, FALSE),
-  FIELD (prompts,                     LIST,   1, 100000, NULL, FALSE),
-  FIELD (prompt_file,                 STRING, 0, 0, NULL, FALSE),
-  FIELD (pictures_per_prompt,         INT,    1, 1000, NULL, FALSE),
-  FIELD (negative_prompt,             STRING, 0, 0, NULL, FALSE),
-  FIELD (width,                       INT,    0, 4096, NULL, FALSE),
-  FIELD (height,                      INT,    0, 4096, NULL, FALSE),
-  FIELD (aspect_buckets,              BOOL,   0, 0, NULL, FALSE),
-  FIELD (steps,                       INT,    1, 10000000, NULL, FALSE),
-  FIELD (batch_size,                  INT,    1, 4096, NULL, FALSE),
-  FIELD (samples_per_call,            INT,    1, 4096, NULL, FALSE),
-  FIELD (seed,                        INT64,  0, 9007199254740992.0, NULL, FALSE),   /* what a JSON number holds exactly */
-  FIELD (teacher_steps,               INT,    1, 1000, NULL, FALSE),
-  FIELD (teacher_reuse,               INT,    1, 1000, NULL, FALSE),
-  FIELD (guidance_min,                DOUBLE, 1, 100, NULL, FALSE),
-  FIELD (guidance_max,                DOUBLE, 1, 100, NULL, FALSE),
-  FIELD (mode_variance,               DOUBLE, 0.001, 1000, NULL, FALSE),
-  FIELD (distance,                    CHOICE, 0, 0, "l2 lpips", FALSE),
-  FIELD (lpips_weights,               STRING, 0, 0, NULL, FALSE),
-  FIELD (learning_rate,               DOUBLE, 1e-9, 1, NULL, FALSE),
-  FIELD (discriminator_learning_rate, DOUBLE, 1e-9, 1, NULL, FALSE),
-  FIELD (beta1,                       DOUBLE, 0, 0.9999999, NULL, FALSE),
-  FIELD (beta2,                       DOUBLE, 0, 0.9999999, NULL, FALSE),
-  FIELD (epsilon,                     DOUBLE, 1e-16, 1, NULL, FALSE),
-  FIELD (weight_decay,                DOUBLE, 0, 1, NULL, FALSE),
-  FIELD (warm_up,                     INT,    0, 10000000, NULL, FALSE),
-  FIELD (clip,                        DOUBLE, 0, 1e9, NULL, FALSE),
-  FIELD (average,                     DOUBLE, 0, 0.9999999, NULL, FALSE),
-  FIELD (lora_rank,                   INT,    1, 1024, NULL, FALSE),
-  FIELD (lora_alpha,                  DOUBLE, 0.001, 100000, NULL, FALSE),
-  FIELD (lora_targets,                LIST,   1, 100, NULL, FALSE),
-  FIELD (dtype,                       CHOICE, 0, 0, "auto f32 bf16", FALSE),
-  FIELD (threads,                     INT,    0, 4096, NULL, FALSE),
-  FIELD (memory,                      INT,    0, 100000000, NULL, TRUE),
-  FIELD (checkpoint_every,            INT,    1, 10000000, NULL, TRUE),
-  FIELD (sample_every,                INT,    0, 10000000, NULL, TRUE),
-  FIELD (sample_prompts,              LIST,   0, 64, NULL, TRUE),
-  FIELD (output,                      STRING, 0, 0, NULL, TRUE),
-  FIELD (naming,                      CHOICE, 0, 0, "peft kohya", TRUE),
+  FIELD (teacher,                     STRING, 0, 0, NULL, DATA),
+  FIELD (pictures,                    STRING, 0, 0, NULL, DATA),
+  FIELD (captions,                    STRING, 0, 0, NULL, DATA),
+  FIELD (prompts,                     LIST,   1, 100000, NULL, DATA),
+  FIELD (prompt_file,                 STRING, 0, 0, NULL, DATA),
+  FIELD (pictures_per_prompt,         INT,    1, 1000, NULL, COMPUTED),
+  FIELD (negative_prompt,             STRING, 0, 0, NULL, COMPUTED),
+  FIELD (width,                       INT,    0, 4096, NULL, COMPUTED),
+  FIELD (height,                      INT,    0, 4096, NULL, COMPUTED),
+  FIELD (aspect_buckets,              BOOL,   0, 0, NULL, COMPUTED),
+  FIELD (steps,                       INT,    1, 10000000, NULL, COMPUTED),
+  FIELD (batch_size,                  INT,    1, 4096, NULL, COMPUTED),
+  FIELD (samples_per_call,            INT,    1, 4096, NULL, TUNED),
+  FIELD (seed,                        INT64,  0, 9007199254740992.0, NULL, COMPUTED),   /* what a JSON number holds exactly */
+  FIELD (teacher_steps,               INT,    1, 1000, NULL, COMPUTED),
+  FIELD (teacher_reuse,               INT,    1, 1000, NULL, COMPUTED),
+  FIELD (guidance_min,                DOUBLE, 1, 100, NULL, COMPUTED),
+  FIELD (guidance_max,                DOUBLE, 1, 100, NULL, COMPUTED),
+  FIELD (mode_variance,               DOUBLE, 0.001, 1000, NULL, COMPUTED),
+  FIELD (distance,                    CHOICE, 0, 0, "l2 lpips", COMPUTED),
+  FIELD (lpips_weights,               STRING, 0, 0, NULL, DATA),
+  FIELD (learning_rate,               DOUBLE, 1e-9, 1, NULL, TUNED),
+  FIELD (discriminator_learning_rate, DOUBLE, 1e-9, 1, NULL, TUNED),
+  FIELD (beta1,                       DOUBLE, 0, 0.9999999, NULL, COMPUTED),
+  FIELD (beta2,                       DOUBLE, 0, 0.9999999, NULL, COMPUTED),
+  FIELD (epsilon,                     DOUBLE, 1e-16, 1, NULL, COMPUTED),
+  FIELD (weight_decay,                DOUBLE, 0, 1, NULL, TUNED),
+  FIELD (warm_up,                     INT,    0, 10000000, NULL, COMPUTED),
+  FIELD (clip,                        DOUBLE, 0, 1e9, NULL, TUNED),
+  FIELD (average,                     DOUBLE, 0, 0.9999999, NULL, COMPUTED),
+  FIELD (lora_rank,                   INT,    1, 1024, NULL, COMPUTED),
+  FIELD (lora_alpha,                  DOUBLE, 0.001, 100000, NULL, COMPUTED),
+  FIELD (lora_targets,                LIST,   1, 100, NULL, COMPUTED),
+  FIELD (dtype,                       CHOICE, 0, 0, "auto f32 bf16", TUNED),
+  FIELD (threads,                     INT,    0, 4096, NULL, TUNED),
+  FIELD (memory,                      INT,    0, 100000000, NULL, RUN),
+  FIELD (checkpoint_every,            INT,    1, 10000000, NULL, RUN),
+  FIELD (sample_every,                INT,    0, 10000000, NULL, RUN),
+  FIELD (sample_prompts,              LIST,   0, 64, NULL, RUN),
+  FIELD (output,                      STRING, 0, 0, NULL, RUN),
+  FIELD (naming,                      CHOICE, 0, 0, "peft kohya", RUN),
 };
 
 static gpointer
@@ -330,8 +333,9 @@ is_said (const FbDistillJob *job, const Field *field)
     }
 }
 
+/* @parts: of the fields that it holds */
 static char *
-to_json (const FbDistillJob *job, gboolean with_run, gboolean pretty)
+to_json (const FbDistillJob *job, FieldPart parts, gboolean pretty)
 {
   g_autoptr(JsonBuilder)   builder   = json_builder_new ();
   g_autoptr(JsonGenerator) generator = json_generator_new ();
@@ -339,7 +343,7 @@ to_json (const FbDistillJob *job, gboolean with_run, gboolean pretty)
 
   json_builder_begin_object (builder);
   for (gsize i = 0; i < G_N_ELEMENTS (fields); i++)
-    if (is_said (job, &fields[i]) && (with_run || !fields[i].run))
+    if (is_said (job, &fields[i]) && (fields[i].part & parts) != 0)
       add_value (builder, job, &fields[i]);
   fb_distill_add_phases (builder, job);
   json_builder_end_object (builder);
@@ -352,30 +356,75 @@ to_json (const FbDistillJob *job, gboolean with_run, gboolean pretty)
 char *
 fb_distill_job_to_json (const FbDistillJob *job)
 {
-  return to_json (job, TRUE, TRUE);
+  return to_json (job, COMPUTED | TUNED | DATA | RUN, TRUE);
 }
 
 char *
 fb_distill_job_digest (const FbDistillJob *job)
 {
-  g_autofree char *text = to_json (job, FALSE, FALSE);
+  g_autofree char *text = to_json (job, COMPUTED | TUNED | DATA, FALSE);
 
   return g_compute_checksum_for_string (G_CHECKSUM_SHA256, text, -1);
+}
+
+char *
+fb_distill_job_settings (const FbDistillJob *job)
+{
+  return to_json (job, COMPUTED | TUNED, FALSE);
+}
+
+static gboolean
+is_same (JsonObject *a, JsonObject *b, const char *name)
+{
+  JsonNode *one = json_object_get_member (a, name), *other = json_object_get_member (b, name);
+
+  return one != NULL && other != NULL ? json_node_equal (one, other) : one == other;
+}
+
+static void
+add_name (GString *list, const char *name)
+{
+  g_string_append_printf (list, list->len > 0 ? ", “%s”" : "“%s”", name);
+}
+
+gboolean
+fb_distill_job_compare (const FbDistillJob *job, const char *settings, char **tuned, char **other)
+{
+  g_autofree char       *text = fb_distill_job_settings (job);
+  g_autoptr(JsonObject)  now  = fb_json_parse_object (text, strlen (text), "", NULL);
+  g_autoptr(JsonObject)  then = fb_json_parse_object (settings, strlen (settings), "", NULL);
+  g_autoptr(GString)     mild = g_string_new (NULL), grave = g_string_new (NULL);
+
+  if (then == NULL)
+    return FALSE;
+  for (gsize i = 0; i < G_N_ELEMENTS (fields); i++)
+    if ((fields[i].part & (COMPUTED | TUNED)) != 0 && !is_same (now, then, fields[i].name))
+      add_name (fields[i].part == TUNED ? mild : grave, fields[i].name);
+  if (!is_same (now, then, "phases"))
+    add_name (grave, "phases");
+  *tuned = mild->len > 0 ? g_strdup (mild->str) : NULL;
+  *other = grave->len > 0 ? g_strdup (grave->str) : NULL;
+  return TRUE;
 }
 
 gboolean
 fb_distill_job_save (const FbDistillJob *job, GError **error)
 {
-  g_autofree char   *text   = fb_distill_job_to_json (job);
-  g_autofree char   *lines  = g_strconcat (text, "\n", NULL);
-  g_autoptr(GFile)   file   = g_file_new_for_path (job->path);
-  g_autoptr(GError)  bad    = NULL;
-  g_autoptr(GFileOutputStream) stream = g_file_create (file, G_FILE_CREATE_NONE, NULL, &bad);   /* never over a job of that name */
+  g_autofree char *text = fb_distill_job_to_json (job);
+  FILE            *file = g_fopen (job->path, "wxe");                 /* never over a job of that name */
+  gboolean         ok   = file != NULL && fprintf (file, "%s\n", text) >= 0 && fflush (file) == 0;
+  const int        code = errno;
 
-  if (stream != NULL && g_output_stream_write_all (G_OUTPUT_STREAM (stream), lines, strlen (lines), NULL, NULL, &bad) &&
-      g_output_stream_close (G_OUTPUT_STREAM (stream), NULL, &bad))
+  if (file != NULL)
+    fclose (file);
+  if (ok)
     return TRUE;
-  g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_IO, _("“%s” could not be written: %s."), job->path, bad->message);
+  if (file != NULL)
+    g_remove (job->path);                                             /* half a job would be in the way of the next try */
+  if (code == EEXIST)
+    g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_IO, _("There is a job “%s” already. Choose another name, or remove that one first."), job->path);
+  else
+    fb_model_error_set_errno (error, code, job->path, TRUE);
   return FALSE;
 }
 

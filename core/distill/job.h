@@ -16,7 +16,8 @@
  * @teacher: name or path of the model to distil; one for inpainting learns from pictures, with a mask drawn for each sample
  *
  * Data; one of the four:
- * @pictures: a folder of PNG and JPEG files, searched with its sub-folders; PICTURE.txt holds the captions of PICTURE.png, one a line
+ * @pictures: a folder of PNG and JPEG files, searched with its sub-folders; PICTURE.txt holds the captions of PICTURE.png, one a line, or else
+ *   captions.tsv in the folder, as @captions
  * @captions: a text file with lines "picture TAB caption"; a picture may have several lines
  * @prompts: prompts alone: the teacher makes the pictures
  * @prompt_file: the same, a text file with a prompt a line
@@ -137,3 +138,16 @@ char *         fb_distill_job_output (const FbDistillJob *job);
 
 /* (transfer full): hash of everything that decides what is computed; run settings such as checkpoint_every do not count */
 char *         fb_distill_job_digest (const FbDistillJob *job);
+
+/* (transfer full): the fields that a checkpoint must be compared by, as JSON; data and teacher are not among them */
+char *         fb_distill_job_settings (const FbDistillJob *job);
+
+/**
+ * fb_distill_job_compare:
+ * @settings: fb_distill_job_settings() at another time
+ * @tuned: (out) (transfer full) (nullable): names of the fields with other values now with which the job can go on: learning rates, for example
+ * @other: (out) (transfer full) (nullable): names of those that make it another job
+ *
+ * Returns: %FALSE, and nothing else, where @settings cannot be read
+ */
+gboolean       fb_distill_job_compare (const FbDistillJob *job, const char *settings, char **tuned, char **other);

@@ -1,13 +1,15 @@
 /* core/distill/trainer-export.c: the trained LoRA as a file that other programs load. SPDX-License-Identifier: LGPL-3.0-or-later
  *
  * PEFT's names, as diffusers writes them: unet.PATH.lora_A.weight and lora_B.weight with the scale in the latter. kohya's: lora_unet_PATH with
- * underscores, lora_down, lora_up and alpha.
+ * underscores, lora_down, lora_up and alpha. Where the teacher's file has a 1×1 convolution for what is a linear layer here, as Stable Diffusion
+ * 1.x for proj_in and proj_out, the matrices have its four dimensions: diffusers refuses others.
  */
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
 #include "core/distill/trainer-private.h"
+#include "core/formats/checkpoint.h"
 #include "core/formats/safetensors-writer.h"
 
 #define DOWN ".lora_A.weight"
@@ -34,6 +36,17 @@ alpha_name (const char *down)
 
   g_strdelimit (path, ".", '_');
   return g_strconcat ("lora_unet_", path, ".alpha", NULL);
+}
+
+/* dimensions of the layer's weight in the teacher's file */
+static int
+n_dims_in_file (const FbCheckpoint *teacher, const FbTrainable *t)
+{
+  g_autofree char    *path = g_strndup (t->name, strlen (t->name) - strlen (DOWN));
+  g_autofree char    *name = g_strconcat (path, ".weight", NULL);
+  const FbTensorInfo *info = fb_checkpoint_lookup (teacher, name);
+
+  return info != NULL ? MAX (t->n_dims, info->n_dims) : t->n_dims;
 }
 
 /* who made it of what, and how it is meant to be used */
@@ -108,7 +121,10 @@ fb_trainer_export (FbTrainer *self, GError **error)
   g_autofree char                *path       = fb_distill_job_output (self->job);
   g_autofree char                *folder     = g_path_get_dirname (path);
   g_autoptr(FbSafetensorsWriter)  writer     = fb_safetensors_writer_new (path);
+  g_autoptr(FbCheckpoint)         teacher    = fb_checkpoint_open (fb_model_path (self->model), "unet", error);
 
+  if (teacher == NULL)
+    return FALSE;
   if (g_mkdir_with_parents (folder, 0755) != 0)
     {
       fb_model_error_set_errno (error, errno, folder, TRUE);
@@ -118,10 +134,10 @@ fb_trainer_export (FbTrainer *self, GError **error)
   for (guint i = 0; i < trainables->len; i++)
     {
       const FbTrainable *t        = trainables->pdata[i];
-      const gint64       shape[]  = { t->shape[0], t->shape[1], t->shape[2], t->shape[3] };
+      const gint64       shape[]  = { t->shape[0], t->shape[1], t->n_dims > 2 ? t->shape[2] : 1, t->n_dims > 3 ? t->shape[3] : 1 };
       g_autofree char   *name     = name_in_file (t->name, kohya);
 
-      fb_safetensors_writer_add (writer, name, FB_DTYPE_F32, t->n_dims, shape);
+      fb_safetensors_writer_add (writer, name, FB_DTYPE_F32, n_dims_in_file (teacher, t), shape);
       if (kohya && g_str_has_suffix (t->name, DOWN))
         {
           g_autofree char *alpha = alpha_name (t->name);

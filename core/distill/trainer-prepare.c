@@ -10,14 +10,17 @@
 
 #define VERSION "1"         /* of how things are encoded here: another makes all keys new */
 
+/* also where others may work */
 static void
-report (FbDistillProgressFunc progress, gpointer user_data, guint done, guint total)
+report (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, guint done, guint total)
 {
   const FbDistillProgress p = { .stage = FB_DISTILL_PREPARE, .done = (int) done, .total = (int) total,
                                 .seconds_per_step = -1.0, .seconds_left = -1.0, .seconds_total = -1.0 };
 
   if (progress != NULL)
     progress (&p, user_data);
+  if (self->between != NULL)
+    self->between (self->between_data);
 }
 
 /* --- captions ------------------------------------------------------------------------------------------------------------ */
@@ -77,7 +80,7 @@ fb_trainer_encode_captions (FbTrainer *self, FbDistillProgressFunc progress, gpo
       for (int c = 0; c < e->n_captions; c++)
         if (!encode_caption (self, e->captions[c], cancellable, error))
           return FALSE;
-      report (progress, user_data, i / 2, self->data->examples->len);          /* the first half of a picture's preparation */
+      report (self, progress, user_data, i / 2, self->data->examples->len);          /* the first half of a picture's preparation */
     }
   for (int i = 0; samples != NULL && samples[i] != NULL; i++)
     if (!encode_caption (self, samples[i], cancellable, error))
@@ -102,12 +105,18 @@ fb_trainer_read_caption (FbTrainer *self, const char *caption, float *context, G
 
 /* --- pictures ------------------------------------------------------------------------------------------------------------ */
 
+/* Errors: DATA where the file cannot be read, %G_IO_ERROR_CANCELLED */
 static char *
 picture_key (FbTrainer *self, const FbExample *e, GCancellable *cancellable, GError **error)
 {
-  g_autofree char *hash = fb_hash_file (e->path, cancellable, error);
-  g_autofree char *size = g_strdup_printf ("%dx%d", e->width, e->height);
+  g_autoptr(GError) bad  = NULL;
+  g_autofree char  *hash = fb_hash_small_file (e->path, cancellable, &bad);
+  g_autofree char  *size = g_strdup_printf ("%dx%d", e->width, e->height);
 
+  if (g_error_matches (bad, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    g_propagate_error (error, g_steal_pointer (&bad));
+  else if (hash == NULL)
+    g_set_error_literal (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_DATA, bad->message);
   if (hash == NULL)
     return NULL;
   return fb_cache_key ("latents", VERSION, self->vae_hash, fb_dtype_name (fb_model_dtype (self->model)), size, hash, NULL);
@@ -130,6 +139,18 @@ fb_trainer_read_pixels (const FbExample *e, int width, int height, float *pixels
   return TRUE;
 }
 
+/* The picture's file at its size. Errors: DATA, whatever is wrong with the file: it can be left out. */
+static gboolean
+read_picture (const FbExample *e, float *pixels, GError **error)
+{
+  g_autoptr(GError) bad = NULL;
+
+  if (fb_trainer_read_pixels (e, e->width, e->height, pixels, &bad))
+    return TRUE;
+  g_set_error_literal (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_DATA, bad->message);
+  return FALSE;
+}
+
 /* A sample of the posterior: its noise is drawn by the key, so that it does not depend on the job. */
 static gboolean
 encode_picture (FbTrainer *self, const FbExample *e, const char *key, GCancellable *cancellable, GError **error)
@@ -140,19 +161,11 @@ encode_picture (FbTrainer *self, const FbExample *e, const char *key, GCancellab
   g_autofree float *noise   = g_new (float, n);
   g_autofree float *pixels  = g_new (float, (size_t) e->width * e->height * 3);
 
-  if (!fb_trainer_read_pixels (e, e->width, e->height, pixels, error))
+  if (!read_picture (e, pixels, error))
     return FALSE;
   fb_draw_normal (&draw, FB_DRAW_POSTERIOR, noise, n);
   return fb_model_encode_image (self->model, pixels, e->height, e->width, noise, latents, cancellable, error) &&
          fb_cache_put (self->cache, key, latents, n, error);
-}
-
-/* what a broken picture must not be mistaken for */
-static gboolean
-is_serious (const GError *error)
-{
-  return g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED) || error->domain == FB_DEVICE_ERROR ||
-         (error->domain == FB_MODEL_ERROR && error->code != FB_MODEL_ERROR_NOT_FOUND);
 }
 
 gboolean
@@ -165,25 +178,25 @@ fb_trainer_encode_pictures (FbTrainer *self, FbDistillProgressFunc progress, gpo
   for (guint i = 0; i < examples->len; done++)
     {
       const FbExample  *e   = examples->pdata[i];
+      const size_t      n   = fb_trainer_latents_size (self, e);
       g_autoptr(GError) bad = NULL;
       g_autofree char  *key = e->path != NULL ? picture_key (self, e, cancellable, &bad) : NULL;
 
-      if (e->path == NULL || (key != NULL && (fb_cache_has (self->cache, key) || encode_picture (self, e, key, cancellable, &bad))))
+      if (e->path == NULL || (key != NULL && (fb_cache_has (self->cache, key, n) || encode_picture (self, e, key, cancellable, &bad))))
         {
           g_ptr_array_add (self->latent_keys, g_steal_pointer (&key));
           i++;
         }
-      else if (is_serious (bad))
+      else if (!g_error_matches (bad, FB_DISTILL_ERROR, FB_DISTILL_ERROR_DATA))
         {
           g_propagate_error (error, g_steal_pointer (&bad));
           return FALSE;
         }
       else
         {
-          g_warning ("%s", bad->message);
-          fb_dataset_remove (self->data, i);
+          fb_dataset_leave_out (self->data, i, bad);
         }
-      report (progress, user_data, (total + done) / 2, total);
+      report (self, progress, user_data, (total + done) / 2, total);
     }
   if (examples->len > 0)
     return TRUE;
@@ -283,15 +296,16 @@ make_some (FbTrainer *self, int from, int stride, FbDistillProgressFunc progress
   for (guint i = (guint) from; i < self->data->examples->len; i += (guint) stride)
     {
       const FbExample *e = self->data->examples->pdata[i];
+      const size_t     n = fb_trainer_latents_size (self, e);
 
       if (e->path != NULL)
         continue;
       if (self->latent_keys->pdata[i] == NULL)
         self->latent_keys->pdata[i] = teacher_key (self, e);
-      if (!fb_cache_has (self->cache, self->latent_keys->pdata[i]) &&
+      if (!fb_cache_has (self->cache, self->latent_keys->pdata[i], n) &&
           !make_picture (self, e, self->latent_keys->pdata[i], cancellable, error))
         return FALSE;
-      report (progress, user_data, i + 1, self->data->examples->len);
+      report (self, progress, user_data, i + 1, self->data->examples->len);
     }
   return TRUE;
 }

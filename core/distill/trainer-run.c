@@ -28,6 +28,7 @@ typedef struct
   double                 seconds, work;      /* of the steps of this run */
   double                 apart;              /* seconds that are not of that work: the perceptual distance, the same in each phase */
   int                    n_steps;
+  gboolean               ends_unsaved;       /* refused after the first step, or the disk is full */
   FbDistillLosses        losses;
 } Run;
 
@@ -225,13 +226,15 @@ take_step (Run *run, gboolean first, GError **error)
   if (run->log != NULL)
     write_log (run, now () - start);
   report (run, first ? FB_DISTILL_MEASURE : FB_DISTILL_TRAIN, NULL);
-  return !first || check_hope (run, error);
+  run->ends_unsaved = first && !check_hope (run, error);
+  return !run->ends_unsaved;
 }
 
 static gboolean
 save (Run *run, GError **error)
 {
-  if (!fb_trainer_save (run->trainer, error))
+  run->ends_unsaved = !fb_trainer_save (run->trainer, error);
+  if (run->ends_unsaved)
     return FALSE;
   report (run, FB_DISTILL_SAVE, NULL);
   return TRUE;
@@ -282,7 +285,7 @@ fb_trainer_run (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_d
   g_clear_pointer (&run.log, fclose);
   if (!ok)
     {
-      if (first && self->step > from && !fb_trainer_save (self, &late))
+      if (first && self->step > from && !run.ends_unsaved && !fb_trainer_save (self, &late))   /* a refused job leaves nothing to go on from */
         g_warning ("%s", late->message);
       return FALSE;
     }

@@ -31,6 +31,18 @@ fb_distill_lock (const char *folder, GError **error)
   return -1;
 }
 
+gboolean
+fb_distill_is_running (const char *folder)
+{
+  g_autofree char *path  = g_build_filename (folder, "lock", NULL);
+  const int        fd    = g_open (path, O_RDONLY | O_CLOEXEC, 0);
+  const gboolean   taken = fd >= 0 && flock (fd, LOCK_SH | LOCK_NB) != 0;
+
+  if (fd >= 0)
+    close (fd);
+  return taken;
+}
+
 /* --- what a checkpoint holds: each tensor's value, moments and average --------------------------------------------------- */
 
 typedef struct
@@ -122,15 +134,17 @@ environment (FbTrainer *self)
 gboolean
 fb_trainer_save (FbTrainer *self, GError **error)
 {
-  g_autofree char                *path   = g_build_filename (self->folder, CHECKPOINT, NULL);
-  g_autofree char                *digest = fb_distill_job_digest (self->job);
-  g_autofree char                *data   = data_digest (self);
-  g_autofree char                *where  = environment (self);
-  g_autofree char                *step   = g_strdup_printf ("%d", self->step);
-  g_autoptr(FbSafetensorsWriter)  writer = fb_safetensors_writer_new (path);
+  g_autofree char                *path     = g_build_filename (self->folder, CHECKPOINT, NULL);
+  g_autofree char                *digest   = fb_distill_job_digest (self->job);
+  g_autofree char                *settings = fb_distill_job_settings (self->job);
+  g_autofree char                *data     = data_digest (self);
+  g_autofree char                *where    = environment (self);
+  g_autofree char                *step     = g_strdup_printf ("%d", self->step);
+  g_autoptr(FbSafetensorsWriter)  writer   = fb_safetensors_writer_new (path);
 
   fb_safetensors_writer_set_metadata (writer, "step", step);
   fb_safetensors_writer_set_metadata (writer, "job", digest);
+  fb_safetensors_writer_set_metadata (writer, "settings", settings);
   fb_safetensors_writer_set_metadata (writer, "teacher", self->teacher_hash);
   if (self->perceptual_hash != NULL)
     fb_safetensors_writer_set_metadata (writer, "perceptual", self->perceptual_hash);
@@ -138,6 +152,17 @@ fb_trainer_save (FbTrainer *self, GError **error)
   fb_safetensors_writer_set_metadata (writer, "environment", where);
   for_each_piece (self, declare, writer, NULL);
   return for_each_piece (self, write_piece, writer, error) && fb_safetensors_writer_finish (writer, error);
+}
+
+int
+fb_distill_checkpoint_step (const char *folder)
+{
+  g_autofree char          *path = g_build_filename (folder, CHECKPOINT, NULL);
+  g_autoptr(FbSafetensors)  file = fb_safetensors_open (path, NULL);
+  const char               *step = file != NULL ? fb_safetensors_metadata (file, "step") : NULL;
+  guint64                   number;
+
+  return step != NULL && g_ascii_string_to_unsigned (step, 10, 0, G_MAXINT, &number, NULL) ? (int) number : -1;
 }
 
 static gboolean
@@ -162,11 +187,41 @@ is_same (FbSafetensors *file, const char *key, const char *now)
   return g_strcmp0 (fb_safetensors_metadata (file, key), now) == 0;
 }
 
+/* What was learned stays good where only learning rates have changed, say; the way out of a loss that is no number. */
+static gboolean
+check_settings (FbTrainer *self, FbSafetensors *file, GError **error)
+{
+  g_autofree char *digest   = fb_distill_job_digest (self->job);
+  const char      *settings = fb_safetensors_metadata (file, "settings");
+  g_autofree char *tuned    = NULL;
+  g_autofree char *other    = NULL;
+
+  if (is_same (file, "job", digest))
+    return TRUE;
+  if (settings == NULL || !fb_distill_job_compare (self->job, settings, &tuned, &other))
+    {
+      g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_CHECKPOINT,
+                   _("“%s” was made with other settings than “%s” has now. Set them back, or move it away to start again."),
+                   fb_safetensors_path (file), self->job->path);
+      return FALSE;
+    }
+  if (other != NULL)
+    {
+      g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_CHECKPOINT,
+                   /* Translators: the last is a list of fields of the job, "“seed”, “lora_rank”" for example */
+                   _("“%s” was made with other settings than “%s” has now: %s. Set them back, or move it away to start again."),
+                   fb_safetensors_path (file), self->job->path, other);
+      return FALSE;
+    }
+  if (tuned != NULL)
+    g_message ("“%s”: training goes on from the checkpoint with other settings: %s", self->job->path, tuned);
+  return TRUE;
+}
+
 static gboolean
 read_checkpoint (FbTrainer *self, GError **error)
 {
   g_autofree char          *path   = g_build_filename (self->folder, CHECKPOINT, NULL);
-  g_autofree char          *digest = fb_distill_job_digest (self->job);
   g_autofree char          *data   = data_digest (self);
   g_autofree char          *where  = environment (self);
   g_autoptr(FbSafetensors)  file   = NULL;
@@ -179,13 +234,14 @@ read_checkpoint (FbTrainer *self, GError **error)
   if (file == NULL)
     return FALSE;
 
+  if (!check_settings (self, file, error))
+    return FALSE;
   step = fb_safetensors_metadata (file, "step");
-  if (!is_same (file, "job", digest) || !is_same (file, "teacher", self->teacher_hash) ||
-      !is_same (file, "perceptual", self->perceptual_hash) || step == NULL ||
+  if (!is_same (file, "teacher", self->teacher_hash) || !is_same (file, "perceptual", self->perceptual_hash) || step == NULL ||
       !g_ascii_string_to_unsigned (step, 10, 0, (guint64) self->job->steps, &number, NULL))
     {
       g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_CHECKPOINT,
-                   _("“%s” was made with other settings, another teacher or other LPIPS weights than “%s” has now. Set them back, or move it away to start again."),
+                   _("“%s” was made with another teacher or other LPIPS weights than “%s” has now. Set them back, or move it away to start again."),
                    path, self->job->path);
       return FALSE;
     }

@@ -205,9 +205,54 @@ take_folder (FbTrainer *self, GError **error)
   return self->lock >= 0;
 }
 
+/* Whether @path is a file of the job itself, which the LoRA must not replace */
+static gboolean
+is_taken (FbTrainer *self, const char *path)
+{
+  static const char * const names[] = { "checkpoint.safetensors", "log.tsv", "samples", "lock", "state" };
+  gboolean                  taken   = g_str_equal (path, self->job->path);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names) && !taken; i++)
+    {
+      g_autofree char *own = g_build_filename (self->folder, names[i], NULL);
+
+      taken = g_str_equal (path, own);
+    }
+  return taken;
+}
+
+/* Better now than after hours of training. */
+static gboolean
+check_output (FbTrainer *self, GError **error)
+{
+  g_autofree char *path   = fb_distill_job_output (self->job);
+  g_autofree char *folder = g_path_get_dirname (path);
+
+  if (g_file_test (path, G_FILE_TEST_IS_DIR))
+    return fb_distill_refuse (self->job->path, "output", _("must be the name of a file."), error);
+  if (is_taken (self, path))
+    return fb_distill_refuse (self->job->path, "output", _("is the name of another file of the job; choose another one."), error);
+  if (g_mkdir_with_parents (folder, 0755) == 0 && g_access (folder, W_OK) == 0)
+    return TRUE;
+  fb_model_error_set_errno (error, errno, path, TRUE);
+  return FALSE;
+}
+
+static gboolean
+check_dtype (FbTrainer *self, GError **error)
+{
+  const FbDtype dtype = choose_dtype (self->job, self->dev);
+
+  if (fb_device_supports (self->dev, dtype))
+    return TRUE;
+  return fb_distill_refuse (self->job->path, "dtype", _("cannot be computed in on this machine; choose f32, or auto for the best there is."), error);
+}
+
 static gboolean
 open_teacher (FbTrainer *self, const char *path, GError **error)
 {
+  if (!check_dtype (self, error))
+    return FALSE;
   self->model = fb_model_open (path, NULL, NULL, self->dev, choose_dtype (self->job, self->dev), error);
   if (self->model == NULL)
     return FALSE;
@@ -312,7 +357,7 @@ fb_trainer_new_in_team (const FbDistillJob *job, const char *teacher_path, FbDev
 
   self->memory = fb_memory_mark ();
   ok = check_team (self, error) &&
-       (!fb_trainer_is_first (self) || take_folder (self, error)) &&
+       (!fb_trainer_is_first (self) || (take_folder (self, error) && check_output (self, error))) &&
        open_teacher (self, teacher_path, error) &&
        hash_teacher (self, teacher_path, error) &&
        list_data (self, error) &&

@@ -133,6 +133,12 @@ int         fb_trainer_step_number (const FbTrainer *self);
  */
 gboolean    fb_trainer_step    (FbTrainer *self, FbDistillLosses *losses, GCancellable *cancellable, GError **error);
 
+/* steps in the last checkpoint of the job in @folder; −1 where there is none that can be read */
+int         fb_distill_checkpoint_step (const char *folder);
+
+/* whether a process has the job in @folder at work */
+gboolean    fb_distill_is_running (const char *folder);
+
 /* Writes the checkpoint. Errors: IO; the last one stays. */
 gboolean    fb_trainer_save    (FbTrainer *self, GError **error);
 
@@ -195,7 +201,8 @@ gboolean    fb_trainer_draw_set     (FbTrainer *self, const FbDrawing *drawing, 
 /**
  * fb_trainer_run: all steps from where the job stands, with checkpoints, samples and log; then the LoRA
  *
- * When cancelled or failed, the state after the last whole step is saved first where the disk allows.
+ * When cancelled or failed, the state after the last whole step is saved first where the disk allows; not when it is refused as hopeless, so
+ * that it can be started with other settings.
  * Errors: those of fb_trainer_step(); HOPELESS after the first step, when its memory or time rule the rest out.
  */
 gboolean    fb_trainer_run     (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error);

@@ -115,6 +115,13 @@ on_interrupt (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
+static gboolean
+on_end (gpointer user_data)
+{
+  g_main_loop_quit (((Command *) user_data)->loop);
+  return G_SOURCE_REMOVE;
+}
+
 static gpointer
 run_job (gpointer user_data)
 {
@@ -123,7 +130,7 @@ run_job (gpointer user_data)
 
   if (trainer != NULL && fb_trainer_prepare (trainer, on_progress, self, self->cancellable, &self->error))
     fb_trainer_run (trainer, on_progress, self, self->cancellable, &self->error);
-  g_main_loop_quit (self->loop);
+  g_idle_add (on_end, self);                              /* from within the loop: it may not have begun, and would not know that it has ended */
   return NULL;
 }
 
@@ -154,6 +161,18 @@ run (const FbDistillJob *job, const FbTeam *team, gboolean quiet)
   return self.error != NULL ? fb_command_trainer_fail ("distill", self.error, 1) : 0;
 }
 
+/* What the trainer says besides: to a person who reads a terminal, not a log */
+static void
+say (const char *domain, GLogLevelFlags level, const char *message, gpointer user_data)
+{
+  const gboolean *quiet = user_data;
+
+  if (*quiet && (level & G_LOG_LEVEL_WARNING) == 0)
+    return;
+  fb_command_show ("");
+  fprintf (stderr, "flashbrush-engine distill: %s\n", message);
+}
+
 static void
 say_nothing (const char *domain, GLogLevelFlags level, const char *message, gpointer user_data)
 {
@@ -169,8 +188,7 @@ run_in_team (const char *path, gboolean quiet)
 
   if (team == NULL)
     return fb_command_trainer_fail ("distill", error, 1);
-  if (team->rank > 0)
-    g_log_set_handler (NULL, G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE, say_nothing, NULL);    /* what the first says already */
+  g_log_set_handler (NULL, G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE, team->rank > 0 ? say_nothing : say, &quiet);    /* the first says it for all */
   job = fb_distill_job_load (path, &error);
   status = fb_team_agree (team, job != NULL, &error) ? run (job, team, quiet || team->rank > 0) : fb_command_trainer_fail ("distill", error, 2);
   fb_team_leave (team);
@@ -207,6 +225,14 @@ create (const Options *o)
   return 0;
 }
 
+/* whether there are options that only mean something to a new job */
+static gboolean
+is_of_new (const Options *o)
+{
+  return o->preset != NULL || o->teacher != NULL || o->pictures != NULL || o->captions != NULL || o->prompt_file != NULL || o->prompts != NULL ||
+         o->steps != 0;
+}
+
 int
 fb_command_distill (int argc, char **argv)
 {
@@ -233,8 +259,18 @@ fb_command_distill (int argc, char **argv)
                                            "mpirun --bind-to none -np 2 flashbrush-engine distill JOB.json"));
   if (!g_option_context_parse (context, &argc, &argv, &error))
     return fb_command_trainer_fail ("distill", error, 2);
+  if (o.steps < 0)
+    {
+      fputs (_("flashbrush-engine distill: give a number of steps above 0.\n"), stderr);
+      return 2;
+    }
   if (o.create != NULL && argc == 1)
     return create (&o);
+  if (o.create == NULL && is_of_new (&o))
+    {
+      fputs (_("flashbrush-engine distill: what a job learns, and how, stands in its file; change it there, or write a new one with --new.\n"), stderr);
+      return 2;
+    }
   if (o.create != NULL || argc != 2)
     {
       fputs (_("flashbrush-engine distill: name one job file, or a new one with --new.\n"), stderr);

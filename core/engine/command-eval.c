@@ -90,9 +90,10 @@ fb_command_eval (int argc, char **argv)
 
   if (!eval_options_parse (&o, &argc, &argv, &error))
     return fb_command_trainer_fail ("eval", error, 2);
-  if (argc != 2 || o.prompts < 1 || o.prompts > 64 || o.samples < 0 || o.samples > 100000 || o.steps < 1 || o.steps > 1000)
+  if (argc != 2 || o.prompts < 1 || o.prompts > 64 || o.samples < 0 || o.samples > 100000 || o.steps < 1 || o.steps > 1000 ||
+      !(o.guidance == 0.0 || (o.guidance >= 1.0 && o.guidance <= 100.0)))
     {
-      fputs (_("flashbrush-engine eval: name one job file, and 1 to 64 prompts, or up to 100000 samples of 1 to 1000 steps.\n"), stderr);
+      fputs (_("flashbrush-engine eval: name one job file, and 1 to 64 prompts, or up to 100000 samples of 1 to 1000 steps, with a guidance of 1 to 100.\n"), stderr);
       return 2;
     }
   job = fb_distill_job_load (argv[1], &error);

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "core/engine/distill-wish.h"
 #include "core/models/model.h"
-#include "core/store/store.h"
 
 int
 fb_command_trainer_fail (const char *command, GError *error, int status)
@@ -21,15 +21,6 @@ fb_command_show (const char *line)
 {
   if (isatty (STDERR_FILENO))
     fprintf (stderr, "\r\033[K%s", line);
-}
-
-static char *
-teacher_path (const FbDistillJob *job, GError **error)
-{
-  g_autoptr(FbStore)  store  = fb_store_new ();
-  g_autofree char    *beside = fb_distill_job_resolve (job, job->teacher);
-
-  return g_file_test (beside, G_FILE_TEST_EXISTS) ? g_steal_pointer (&beside) : fb_store_resolve (store, FB_STORE_MODELS, job->teacher, error);
 }
 
 /* The device that FLASHBRUSH_DEVICE names; of several cards, each of a team's processes has its own.
@@ -51,7 +42,7 @@ open_device (int n_threads, const FbTeam *team, GError **error)
 FbTrainer *
 fb_command_open_trainer (const FbDistillJob *job, const FbTeam *team, GError **error)
 {
-  g_autofree char     *path = teacher_path (job, error);
+  g_autofree char     *path = fb_distill_wish_teacher (job, error);
   g_autoptr(FbDevice)  dev  = path != NULL ? open_device (job->threads, team, error) : NULL;
 
   return fb_team_agree (team, dev != NULL, error) ? fb_trainer_new_in_team (job, path, dev, team, error) : NULL;

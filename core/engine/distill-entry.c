@@ -6,6 +6,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "core/distill/trainer.h"
 #include "core/store/delete.h"
 
 static const char * const state_names[FB_ENTRY_N_STATES] = { "waiting", "preparing", "measuring", "running", "paused", "stopped", "done", "failed" };
@@ -20,14 +21,17 @@ state_path (const FbDistillEntry *entry)
   return g_build_filename (entry->folder, "state", NULL);
 }
 
+/* What the engine wrote last, and where the checkpoint stands: after a crash, that is further on. */
 static void
 read_state (FbDistillEntry *entry)
 {
   g_autoptr(GKeyFile)  keys = g_key_file_new ();
   g_autofree char     *path = state_path (entry);
   g_autofree char     *name = NULL;
+  const int            kept = fb_distill_checkpoint_step (entry->folder);
 
   entry->state = FB_ENTRY_PAUSED;
+  entry->step  = CLAMP (kept, 0, entry->n_steps);
   if (!g_key_file_load_from_file (keys, path, G_KEY_FILE_NONE, NULL))
     return;
   name = g_key_file_get_string (keys, GROUP, "state", NULL);
@@ -35,7 +39,8 @@ read_state (FbDistillEntry *entry)
     if (g_strcmp0 (name, state_names[state]) == 0)
       entry->state = state;
   entry->problem    = entry->state == FB_ENTRY_FAILED ? g_key_file_get_string (keys, GROUP, "problem", NULL) : NULL;
-  entry->step       = CLAMP (g_key_file_get_integer (keys, GROUP, "step", NULL), 0, entry->n_steps);
+  if (kept < 0)
+    entry->step = CLAMP (g_key_file_get_integer (keys, GROUP, "step", NULL), 0, entry->n_steps);
   entry->peak_bytes = g_key_file_get_uint64 (keys, GROUP, "peak-bytes", NULL);
   if (g_key_file_has_key (keys, GROUP, "seconds-total", NULL))
     entry->seconds_total = g_key_file_get_double (keys, GROUP, "seconds-total", NULL);
@@ -172,6 +177,12 @@ fb_distill_entry_remove (const FbDistillEntry *entry, GError **error)
 
   if (!is_own (entry))
     return TRUE;
+  if (fb_distill_is_running (entry->folder))
+    {
+      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("The job in “%s” is at work in another process. Stop it there before removing it."),
+                   entry->folder);
+      return FALSE;
+    }
   if (g_str_has_prefix (entry->output, within) && g_file_test (entry->output, G_FILE_TEST_EXISTS))
     {
       g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("The LoRA “%s” lies among the files of its job. Move it before removing the job."),

@@ -18,6 +18,19 @@ fb_distill_wish_folder (void)
   return g_build_filename (g_get_user_data_dir (), "flashbrush", "distill", NULL);
 }
 
+char *
+fb_distill_wish_teacher (const FbDistillJob *job, GError **error)
+{
+  g_autoptr(FbStore)  store  = fb_store_new ();
+  g_autofree char    *beside = fb_distill_job_resolve (job, job->teacher);
+  char               *path   = g_file_test (beside, G_FILE_TEST_EXISTS) ? g_steal_pointer (&beside)
+                                                                        : fb_store_resolve (store, FB_STORE_MODELS, job->teacher, error);
+
+  if (path == NULL)
+    g_prefix_error (error, "“%s”: “teacher”: ", job->path);
+  return path;
+}
+
 /* whether a file can be called so: no path, nothing hidden */
 static gboolean
 check_name (const char *name, GError **error)
@@ -60,25 +73,35 @@ fb_distill_wish_plan (const FbDistillWish *wish, char **path, char **preset, GEr
 static gboolean
 foresee (const FbDistillJob *job, const char *teacher, FbDistillNeeds *needs, GError **error)
 {
-  g_autoptr(FbDevice) dev = fb_device_new ("cpu", 1, error);          /* only asked what it computes in */
+  g_autoptr(FbDevice) dev = fb_device_new_chosen (1, error);          /* only asked what it computes in, and a card for its memory */
 
   return dev != NULL && fb_trainer_foresee (job, teacher, dev, needs, error);
 }
 
-/* how many pictures there are, and how many that nothing says what they show */
+/* @path: a folder of pictures, a table of them, or a text of prompts alone */
+static void
+set_source (FbDistillJob *job, const char *path)
+{
+  char **field = g_file_test (path, G_FILE_TEST_IS_DIR) || !g_file_test (path, G_FILE_TEST_EXISTS) ? &job->pictures
+                 : g_str_has_suffix (path, ".tsv") ? &job->captions : &job->prompt_file;
+
+  *field = g_canonicalize_filename (path, NULL);
+}
+
+/* how many pictures or prompts there are, and of how many pictures nothing says what they show */
 static gboolean
-count_pictures (FbDistillJob *job, const char *folder, GVariantDict *dict, GError **error)
+count_source (FbDistillJob *job, const char *path, GVariantDict *dict, GError **error)
 {
   g_autoptr(FbDataset) data = NULL;
   int                  bare = 0;
 
-  job->pictures = g_canonicalize_filename (folder, NULL);
-  data          = fb_dataset_new (job, 64, 64, 64, error);
+  set_source (job, path);
+  data = fb_dataset_new (job, 64, 64, 64, error);
   if (data == NULL)
     return FALSE;
   for (guint i = 0; i < data->examples->len; i++)
     bare += *((FbExample *) data->examples->pdata[i])->captions[0] == '\0';
-  g_variant_dict_insert (dict, "n-pictures",        "i", (int) data->examples->len);
+  g_variant_dict_insert (dict, job->prompt_file != NULL ? "n-prompts" : "n-pictures", "i", (int) data->examples->len);
   g_variant_dict_insert (dict, "n-without-caption", "i", bare);
   return TRUE;
 }
@@ -95,7 +118,7 @@ fb_distill_wish_foresee (const FbDistillWish *wish, FbJobEstimate *estimate, GEr
     return FALSE;
   job->path = g_strdup (wish->name != NULL && *wish->name != '\0' ? wish->name : _("New job"));       /* for messages; there is no file yet */
   if (!foresee (job, path, &needs, error) ||
-      (wish->pictures != NULL && *wish->pictures != '\0' && !count_pictures (job, wish->pictures, &dict, error)))
+      (wish->pictures != NULL && *wish->pictures != '\0' && !count_source (job, wish->pictures, &dict, error)))
     return FALSE;
   g_variant_dict_insert (&dict, "teacher", "s", job->teacher);
   g_variant_dict_insert (&dict, "preset",  "s", preset);
@@ -114,15 +137,20 @@ place (FbDistillJob *job, const FbDistillWish *wish, GError **error)
   g_autofree char *file   = g_strconcat (wish->name, ".json", NULL);
 
   job->path     = g_build_filename (folder, file, NULL);
-  job->pictures = wish->pictures != NULL ? g_canonicalize_filename (wish->pictures, NULL) : NULL;
   g_free (job->output);
   job->output   = g_strdup_printf ("%s/flashbrush/loras/%s.safetensors", g_get_user_data_dir (), wish->name);
-  if (job->pictures == NULL || !g_file_test (job->pictures, G_FILE_TEST_IS_DIR))
+  if (wish->pictures == NULL || *wish->pictures == '\0')
     {
-      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("The folder of pictures “%s” does not exist. Choose one that does."),
-                   job->pictures != NULL ? job->pictures : "");
+      g_set_error_literal (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("Nothing is said to learn from. Name a folder of pictures, or a text file of prompts."));
       return FALSE;
     }
+  if (!g_file_test (wish->pictures, G_FILE_TEST_EXISTS))
+    {
+      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST, _("The folder of pictures “%s” does not exist. Choose one that does."),
+                   wish->pictures);
+      return FALSE;
+    }
+  set_source (job, wish->pictures);
   if (g_mkdir_with_parents (folder, 0755) == 0)
     return TRUE;
   fb_model_error_set_errno (error, errno, folder, TRUE);

@@ -8,7 +8,7 @@
  * FbDistillWish: a new job; what is %NULL, "" or 0 is the preset's
  * @preset: (nullable): %NULL for the one that suits the teacher
  * @teacher: (nullable): name or path of a model; %NULL for the default
- * @pictures: (nullable): a folder
+ * @pictures: (nullable): a folder; or a text file, FILE.tsv as a job's "captions", others as its "prompt_file"
  * @name: (nullable): of the LoRA and the job; no path
  * @size: pixels per side
  */
@@ -20,6 +20,9 @@ typedef struct
 
 /* (transfer full): where jobs' files are written */
 char *         fb_distill_wish_folder  (void);
+
+/* (transfer full): where the teacher of a job lies: beside its file, or in the store. Errors: those of the store, with file and field before them. */
+char *         fb_distill_wish_teacher (const FbDistillJob *job, GError **error);
 
 /**
  * fb_distill_wish_plan:
@@ -36,8 +39,8 @@ FbDistillJob * fb_distill_wish_plan    (const FbDistillWish *wish, char **path, 
  * fb_distill_wish_foresee:
  *
  * What the job would take, as fb_trainer_foresee() knows it; its time is not known before its first step is done. Pictures and name may still be open.
- * @estimate: (out): its "resolved" has "teacher" s, "preset" s, "size" i, "steps" i, and where pictures are named, "n-pictures" i and
- *   "n-without-caption" i
+ * @estimate: (out): its "resolved" has "teacher" s, "preset" s, "size" i, "steps" i, and where pictures are named, "n-pictures" i or
+ *   "n-prompts" i, and "n-without-caption" i
  *
  * Errors: those of fb_trainer_foresee(), fb_distill_job_new_preset(), fb_dataset_new() and the store.
  */

@@ -10,7 +10,6 @@
 #include "core/distill/trainer.h"
 #include "core/engine/distill-entry.h"
 #include "core/engine/distill-record.h"
-#include "core/store/store.h"
 
 #define YIELD_US 20000         /* between two looks whether the others have finished */
 
@@ -144,15 +143,6 @@ on_between (gpointer user_data)
     g_usleep (YIELD_US);
 }
 
-static char *
-teacher_path (const FbDistillJob *job, GError **error)
-{
-  g_autoptr(FbStore)  store  = fb_store_new ();
-  g_autofree char    *beside = fb_distill_job_resolve (job, job->teacher);
-
-  return g_file_test (beside, G_FILE_TEST_EXISTS) ? g_steal_pointer (&beside) : fb_store_resolve (store, FB_STORE_MODELS, job->teacher, error);
-}
-
 static gboolean
 wants_stop (FbDistiller *self)
 {
@@ -169,9 +159,9 @@ static gboolean
 do_job (FbDistiller *self, GError **error)
 {
   g_autoptr(FbDistillJob) job     = fb_distill_job_load (self->current->path, error);
-  g_autofree char        *path    = job != NULL ? teacher_path (job, error) : NULL;
+  g_autofree char        *path    = job != NULL ? fb_distill_wish_teacher (job, error) : NULL;
   const int               threads = job != NULL && job->threads > 0 ? job->threads : self->workshop->settings->threads;
-  g_autoptr(FbDevice)     dev     = path != NULL ? fb_device_new ("cpu", threads, error) : NULL;
+  g_autoptr(FbDevice)     dev     = path != NULL ? fb_device_new_chosen (threads, error) : NULL;
   g_autoptr(FbTrainer)    trainer = dev != NULL ? fb_trainer_new (job, path, dev, error) : NULL;
   gboolean                done;
 
@@ -304,6 +294,7 @@ fb_distiller_resume (FbDistiller *self, const char *path, GError **error)
     {
       entry->state = FB_ENTRY_WAITING;
       g_clear_pointer (&entry->problem, g_free);
+      fb_distill_entry_save_state (entry);                            /* should the engine crash, it has been at work */
     }
   return unlock_with (self, entry);
 }

@@ -43,7 +43,7 @@ fb_json_parse_object (const char *json, gsize n, const char *path, GError **erro
   else if (fb_json_nests_deeper_than (json, n, MAX_DEPTH))
     g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_BAD_CONFIG, _("“%s” is damaged: it is nested too deeply. Download or copy it again."), path);
   else if (!json_parser_load_from_data (parser, json, n, &bad))
-    g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_BAD_CONFIG, _("“%s” is damaged: it is not valid JSON (%s). Download or copy it again."),
+    g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_BAD_CONFIG, _("“%s” is damaged: it is not valid JSON (%s). Correct it, or download or copy it again."),
                  path, bad->message);
   else if (json_parser_get_root (parser) == NULL || !JSON_NODE_HOLDS_OBJECT (json_parser_get_root (parser)))
     g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_BAD_CONFIG, _("“%s” is damaged: it holds no JSON object. Download or copy it again."), path);

@@ -132,8 +132,9 @@ hash_descriptor (int fd, const char *path, Progress *progress, GCancellable *can
     }
 }
 
+/* @remembers: whether the cache is asked and told */
 static char *
-hash_file (const char *path, Progress *progress, GCancellable *cancellable, GError **error)
+hash_file (const char *path, gboolean remembers, Progress *progress, GCancellable *cancellable, GError **error)
 {
   g_autofree char *absolute = g_canonicalize_filename (path, NULL);
   int              fd       = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -144,12 +145,12 @@ hash_file (const char *path, Progress *progress, GCancellable *cancellable, GErr
     fb_model_error_set_errno (error, errno, path, FALSE);
   else if (!S_ISREG (before.st_mode))
     g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND, _("“%s” is not a file."), path);
-  else if ((digits = cache_lookup (absolute, &before)) != NULL)
+  else if (remembers && (digits = cache_lookup (absolute, &before)) != NULL)
     tell (progress, (double) before.st_size);
   else
     {
       digits = hash_descriptor (fd, path, progress, cancellable, error);
-      if (digits != NULL && fstat (fd, &after) == 0 && after.st_size == before.st_size &&
+      if (remembers && digits != NULL && fstat (fd, &after) == 0 && after.st_size == before.st_size &&
           after.st_mtim.tv_sec == before.st_mtim.tv_sec && after.st_mtim.tv_nsec == before.st_mtim.tv_nsec)
         cache_store (digits, &before, absolute);             /* not of a file that has changed meanwhile */
     }
@@ -184,7 +185,15 @@ fb_hash_file (const char *path, GCancellable *cancellable, GError **error)
 {
   Progress nobody = { 0 };
 
-  return hash_file (path, &nobody, cancellable, error);
+  return hash_file (path, TRUE, &nobody, cancellable, error);
+}
+
+char *
+fb_hash_small_file (const char *path, GCancellable *cancellable, GError **error)
+{
+  Progress nobody = { 0 };
+
+  return hash_file (path, FALSE, &nobody, cancellable, error);
 }
 
 char *
@@ -207,7 +216,7 @@ fb_hash_files_with_progress (const char * const *paths, FbHashProgress func, gpo
     }
   for (guint i = 0; paths[i] != NULL; i++)
     {
-      char *one = hash_file (paths[i], &progress, cancellable, error);
+      char *one = hash_file (paths[i], TRUE, &progress, cancellable, error);
 
       if (one == NULL)
         return NULL;

@@ -16,6 +16,10 @@
  */
 char * fb_hash_file  (const char *path, GCancellable *cancellable, GError **error);
 
+/* As fb_hash_file(), but not remembered: for pictures, of which there may be thousands, each read sooner than the list of what is known is searched
+ * and written. They would push the models out of it, too. */
+char * fb_hash_small_file (const char *path, GCancellable *cancellable, GError **error);
+
 /**
  * fb_hash_files:
  * @paths: (array zero-terminated=1): at least one

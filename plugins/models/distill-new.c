@@ -3,6 +3,7 @@
 
 #include <atk/atk.h>
 #include <glib/gi18n-lib.h>
+#include <string.h>
 
 #include "plugins/models/model-text.h"
 #include "ui/auto-spin.h"
@@ -29,13 +30,13 @@ G_DEFINE_FINAL_TYPE (FbDistillNew, fb_distill_new, GTK_TYPE_BOX)
 
 /* --- what the form says ------------------------------------------------------------------------------------------------------- */
 
-/* (transfer full) (nullable): the folder of pictures, if there is such a folder */
+/* (transfer full) (nullable): the folder of pictures, or the file of prompts, if there is such a one */
 static char *
 pictures_of (FbDistillNew *self)
 {
   g_autofree char *path = g_strstrip (g_strdup (gtk_entry_get_text (GTK_ENTRY (self->pictures))));
 
-  return g_path_is_absolute (path) && g_file_test (path, G_FILE_TEST_IS_DIR) ? g_steal_pointer (&path) : NULL;
+  return g_path_is_absolute (path) && g_file_test (path, G_FILE_TEST_EXISTS) ? g_steal_pointer (&path) : NULL;
 }
 
 /* Start waits for what has no default, and says so. */
@@ -47,7 +48,7 @@ update (FbDistillNew *self)
   const char      *lack     = "";
 
   if (pictures == NULL)
-    lack = *gtk_entry_get_text (GTK_ENTRY (self->pictures)) == '\0' ? _("Choose a folder of pictures.") : _("There is no such folder of pictures.");
+    lack = *gtk_entry_get_text (GTK_ENTRY (self->pictures)) == '\0' ? _("Choose a folder of pictures.") : _("There is no such folder or file.");
   else if (*name == '\0')
     lack = _("Give the LoRA a name.");
   gtk_label_set_text (self->lack, lack);
@@ -61,13 +62,14 @@ on_name (FbDistillNew *self)
   update (self);
 }
 
-/* the folder's name is a good one for the LoRA, until another is typed */
+/* the folder's name is a good one for the LoRA, until another is typed; a file's without its ending */
 static void
 on_pictures (FbDistillNew *self)
 {
   g_autofree char *path = pictures_of (self);
   g_autofree char *base = path != NULL ? g_path_get_basename (path) : NULL;
-  g_autofree char *name = base != NULL ? g_strdup_printf ("%s-flash", base) : NULL;
+  gboolean         text = base != NULL && (g_str_has_suffix (base, ".txt") || g_str_has_suffix (base, ".tsv"));
+  g_autofree char *name = base != NULL ? g_strdup_printf ("%.*s-flash", (int) strlen (base) - (text ? 4 : 0), base) : NULL;
 
   if (name != NULL && !self->named)
     {
@@ -155,13 +157,17 @@ request_of (FbDistillNew *self)
   return g_variant_dict_end (&dict);
 }
 
-/* (transfer full): "132 pictures, 3 of them without a caption. ", "" while no folder is chosen */
+/* (transfer full): "132 pictures, 3 of them without a caption. ", "" while nothing is chosen */
 static char *
 pictures_text (GVariant *resolved)
 {
   g_autofree char *all = NULL;
   int              n = 0, bare = 0;
 
+  if (g_variant_lookup (resolved, "n-prompts", "i", &n))
+    /* Translators: then a space before the next sentence */
+    return g_strdup_printf (ngettext ("%d prompt, for which the teacher makes a picture. ", "%d prompts, for which the teacher makes the pictures. ",
+                                      (gulong) n), n);
   if (!g_variant_lookup (resolved, "n-pictures", "i", &n))
     return g_strdup ("");
   g_variant_lookup (resolved, "n-without-caption", "i", &bare);
@@ -324,7 +330,8 @@ fill (FbDistillNew *self, GtkWidget *grid)
 
   attach (self, grid, 0, _("_Teacher"), _("Teacher"), _("The model that needs many steps; it is not changed"), self->teacher,
           fb_model_chooser_get_list (FB_MODEL_CHOOSER (self->teacher)));
-  attach (self, grid, 1, _("_Pictures"), _("Pictures"), _("A folder of pictures, each with a .txt file that says what it shows"), pictures, self->pictures);
+  attach (self, grid, 1, _("_Pictures"), _("Pictures"), _("A folder of pictures, each with a .txt file that says what it shows; or the path of a text file of prompts, for which the teacher makes the pictures"),
+          pictures, self->pictures);
   attach (self, grid, 2, _("_Name"), _("Name"), _("What the LoRA will be called"), self->name, self->name);
   attach (self, grid, 3, _("P_reset"), _("Preset"), _("Settings for the training: small for models like the one that comes along"), self->preset, self->preset);
   attach (self, grid, 4, _("Si_ze"), _("Size"), _("Pixels per side of the pictures it learns from"), self->size, self->size);

@@ -108,7 +108,8 @@ const FbProcedureRow fb_distill_procedures[] =
        "among the others. A job that needs more memory than there is is refused."), start_run,
     {
       { 's', "teacher", N_("_Teacher"), N_("Name or path of the model to distil; empty for the default"), "" },
-      { 's', "pictures", N_("_Pictures"), N_("Folder of pictures, each with a .txt file of what it shows"), "" },
+      { 's', "pictures", N_("_Pictures"), N_("Folder of pictures, each with a .txt file of what it shows; or a text file of prompts, for which the teacher "
+                                                "makes the pictures; or a .tsv file of lines “picture, tab, caption”"), "" },
       { 's', "preset", N_("P_reset"), N_("Name of a set of settings; empty for the one that suits the teacher"), "" },
       { 's', "name", N_("_Name"), N_("What the LoRA will be called"), "" },
       { 'i', "size", N_("Si_ze"), N_("Pixels per side of the pictures it learns from; 0 for the teacher's own"), NULL, 4096 },

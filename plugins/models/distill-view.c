@@ -34,6 +34,7 @@ struct _FbDistillView
   GtkProgressBar *progress;
   FbPlot         *plots[N_LOSSES];
   FbPreviewArea  *sample;
+  GtkLabel       *legend;          /* what the sample shows, from left to right */
   GtkWidget      *pause, *stop, *use, *remove;
 };
 
@@ -80,7 +81,8 @@ on_watched (FbJob *job, FbDistillView *self)
       self->last_sample = (int) fb_job_get_seed (job, 0);
       text = g_strdup_printf (_("Sample after %d iterations: the teacher's pictures first, then the student's in 1, 2 and 4 steps"), self->last_sample);
       fb_preview_area_set_image (self->sample, fb_job_get_picture (job, 0), text);
-      gtk_widget_set_tooltip_text (GTK_WIDGET (self->sample), text);
+      gtk_label_set_text (self->legend, text);
+      gtk_widget_show (GTK_WIDGET (self->legend));
     }
   g_clear_object (&self->watch);
 }
@@ -120,7 +122,7 @@ begin_anew (FbDistillView *self)
       gtk_widget_set_visible (GTK_WIDGET (self->plots[loss]), loss == DISTILLATION);
     }
   fb_preview_area_set_image (self->sample, NULL, NULL);
-  gtk_widget_set_tooltip_text (GTK_WIDGET (self->sample), NULL);
+  gtk_widget_hide (GTK_WIDGET (self->legend));
 }
 
 void
@@ -152,7 +154,7 @@ fb_distill_view_show (FbDistillView *self, GVariant *job)
 
   gtk_button_set_label (GTK_BUTTON (self->pause), active ? _("_Pause") : _("_Resume"));
   gtk_widget_set_sensitive (self->pause, !fb_distill_is_in (job, "done"));
-  gtk_widget_set_sensitive (self->stop, active || fb_distill_is_in (job, "paused"));
+  gtk_widget_set_sensitive (self->stop, active || fb_distill_is_in (job, "paused") || (fb_distill_is_in (job, "failed") && step > 0));
   gtk_widget_set_sensitive (self->remove, !active);
   gtk_button_set_label (GTK_BUTTON (self->use), fb_model_use_label (fb_panel_task_of (self->panel, fb_model_string (job, "teacher"))));
   gtk_widget_set_sensitive (self->use, *fb_model_string (job, "output") != '\0');
@@ -306,6 +308,8 @@ fb_distill_view_init (FbDistillView *self)
   gtk_box_pack_start (GTK_BOX (self), GTK_WIDGET (self->progress), FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (self), curves_new (self), FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (self), GTK_WIDGET (self->sample), TRUE, TRUE, 0);
+  self->legend = label_new (self, TRUE);
+  gtk_widget_set_no_show_all (GTK_WIDGET (self->legend), TRUE);
   gtk_box_pack_start (GTK_BOX (self), buttons_new (self), FALSE, FALSE, 0);
 }
 

@@ -96,6 +96,22 @@ test_spoiled_cache_is_ignored (void)
 }
 
 static void
+test_small_files_leave_the_cache_alone (void)
+{
+  g_autoptr(Scratch) folder = scratch_new ();
+  g_autofree char   *path   = g_build_filename (folder, "small", NULL);
+  g_autofree char   *cache  = cache_file ();
+  g_autofree char   *digits = NULL, *known = NULL, *lines = NULL;
+
+  scratch_write (folder, "small", "abc", -1);
+  digits = fb_hash_small_file (path, NULL, NULL);
+  g_assert_cmpstr (digits, ==, ABC);
+  g_assert_false (g_file_get_contents (cache, &lines, NULL, NULL) && strstr (lines, path) != NULL);
+  known = fb_hash_file (path, NULL, NULL);
+  g_assert_cmpstr (known, ==, digits);
+}
+
+static void
 test_works_without_a_cache (void)
 {
   g_autoptr(Scratch) folder = scratch_new ();
@@ -188,6 +204,7 @@ main (int argc, char **argv)
   g_test_add_func ("/core/store/hash/files-have-their-sha256", test_files_have_their_sha256);
   g_test_add_func ("/core/store/hash/cache-is-used-until-the-file-changes", test_cache_is_used_until_the_file_changes);
   g_test_add_func ("/core/store/hash/spoiled-cache-is-ignored", test_spoiled_cache_is_ignored);
+  g_test_add_func ("/core/store/hash/small-files-leave-the-cache-alone", test_small_files_leave_the_cache_alone);
   g_test_add_func ("/core/store/hash/works-without-a-cache", test_works_without_a_cache);
   g_test_add_func ("/core/store/hash/failures-name-the-file", test_failures_name_the_file);
   g_test_add_func ("/core/store/hash/progress-rises-to-the-end", test_progress_rises_to_the_end);

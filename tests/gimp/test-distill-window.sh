@@ -44,6 +44,7 @@ check tells-the-time-left driver says 's left'
 sleep 6
 check draws-the-curves tells 'Distance to the teacher' 'at step'
 check shows-a-sample tells 'Sample' 'Sample after'
+check says-what-the-sample-shows driver says 'pictures first, then the student'
 shot distill-3-running
 check pauses driver press 'Pause'
 check says-that-it-is-paused driver says 'paused'
@@ -60,6 +61,7 @@ check goes-back-to-the-form-with-the-keyboard driver says 'A model that needs ma
 driver type 'Name' 'fail'
 check starts-one-that-fails driver press 'Start'
 check tells-why-it-failed driver says 'The loss of step 11 is no number.'
+check offers-what-it-has-learned driver enabled 'Stop'
 shot distill-5-failed
 
 focus '^Models and Distillation$'

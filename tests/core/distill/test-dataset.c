@@ -166,6 +166,83 @@ test_an_unreadable_picture_is_named_and_left_out (void)
   g_assert_cmpint (example (data, 0)->height, ==, 48);
 }
 
+/* what eval writes, given as a folder: the table serves where no .txt does */
+/* names as other systems wrote them are no UTF-8; errors, which cross to GIMP, are */
+static void
+test_errors_are_utf8_whatever_files_are_called (void)
+{
+  g_autoptr(Scratch)      folder = scratch_new ();
+  g_autoptr(FbDistillJob) job    = job_in (folder, "\"pictures\": \"pics\"");
+  g_autoptr(GError)       error  = NULL;
+
+  write_picture (folder, "pics/b\xe4r.png", 32, 16);
+  scratch_write (folder, "pics/b\xe4r.txt", "ein B\xe4r\n", -1);
+  g_assert_null (fb_dataset_new (job, 64, 64, 8, &error));
+  g_assert_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_DATA);
+  g_assert_true (g_utf8_validate (error->message, -1, NULL));
+}
+
+static void
+test_a_folders_table_is_read (void)
+{
+  g_autoptr(Scratch)      folder = scratch_new ();
+  g_autoptr(FbDistillJob) job    = job_in (folder, "\"pictures\": \"pics\"");
+  g_autoptr(FbDataset)    data   = NULL;
+  g_autoptr(GError)       error  = NULL;
+
+  write_picture (folder, "pics/a.png", 32, 16);
+  write_picture (folder, "pics/b.png", 32, 16);
+  write_picture (folder, "pics/c.png", 32, 16);
+  scratch_write (folder, "pics/b.txt", "a dog\n", -1);
+  scratch_write (folder, "pics/captions.tsv", "a.png\ta cat\na.png\ta pet\nb.png\tsomething\n", -1);
+  data = fb_dataset_new (job, 64, 64, 8, NULL);
+  g_assert_cmpuint (data->examples->len, ==, 3);
+  g_assert_cmpint (example (data, 0)->n_captions, ==, 2);
+  g_assert_cmpstr (example (data, 0)->captions[1], ==, "a pet");
+  g_assert_cmpstr (example (data, 1)->captions[0], ==, "a dog");
+  g_assert_cmpstr (example (data, 2)->captions[0], ==, "");
+
+  g_clear_pointer (&data, fb_dataset_free);
+  scratch_write (folder, "pics/captions.tsv", "a.png\n", -1);
+  g_assert_null (fb_dataset_new (job, 64, 64, 8, &error));
+  g_assert_nonnull (strstr (error->message, "captions.tsv"));
+}
+
+static void
+test_hidden_files_are_no_pictures (void)
+{
+  g_autoptr(Scratch)      folder = scratch_new ();
+  g_autoptr(FbDistillJob) job    = job_in (folder, "\"pictures\": \"pics\"");
+  g_autoptr(FbDataset)    data   = NULL;
+
+  write_picture (folder, "pics/a.png", 32, 16);
+  write_picture (folder, "pics/.thumbnails/a.png", 32, 16);
+  scratch_write (folder, "pics/._a.png", "resource fork", -1);
+  data = fb_dataset_new (job, 64, 64, 8, NULL);
+  g_assert_cmpuint (data->examples->len, ==, 1);
+}
+
+/* Windows' Notepad: a byte order mark before, CR LF after each line */
+static void
+test_texts_of_other_systems_read_the_same (void)
+{
+  g_autoptr(Scratch)      folder = scratch_new ();
+  g_autoptr(FbDistillJob) job    = job_in (folder, "\"captions\": \"c.tsv\"");
+  g_autoptr(FbDistillJob) beside = job_in (folder, "\"pictures\": \"pics\"");
+  g_autofree char        *path   = g_build_filename (folder, "a.png", NULL);
+  g_autoptr(FbDataset)    table  = NULL, pictures = NULL;
+
+  scratch_write (folder, "c.tsv", "\xef\xbb\xbf" "a.png\ta cat\r\n", -1);
+  table = fb_dataset_new (job, 64, 64, 8, NULL);
+  g_assert_cmpstr (example (table, 0)->path, ==, path);
+  g_assert_cmpstr (example (table, 0)->captions[0], ==, "a cat");
+
+  write_picture (folder, "pics/a.png", 32, 16);
+  scratch_write (folder, "pics/a.txt", "\xef\xbb\xbf" "a dog\r\n", -1);
+  pictures = fb_dataset_new (beside, 64, 64, 8, NULL);
+  g_assert_cmpstr (example (pictures, 0)->captions[0], ==, "a dog");
+}
+
 static void
 test_a_crop_covers_and_keeps_the_middle (void)
 {
@@ -195,15 +272,15 @@ test_a_cache_keeps_what_it_was_given (void)
   g_autoptr(GError)   error = NULL;
 
   g_assert_cmpstr (key, !=, other);
-  g_assert_false (fb_cache_has (cache, key));
+  g_assert_false (fb_cache_has (cache, key, 3));
   g_assert_false (fb_cache_get (cache, key, back, 3));
   g_assert_true (fb_cache_put (cache, key, values, 3, &error));
   g_assert_no_error (error);
-  g_assert_true (fb_cache_has (cache, key));
+  g_assert_true (fb_cache_has (cache, key, 3));
   g_assert_true (fb_cache_get (cache, key, back, 3));
   g_assert_cmpmem (back, sizeof back, values, sizeof values);
   g_assert_false (fb_cache_get (cache, key, back, 2));
-  g_assert_false (fb_cache_has (cache, other));
+  g_assert_false (fb_cache_has (cache, other, 3));
 }
 
 static void
@@ -219,6 +296,7 @@ test_a_damaged_file_counts_as_absent (void)
   g_assert_true (fb_cache_put (cache, key, values, 3, NULL));
   scratch_write (folder, name, "half a file", -1);
   g_assert_false (fb_cache_get (cache, key, back, 3));
+  g_assert_false (fb_cache_has (cache, key, 3));
   g_assert_true (fb_cache_put (cache, key, values, 3, NULL));
   g_assert_true (fb_cache_get (cache, key, back, 3));
 }
@@ -249,6 +327,10 @@ main (int argc, char **argv)
   g_test_add_func ("/core/distill/dataset/bad-data-is-named", test_bad_data_is_named);
   g_test_add_func ("/core/distill/dataset/buckets-keep-aspect-and-area", test_buckets_keep_aspect_and_area);
   g_test_add_func ("/core/distill/dataset/an-unreadable-picture-is-named-and-left-out", test_an_unreadable_picture_is_named_and_left_out);
+  g_test_add_func ("/core/distill/dataset/errors-are-utf8-whatever-files-are-called", test_errors_are_utf8_whatever_files_are_called);
+  g_test_add_func ("/core/distill/dataset/a-folders-table-is-read", test_a_folders_table_is_read);
+  g_test_add_func ("/core/distill/dataset/hidden-files-are-no-pictures", test_hidden_files_are_no_pictures);
+  g_test_add_func ("/core/distill/dataset/texts-of-other-systems-read-the-same", test_texts_of_other_systems_read_the_same);
   g_test_add_func ("/core/distill/dataset/a-crop-covers-and-keeps-the-middle", test_a_crop_covers_and_keeps_the_middle);
   g_test_add_func ("/core/distill/cache/keeps-what-it-was-given", test_a_cache_keeps_what_it_was_given);
   g_test_add_func ("/core/distill/cache/a-damaged-file-counts-as-absent", test_a_damaged_file_counts_as_absent);

@@ -154,6 +154,7 @@ test_a_written_job_reads_the_same (void)
 
   g_assert_false (fb_distill_job_save (job, &error));            /* never over another */
   g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_IO);
+  g_assert_nonnull (strstr (error->message, "already"));
 }
 
 static void
@@ -193,6 +194,38 @@ test_the_digest_covers_what_is_computed (void)
     }
 }
 
+/* what may change while a job is paused, and what makes it another */
+static void
+test_a_changed_job_says_what_has_changed (void)
+{
+  static const struct { const char *json, *tuned, *other; } cases[] =
+  {
+    { "{ " GOOD " }", NULL, NULL },
+    { "{ \"teacher\": \"moved\", \"pictures\": \"moved too\" }", NULL, NULL },
+    { "{ " GOOD ", \"checkpoint_every\": 3, \"memory\": 100 }", NULL, NULL },
+    { "{ " GOOD ", \"learning_rate\": 0.5, \"clip\": 2, \"threads\": 1 }", "“learning_rate”, “clip”, “threads”", NULL },
+    { "{ " GOOD ", \"samples_per_call\": 3, \"seed\": 1 }", "“samples_per_call”", "“seed”" },
+    { "{ " GOOD ", \"lora_targets\": [ \"to_q\" ], \"lora_rank\": 3 }", NULL, "“lora_rank”, “lora_targets”" },
+    { "{ " GOOD ", \"steps\": 10 }", NULL, "“steps”, “phases”" },
+  };
+  g_autoptr(FbDistillJob) job      = parse_good ("{ " GOOD " }");
+  g_autofree char        *settings = fb_distill_job_settings (job);
+  char                   *tuned, *other;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr(FbDistillJob) now = parse_good (cases[i].json);
+
+      g_assert_true (fb_distill_job_compare (now, settings, &tuned, &other));
+      g_assert_cmpstr (tuned, ==, cases[i].tuned);
+      g_assert_cmpstr (other, ==, cases[i].other);
+      g_free (tuned);
+      g_free (other);
+    }
+  g_assert_false (fb_distill_job_compare (job, "[ 1 ]", &tuned, &other));
+  g_assert_false (fb_distill_job_compare (job, "{ \"seed\":", &tuned, &other));
+}
+
 static void
 test_paths_start_at_the_jobs_folder (void)
 {
@@ -221,6 +254,7 @@ main (int argc, char **argv)
   g_test_add_func ("/core/distill/job/a-written-one-reads-the-same", test_a_written_job_reads_the_same);
   g_test_add_func ("/core/distill/job/phases-stretch-to-the-steps", test_phases_stretch_to_the_steps);
   g_test_add_func ("/core/distill/job/the-digest-covers-what-is-computed", test_the_digest_covers_what_is_computed);
+  g_test_add_func ("/core/distill/job/a-changed-one-says-what-has-changed", test_a_changed_job_says_what_has_changed);
   g_test_add_func ("/core/distill/job/paths-start-at-its-folder", test_paths_start_at_the_jobs_folder);
   return g_test_run ();
 }

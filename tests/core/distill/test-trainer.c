@@ -136,6 +136,19 @@ same_file (const char *folder, const char *a, const char *b)
   g_assert_cmpmem (text_a, n_a, text_b, n_b);
 }
 
+static void
+write_picture (const char *folder, const char *name, int width, int height)
+{
+  g_autofree char    *path  = g_build_filename (folder, name, NULL);
+  g_autofree char    *place = g_path_get_dirname (path);
+  g_autoptr(FbImage)  image = fb_image_new (width, height, 3);
+
+  for (int i = 0; i < width * height * 3; i++)
+    image->pixels[i] = 0.5f + 0.5f * sinf (0.01f * (float) i);
+  g_assert_cmpint (g_mkdir_with_parents (place, 0700), ==, 0);
+  g_assert_true (fb_image_save_png (image, path, NULL));
+}
+
 /* the checkpoint of the job run in one go, as @name in the fixture's folder */
 static void
 run_straight (Fixture *f, const char *name, int n)
@@ -234,11 +247,12 @@ test_a_job_ends_in_a_lora_that_loads (Fixture *f, gconstpointer fields)
   g_free (watcher.path);
 }
 
-/* names and shapes that diffusers and peft write for these layers; golden/distill/train.py */
+/* names and shapes that diffusers and peft write for these layers; golden/distill/train.py and names.py */
 static void
 test_the_lora_has_diffusers_names (Fixture *f, gconstpointer fields)
 {
-  g_autofree char         *golden = g_test_build_filename (G_TEST_DIST, "golden", "distill", "names.txt", NULL);
+  const gboolean           all    = g_strv_contains ((const char * const *) f->job->lora_targets, "proj_in");
+  g_autofree char         *golden = g_test_build_filename (G_TEST_DIST, "golden", "distill", all ? "names-all.txt" : "names.txt", NULL);
   g_autofree char         *text   = NULL;
   g_auto(GStrv)            lines  = NULL;
   g_autofree char         *output = fb_distill_job_output (f->job);
@@ -257,11 +271,12 @@ test_the_lora_has_diffusers_names (Fixture *f, gconstpointer fields)
     {
       g_auto(GStrv)       part  = g_strsplit (lines[i], " ", 2);
       const FbTensorInfo *info  = fb_safetensors_lookup (file, part[0]);
-      g_autofree char    *shape = NULL;
+      g_autoptr(GString)  shape = g_string_new (NULL);
 
       g_assert_nonnull (info);
-      shape = g_strdup_printf ("%" G_GINT64_FORMAT "x%" G_GINT64_FORMAT, info->shape[0], info->shape[1]);
-      g_assert_cmpstr (shape, ==, part[1]);
+      for (int d = 0; d < info->n_dims; d++)
+        g_string_append_printf (shape, d > 0 ? "x%" G_GINT64_FORMAT : "%" G_GINT64_FORMAT, info->shape[d]);
+      g_assert_cmpstr (shape->str, ==, part[1]);
     }
 }
 
@@ -487,6 +502,128 @@ test_another_jobs_checkpoint_is_refused (Fixture *f, gconstpointer fields)
   g_assert_false (fb_trainer_prepare (second, NULL, NULL, NULL, &error));
   g_assert_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_CHECKPOINT);
   g_assert_nonnull (strstr (error->message, "job.json"));
+  g_assert_nonnull (strstr (error->message, "“seed”"));
+}
+
+/* as the message about a loss that is no number advises */
+static void
+test_another_learning_rate_goes_on (Fixture *f, gconstpointer fields)
+{
+  g_autoptr(FbDistillJob) other   = NULL;
+  g_autoptr(FbTrainer)    trainer = NULL;
+
+  {
+    g_autoptr(FbTrainer) first = ready (f, f->job);
+
+    steps (first, 1);
+    g_assert_true (fb_trainer_save (first, NULL));
+  }
+  write_job (f->folder, "job.json", PROMPTS ", \"clip\": 0.5, \"samples_per_call\": 1");
+  other = load_job (f->folder, "job.json");
+  g_test_expect_message (NULL, G_LOG_LEVEL_MESSAGE, "*“samples_per_call”, “clip”*");
+  trainer = ready (f, other);
+  g_test_assert_expected_messages ();
+  g_assert_cmpint (fb_trainer_step_number (trainer), ==, 1);
+  steps (trainer, 1);
+}
+
+static void
+test_moved_pictures_are_the_same (Fixture *f, gconstpointer fields)
+{
+  g_autofree char        *from    = g_build_filename (f->folder, "pics", NULL);
+  g_autofree char        *to      = g_build_filename (f->folder, "elsewhere", NULL);
+  g_autoptr(FbDistillJob) other   = NULL;
+  g_autoptr(FbTrainer)    trainer = NULL;
+
+  write_picture (f->folder, "pics/a.png", 64, 64);
+  write_picture (f->folder, "pics/b.png", 70, 64);
+  {
+    g_autoptr(FbTrainer) first = ready (f, f->job);
+
+    steps (first, 1);
+    g_assert_true (fb_trainer_save (first, NULL));
+  }
+  g_assert_cmpint (rename (from, to), ==, 0);
+  write_job (f->folder, "job.json", "\"pictures\": \"elsewhere\"");
+  other   = load_job (f->folder, "job.json");
+  trainer = ready (f, other);                            /* without a warning */
+  g_assert_cmpint (fb_trainer_step_number (trainer), ==, 1);
+}
+
+static void
+test_a_refused_job_leaves_no_checkpoint (Fixture *f, gconstpointer fields)
+{
+  g_autoptr(FbTrainer) trainer = ready (f, f->job);
+  g_autofree char     *folder  = g_build_filename (f->folder, "job", NULL);
+  g_autoptr(GError)    error   = NULL;
+
+  f->job->checkpoint_every = 100;
+  f->job->memory           = 1;                          /* MB; less than the first step takes */
+  g_assert_false (fb_trainer_run (trainer, NULL, NULL, NULL, &error));
+  g_assert_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_HOPELESS);
+  g_assert_cmpint (fb_distill_checkpoint_step (folder), ==, -1);
+}
+
+static void
+count (gpointer data)
+{
+  ++*(int *) data;
+}
+
+/* somebody's picture does not wait until a thousand others are encoded */
+static void
+test_others_may_work_while_it_prepares (Fixture *f, gconstpointer fields)
+{
+  g_autoptr(FbTrainer) trainer = NULL;
+  int                  n       = 0;
+
+  write_picture (f->folder, "pics/a.png", 64, 64);
+  write_picture (f->folder, "pics/b.png", 70, 64);
+  trainer = fb_trainer_new (f->job, f->teacher, f->dev, NULL);
+  fb_trainer_set_between (trainer, count, &n);
+  g_assert_true (fb_trainer_prepare (trainer, NULL, NULL, NULL, NULL));
+  g_assert_cmpint (n, >=, 4);                            /* two captions, two pictures */
+}
+
+/* Timestep 999 begins with noise alone, as when pictures are made: nothing of the data shows. Others begin with some of it. */
+static void
+test_the_first_timestep_shows_no_data (Fixture *f, gconstpointer fields)
+{
+  FbDistillLosses losses[2][2];
+
+  for (int mode = 0; mode < 2; mode++)
+    for (int i = 0; i < 2; i++)
+      {
+        g_autoptr(FbTrainer) trainer = NULL;
+        float                latents[8 * 8 * 4];
+
+        for (int k = 0; k < FB_N_MODES; k++)
+          f->job->phases[0].modes[k] = k == mode ? 1.0 : 0.0;
+        trainer = ready (f, f->job);
+        for (gsize k = 0; k < G_N_ELEMENTS (latents); k++)
+          latents[k] = (float) (i + 1) * sinf ((float) k);
+        for (guint k = 0; k < trainer->latent_keys->len; k++)
+          g_assert_true (fb_cache_put (trainer->cache, trainer->latent_keys->pdata[k], latents, G_N_ELEMENTS (latents), NULL));
+        g_assert_true (fb_trainer_step (trainer, &losses[mode][i], NULL, NULL));
+      }
+  g_assert_cmpfloat (losses[0][0].distillation, ==, losses[0][1].distillation);
+  g_assert_cmpfloat (losses[1][0].distillation, !=, losses[1][1].distillation);
+}
+
+static void
+test_damaged_latents_are_made_anew (Fixture *f, gconstpointer fields)
+{
+  write_picture (f->folder, "pics/a.png", 64, 64);
+  for (int i = 0; i < 2; i++)
+    {
+      g_autoptr(FbTrainer)  trainer = ready (f, f->job);
+      g_autofree char      *key     = g_strdup (trainer->latent_keys->pdata[0]);
+      g_autofree char      *name    = g_strdup_printf ("%.2s/%s.safetensors", key, key);
+      g_autofree char      *cache   = g_build_filename (g_get_user_cache_dir (), "flashbrush", "distill", NULL);
+
+      steps (trainer, 1);
+      scratch_write (cache, name, "half a file", -1);
+    }
 }
 
 static void
@@ -543,6 +680,17 @@ test_a_missing_file_of_weights_is_named (Fixture *f, gconstpointer fields)
   g_test_message ("%s", error->message);
   g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
   g_assert_nonnull (strstr (error->message, "lpips.safetensors"));
+}
+
+static void
+test_a_place_for_the_lora_is_looked_for_first (Fixture *f, gconstpointer fields)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_null (fb_trainer_new (f->job, f->teacher, f->dev, &error));
+  g_test_message ("%s", error->message);
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_IO);
+  g_assert_nonnull (strstr (error->message, "job.json/lora.safetensors"));
 }
 
 static void
@@ -607,19 +755,6 @@ test_a_loss_that_is_no_number_stops_before_the_update (Fixture *f, gconstpointer
   t->values[0] = value;
   fb_trainable_push (t);
   steps (trainer, 1);                                    /* nothing of the failed step is left in the gradients */
-}
-
-static void
-write_picture (const char *folder, const char *name, int width, int height)
-{
-  g_autofree char    *path  = g_build_filename (folder, name, NULL);
-  g_autofree char    *place = g_path_get_dirname (path);
-  g_autoptr(FbImage)  image = fb_image_new (width, height, 3);
-
-  for (int i = 0; i < width * height * 3; i++)
-    image->pixels[i] = 0.5f + 0.5f * sinf (0.01f * (float) i);
-  g_assert_cmpint (g_mkdir_with_parents (place, 0700), ==, 0);
-  g_assert_true (fb_image_save_png (image, path, NULL));
 }
 
 static void
@@ -695,6 +830,8 @@ static const struct { const char *fields; int code; const char *words; } bad[] =
   { PROMPTS ", \"width\": 60, \"height\": 64", FB_DISTILL_ERROR_FIELD, "“width” must be a multiple of 8" },
   { PROMPTS ", \"lora_targets\": [ \"to_q\", \"to_z\" ]", FB_DISTILL_ERROR_FIELD, "to_z" },
   { LPIPS ", \"width\": 8, \"height\": 8", FB_DISTILL_ERROR_FIELD, "it needs 16 per side" },
+  { PROMPTS ", \"output\": \"checkpoint.safetensors\"", FB_DISTILL_ERROR_FIELD, "“output” is the name of another file" },
+  { PROMPTS ", \"output\": \".\"", FB_DISTILL_ERROR_FIELD, "“output” must be the name of a file" },
   { PROMPTS ", \"memory\": 1", FB_DISTILL_ERROR_HOPELESS, "memory" },
   { "\"pictures\": \".\"", FB_DISTILL_ERROR_DATA, "nothing to learn" },
 };
@@ -717,6 +854,21 @@ test_what_does_not_fit_the_teacher_is_refused (Fixture *f, gconstpointer fields)
       g_assert_error (error, FB_DISTILL_ERROR, bad[i].code);
       g_assert_nonnull (strstr (error->message, bad[i].words));
       g_assert_nonnull (strstr (error->message, "bad.json"));
+    }
+}
+
+/* Some processors compute in bf16 and some do not: it is a job, or an error, but never the end of the process. */
+static void
+test_a_type_that_is_not_there_is_refused (Fixture *f, gconstpointer fields)
+{
+  g_autoptr(GError)    error   = NULL;
+  g_autoptr(FbTrainer) trainer = fb_trainer_new (f->job, f->teacher, f->dev, &error);
+
+  g_assert_cmpint (trainer != NULL, ==, fb_device_supports (f->dev, FB_DTYPE_BF16));
+  if (trainer == NULL)
+    {
+      g_assert_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_FIELD);
+      g_assert_nonnull (strstr (error->message, "“dtype”"));
     }
 }
 
@@ -806,6 +958,7 @@ main (int argc, char **argv)
     { "ends-in-a-lora-that-loads", PROMPTS, test_a_job_ends_in_a_lora_that_loads },
     { "ends-in-kohyas-names-on-request", PROMPTS ", \"naming\": \"kohya\", \"sample_every\": 2", test_a_job_ends_in_a_lora_that_loads },
     { "the-lora-has-diffusers-names", PROMPTS ", \"lora_targets\": [ \"to_q\", \"to_k\", \"to_v\", \"to_out.0\" ]", test_the_lora_has_diffusers_names },
+    { "the-lora-has-diffusers-names-on-every-layer", PROMPTS, test_the_lora_has_diffusers_names },
     { "the-lora-is-the-student", PROMPTS ", \"average\": 0", test_the_lora_is_the_student },
     { "a-resumed-one-is-the-same-to-the-bit", PROMPTS, test_a_resumed_job_is_the_same_to_the_bit },
     { "a-resumed-one-with-lpips-is-the-same-to-the-bit", LPIPS, test_a_resumed_job_is_the_same_to_the_bit },
@@ -820,6 +973,13 @@ main (int argc, char **argv)
     { "a-missing-file-of-weights-is-named", LPIPS, test_a_missing_file_of_weights_is_named },
     { "runs-once", PROMPTS, test_a_job_runs_once },
     { "anothers-checkpoint-is-refused", PROMPTS, test_another_jobs_checkpoint_is_refused },
+    { "another-learning-rate-goes-on", PROMPTS, test_another_learning_rate_goes_on },
+    { "moved-pictures-are-the-same", "\"pictures\": \"pics\"", test_moved_pictures_are_the_same },
+    { "a-refused-one-leaves-no-checkpoint", PROMPTS, test_a_refused_job_leaves_no_checkpoint },
+    { "others-may-work-while-it-prepares", "\"pictures\": \"pics\"", test_others_may_work_while_it_prepares },
+    { "the-first-timestep-shows-no-data", PROMPTS, test_the_first_timestep_shows_no_data },
+    { "damaged-latents-are-made-anew", "\"pictures\": \"pics\"", test_damaged_latents_are_made_anew },
+    { "a-place-for-the-lora-is-looked-for-first", PROMPTS ", \"output\": \"./job.json/lora.safetensors\"", test_a_place_for_the_lora_is_looked_for_first },
     { "a-damaged-checkpoint-is-named", PROMPTS, test_a_damaged_checkpoint_is_named },
     { "a-full-disk-keeps-the-last-checkpoint", PROMPTS, test_a_full_disk_keeps_the_last_checkpoint },
     { "a-loss-that-is-no-number-stops-before-the-update", PROMPTS, test_a_loss_that_is_no_number_stops_before_the_update },
@@ -829,6 +989,7 @@ main (int argc, char **argv)
     { "a-step-does-not-depend-on-how-it-is-divided", PROMPTS ", \"batch_size\": 3", test_a_step_does_not_depend_on_how_it_is_divided },
     { "a-step-with-lpips-does-not-either", LPIPS ", \"batch_size\": 3", test_a_step_does_not_depend_on_how_it_is_divided },
     { "what-does-not-fit-the-teacher-is-refused", LPIPS, test_what_does_not_fit_the_teacher_is_refused },
+    { "a-type-that-is-not-there-is-refused", PROMPTS ", \"dtype\": \"bf16\"", test_a_type_that_is_not_there_is_refused },
     { "what-a-job-needs-is-known-before-it", PROMPTS, test_what_a_job_needs_is_known_before_it },
     { "what-a-job-with-lpips-needs-is-known-before-it", LPIPS, test_what_a_job_needs_is_known_before_it },
     { "a-sheet-shows-teacher-and-student", PROMPTS, test_a_sheet_shows_teacher_and_student },

@@ -1,9 +1,12 @@
 /* tests/core/engine/test-distill-jobs.c: distillation in the background of the real engine. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "tests/core/engine/fixture.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "core/formats/model-error.h"
 #include "core/image/png.h"
@@ -212,6 +215,49 @@ a_paused_job_outlives_the_engine (Fixture *f, gconstpointer data)
   g_assert_true (g_file_test (output, G_FILE_TEST_IS_REGULAR));
 }
 
+/* A crash leaves no word of how far the job was, but its checkpoint. */
+static void
+a_job_outlives_a_killed_engine (Fixture *f, gconstpointer data)
+{
+  g_autofree char     *path   = write_job (f, "long", 100000);
+  g_autoptr(FbJob)     begun  = run (f, "distill-resume", "{'job': <%s>}", path);
+  g_autoptr(GVariant)  going  = wait_for (f, path, "running", 3);             /* of which two are in the checkpoint */
+  g_autoptr(FbLink)    link   = fixture_link (f);
+  g_autoptr(FbJob)     asked  = NULL, stop = NULL;
+  g_autoptr(GVariant)  paused = NULL, stopped = NULL;
+  const char          *output = NULL;
+
+  kill ((pid_t) link->pid, SIGKILL);
+  process_wait_end (link->pid, 20.0);
+  asked  = run (f, "distill-pause", "{'job': <%s>}", path);                   /* from elsewhere: named to the new engine */
+  paused = listed (f, path);
+  g_assert_true (is_in (paused, "paused"));
+  g_assert_cmpint (step_of (paused), >=, 2);
+  g_assert_cmpint (step_of (paused) % 2, ==, 0);
+
+  stop    = run (f, "distill-stop", "{'job': <%s>}", path);
+  stopped = wait_for (f, path, "stopped", 2);
+  g_assert_true (g_variant_lookup (stopped, "output", "&s", &output));
+  g_assert_true (g_file_test (output, G_FILE_TEST_IS_REGULAR));
+}
+
+/* FLASHBRUSH_DEVICE holds for training as it does for pictures; the fixture's engine is not started yet */
+static void
+the_device_is_the_engines (Fixture *f, gconstpointer data)
+{
+  g_autofree char     *path   = write_job (f, "first", 4);
+  g_autoptr(FbJob)     begun  = NULL;
+  g_autoptr(GVariant)  failed = NULL;
+  const char          *problem = "";
+
+  g_setenv ("FLASHBRUSH_DEVICE", "abacus", TRUE);
+  begun = run (f, "distill-resume", "{'job': <%s>}", path);
+  failed = wait_for (f, path, "failed", 0);
+  g_unsetenv ("FLASHBRUSH_DEVICE");
+  g_variant_lookup (failed, "problem", "&s", &problem);
+  g_assert_nonnull (strstr (problem, "abacus"));
+}
+
 static void
 pictures_are_made_meanwhile (Fixture *f, gconstpointer data)
 {
@@ -246,10 +292,10 @@ foresee (Fixture *f, const char *request, FbJobEstimate *estimate, GError **erro
 static void
 memory_is_told_before_the_start (Fixture *f, gconstpointer data)
 {
-  g_autofree char     *path  = write_job (f, "unused", 4), *request = NULL;             /* for its pictures */
+  g_autofree char     *path  = write_job (f, "unused", 4), *request = NULL, *prompts = NULL;             /* for its pictures */
   g_autoptr(GError)    error = NULL, absent = NULL, hopeless = NULL;
-  g_autoptr(GVariant)  small = NULL, large = NULL, pictures = NULL;
-  FbJobEstimate        estimate = { 0 }, more = { 0 }, counted = { 0 };
+  g_autoptr(GVariant)  small = NULL, large = NULL, pictures = NULL, words = NULL;
+  FbJobEstimate        estimate = { 0 }, more = { 0 }, counted = { 0 }, spoken = { 0 };
   int                  size = 0, steps = 0, n = 0, bare = 0;
   const char          *preset = "";
 
@@ -278,6 +324,14 @@ memory_is_told_before_the_start (Fixture *f, gconstpointer data)
   g_variant_lookup (pictures, "n-without-caption", "i", &bare);
   g_assert_cmpint (n, ==, 2);
   g_assert_cmpint (bare, ==, 2);
+  prompts = g_build_filename (f->folder, "prompts.txt", NULL);
+  g_assert_true (g_file_set_contents (prompts, "a cat\na dog\na hen\n", -1, NULL));
+  g_free (request);
+  request = g_strdup_printf ("{'teacher': <'starter'>, 'pictures': <'%s'>}", prompts);
+  g_assert_true (foresee (f, request, &spoken, &error));
+  words = spoken.resolved;
+  g_assert_true (g_variant_lookup (words, "n-prompts", "i", &n));
+  g_assert_cmpint (n, ==, 3);
   g_assert_false (foresee (f, "{'teacher': <'starter'>, 'pictures': <'/no/such'>}", &more, &absent));
   g_assert_nonnull (strstr (absent->message, "/no/such"));
   g_assert_false (foresee (f, "{'teacher': <'starter'>, 'size': <65536>, 'name': <'ember'>}", &more, &hopeless));
@@ -300,6 +354,7 @@ a_new_job_is_checked (Fixture *f, gconstpointer data)
   assert_fails (f, "../x", "distill-start", "{'pictures': <%s>, 'name': <'../x'>}", pictures);
   g_assert_no_errno (g_mkdir_with_parents (empty, 0700));
   assert_fails (f, "picture", "distill-start", "{'pictures': <%s>, 'name': <'x'>}", empty);
+  assert_fails (f, "a text file of prompts", "distill-start", "{'name': <'x'>}");
   assert_fails (f, "/no/such", "distill-start", "{'pictures': <'/no/such'>, 'name': <'x'>}");
   assert_fails (f, "“starter”?", "distill-start", "{'pictures': <%s>, 'name': <'x'>, 'teacher': <'startr'>}", pictures);
   assert_fails (f, "of memory", "distill-start", "{'pictures': <%s>, 'name': <'x'>, 'size': <65536>}", pictures);
@@ -332,6 +387,37 @@ a_new_job_waits_and_is_written (Fixture *f, gconstpointer data)
   g_object_unref (run (f, "distill-pause", "{'job': <%s>}", long_job));
 }
 
+/* prompts alone, and a table of pictures: what the job's file then says */
+static void
+a_new_job_takes_a_text_too (Fixture *f, gconstpointer data)
+{
+  static const struct { const char *file, *text, *field; } cases[] =
+  {
+    { "prompts.txt",  "a cat\na dog\n",       "\"prompt_file\"" },
+    { "pictures.tsv", "pictures/0.png\tcat\n", "\"captions\""    },
+  };
+  g_autofree char *long_job = write_job (f, "long", 100000);
+  g_autoptr(FbJob) begun    = run (f, "distill-resume", "{'job': <%s>}", long_job);          /* so that the others wait */
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char     *text = g_build_filename (f->folder, cases[i].file, NULL);
+      g_autofree char     *json = NULL;
+      g_autoptr(FbJob)     job  = NULL;
+      g_autoptr(GVariant)  row  = NULL;
+      const char          *path = "";
+
+      g_assert_true (g_file_set_contents (text, cases[i].text, -1, NULL));
+      job = run (f, "distill-start", "{'pictures': <%s>, 'name': <%s>, 'steps': <20>, 'size': <64>}", text, cases[i].file);
+      row = fb_job_get_result (job);
+      g_assert_true (g_variant_lookup (row, "job", "&s", &path));
+      g_assert_true (g_file_get_contents (path, &json, NULL, NULL));
+      g_assert_nonnull (strstr (json, cases[i].field));
+      g_object_unref (run (f, "distill-pause", "{'job': <%s>}", path));
+    }
+  g_object_unref (run (f, "distill-pause", "{'job': <%s>}", long_job));
+}
+
 static void
 a_job_that_is_not_at_work_can_be_removed (Fixture *f, gconstpointer data)
 {
@@ -342,11 +428,18 @@ a_job_that_is_not_at_work_can_be_removed (Fixture *f, gconstpointer data)
   g_autoptr(FbJob)     job      = run (f, "distill-start", "{'pictures': <%s>, 'name': <'embers'>, 'steps': <20>, 'size': <64>}", pictures);
   g_autoptr(GVariant)  row      = fb_job_get_result (job);
   g_autoptr(FbLink)    link     = fixture_link (f);
+  g_autofree char     *lock     = NULL;
   const char          *path     = "";
+  int                  fd;
 
   g_assert_true (g_variant_lookup (row, "job", "&s", &path));
   assert_fails (f, "at work", "distill-remove", "{'job': <%s>}", path);
   g_object_unref (run (f, "distill-pause", "{'job': <%s>}", path));
+  lock = g_build_filename (f->folder, "data", "flashbrush", "distill", "embers", "lock", NULL);
+  fd   = g_open (lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  g_assert_no_errno (flock (fd, LOCK_EX));                               /* as a command line does that has the job at work */
+  assert_fails (f, "another process", "distill-remove", "{'job': <%s>}", path);
+  close (fd);
   g_object_unref (run (f, "distill-remove", "{'job': <%s>}", path));
   g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
   g_assert_null (find_listed (f, path));
@@ -368,10 +461,13 @@ main (int argc, char **argv)
 #define ADD(name, function) fixture_test ("/engine/distill-jobs/" name, NULL, function)
   ADD ("a-job-runs-to-its-end", a_job_runs_to_its_end);
   ADD ("a-paused-job-outlives-the-engine", a_paused_job_outlives_the_engine);
+  ADD ("a-job-outlives-a-killed-engine", a_job_outlives_a_killed_engine);
+  ADD ("the-device-is-the-engines", the_device_is_the_engines);
   ADD ("pictures-are-made-meanwhile", pictures_are_made_meanwhile);
   ADD ("memory-is-told-before-the-start", memory_is_told_before_the_start);
   ADD ("a-new-job-is-checked", a_new_job_is_checked);
   ADD ("a-new-job-waits-and-is-written", a_new_job_waits_and_is_written);
+  ADD ("a-new-job-takes-a-text-too", a_new_job_takes_a_text_too);
   ADD ("a-job-that-is-not-at-work-can-be-removed", a_job_that_is_not_at_work_can_be_removed);
   return g_test_run ();
 }

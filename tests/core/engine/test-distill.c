@@ -174,7 +174,11 @@ errors_are_explained (void)
     { { "distill", "--new", "x.json", "-t", "strter", "-p", "a" },    2, "starter" },
     { { "distill", "--new", "x.json", "--preset", "smal" },           2, "“small”" },
     { { "distill", "--new", "x.json", "--preset", "small" },          2, "“pictures” is missing" },
+    { { "distill", "--steps", "5", "x.json" },                        2, "write a new one with --new" },
+    { { "distill", "--new", "x.json", "--steps", "-5" },              2, "above 0" },
+    { { "distill", "--new", "/nowhere/x.json", "-p", "a" },           2, "the folder does not exist" },
     { { "eval" },                                                     2, "job file" },
+    { { "eval", "x.json", "--samples", "1", "--guidance", "-3" },     2, "guidance of 1 to 100" },
     { { "eval", "/nowhere/job.json" },                                2, "/nowhere/job.json" },
   };
 
@@ -187,6 +191,43 @@ errors_are_explained (void)
     }
 }
 
+/* A job that fails at once ends its process, however late that gets to wait for it. */
+static void
+a_job_that_fails_at_once_ends (void)
+{
+  g_autoptr(Scratch) folder = scratch_new ();
+  g_autofree char   *job    = g_build_filename (folder, "job.json", NULL);
+  const char        *run[]  = { "distill", job, NULL };
+
+  scratch_write (folder, "job.json", "{ \"teacher\": \"/nowhere\", \"prompts\": [ \"a\" ] }", -1);
+  for (int i = 0; i < 10; i++)
+    {
+      g_autofree char *errors = command (1, run, TRUE);
+
+      g_assert_nonnull (strstr (errors, "/nowhere"));
+      g_assert_nonnull (strstr (errors, "job.json”: “teacher”: "));
+    }
+}
+
+/* as sentences for people, not as a program's log */
+static void
+a_broken_picture_is_named (void)
+{
+  g_autoptr(Scratch)  folder = scratch_new ();
+  g_autofree char    *job    = g_build_filename (folder, "job.json", NULL);
+  g_autofree char    *model  = teacher ();
+  g_autofree char    *text   = g_strdup_printf ("{ \"teacher\": \"%s\", \"pictures\": \"pics\" }", model);
+  const char         *run[]  = { "distill", "-q", job, NULL };
+  g_autofree char    *errors = NULL;
+
+  scratch_write (folder, "job.json", text, -1);
+  scratch_write (folder, "pics/broken.png", "\x89PNG", -1);
+  errors = command (1, run, TRUE);
+  g_assert_true (g_str_has_prefix (errors, "flashbrush-engine distill: “"));
+  g_assert_nonnull (strstr (errors, "broken.png"));
+  g_assert_nonnull (strstr (errors, "It is left out.\n"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -195,6 +236,8 @@ main (int argc, char **argv)
   g_test_add_func ("/core/engine/distill/samples-come-with-captions-and-can-be-trained-on", samples_come_with_captions_and_can_be_trained_on);
   g_test_add_func ("/core/engine/distill/an-interrupt-pauses-and-keeps-what-was-done", an_interrupt_pauses_and_keeps_what_was_done);
   g_test_add_func ("/core/engine/distill/a-teachers-path-may-be-relative", a_teachers_path_may_be_relative);
+  g_test_add_func ("/core/engine/distill/a-job-that-fails-at-once-ends", a_job_that_fails_at_once_ends);
+  g_test_add_func ("/core/engine/distill/a-broken-picture-is-named", a_broken_picture_is_named);
   g_test_add_func ("/core/engine/distill/errors-are-explained", errors_are_explained);
   return scratch_test_run ();
 }
