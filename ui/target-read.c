@@ -121,15 +121,23 @@ reading_free (Reading *self)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Reading, reading_free)
 
-/* A large layer is read at twice the wanted size or more, not whole, unless that would be too much: by halves, which GEGL makes alike whatever is read
- * of them at a time. */
+/* @length pixels of a drawable at @scale */
+static int
+scaled (int length, double scale)
+{
+  return MAX (1, (int) round (length * scale));
+}
+
+/* A large layer is read at twice the wanted size or more, not whole, unless that would be too much, or a half of a half … is just what is wanted: by
+ * halves, which GEGL makes alike whatever is read of them at a time. */
 static double
 scale_for (FbRect seen, int width, int height)
 {
   const double wanted = MAX ((double) width / seen.width, (double) height / seen.height);
   double       scale  = 1.0;
 
-  while (scale / 2.0 >= 2.0 * wanted || (scale / 2.0 >= wanted && scale * scale * seen.width * seen.height > READ_MAX))
+  while (scale / 2.0 >= 2.0 * wanted || (scale / 2.0 >= wanted && scale * scale * seen.width * seen.height > READ_MAX) ||
+         (scaled (seen.width, scale / 2.0) == width && scaled (seen.height, scale / 2.0) == height))
     scale /= 2.0;
 
   return scale;
@@ -139,8 +147,7 @@ scale_for (FbRect seen, int width, int height)
 static Slices
 slices_of (FbRect r, double scale)
 {
-  return (Slices) { { (int) round (r.x * scale), (int) round (r.y * scale), MAX (1, (int) round (r.width * scale)), MAX (1, (int) round (r.height * scale)) },
-                    scale };
+  return (Slices) { { (int) round (r.x * scale), (int) round (r.y * scale), scaled (r.width, scale), scaled (r.height, scale) }, scale };
 }
 
 /* (transfer full) (nullable) */

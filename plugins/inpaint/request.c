@@ -356,8 +356,8 @@ inpaint_job_new (FbEngineClient *client, GVariant *request, FbTarget *target, co
       detail = detail_for (request, marked, around, native);
       g_variant_dict_insert (&dict, "around", "(iiii)", around.x, around.y, around.width, around.height);
     }
-  width  = MAX (1, (int) (seen.width * scale * detail));
-  height = MAX (1, (int) (seen.height * scale * detail));
+  width  = MAX (1, scale < 1.0 ? (int) (seen.width * scale) : (int) round (seen.width * detail));
+  height = MAX (1, scale < 1.0 ? (int) (seen.height * scale) : (int) round (seen.height * detail));
   job    = fb_job_new (client, "inpaint", g_variant_dict_end (&dict));
   fb_job_add_picture (job, "mask", marked);
   if (!read_for (target, job, width, height, pixels_max <= INPAINT_DRAFT_MAX, error))
