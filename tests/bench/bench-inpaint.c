@@ -401,7 +401,7 @@ measure_stages (int native)
   for (int i = 0; i < taken->width * taken->height; i++)
     known[i] = 1.0f - taken_mask->pixels[i];
   STAGE ("match_colours", fb_match_colours (taken, taken, known, hole), {});
-  STAGE ("match_seam", fb_match_seam (taken, taken, known, hole), {});
+  STAGE ("match_seam", fb_match_seam (taken, taken, known, hole, FALSE), {});
   STAGE ("give", given = fb_piece_give (&pieces->pieces[0], taken, view.width, view.height, view.shown), fb_image_unref (given));
   result = fb_image_new (shown.width, shown.height, 4);
   for (int i = 0; i < shown.width * shown.height; i++)
