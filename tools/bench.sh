@@ -39,7 +39,7 @@ cmd_bench ()
     *) [ -e "$here/tests/bench/bench-$name.c" ] || die "there is no bench “$name”; ./dev bench lists them" ;;
   esac
 
-  build_in "$bench_dir" --prefix="$bench_dir/stage" --buildtype=release
+  build_in all "$bench_dir" --prefix="$bench_dir/stage" --buildtype=release
   in_root meson install -C "$bench_dir" --no-rebuild --only-changed --quiet >&2
   if [ "$name" = peers ]; then
     prepare_peers

@@ -7,7 +7,7 @@ stage=$build_dir/stage                                        # the prefix of wh
 # Sets a build folder up, anew when its options changed, and builds it. One at a time: two runs may start together.
 configure_and_build='
   set -eu
-  source=$1 dir=$2; shift 2
+  source=$1 what=$2 dir=$3; shift 3
   mkdir -p "$dir"
   exec 9>"$dir/.dev-lock"; flock 9
   if [ ! -e "$dir/build.ninja" ] || [ "$(cat "$dir/.dev-options" 2>/dev/null)" != "$*" ]; then
@@ -19,13 +19,22 @@ configure_and_build='
     echo "dev: building" >&2
   fi
   ninja -C "$dir" build.ninja >"$dir/.dev-setup.log" 2>&1 || { cat "$dir/.dev-setup.log" >&2; exit 1; }
-  if [ -t 2 ]; then ninja -C "$dir" >&2; else ninja -C "$dir" --quiet >&2; fi
+  targets=all
+  [ "$what" = all ] || targets=$(python3 -c "$what" "$dir")
+  if [ -t 2 ]; then ninja -C "$dir" $targets >&2; else ninja -C "$dir" --quiet $targets >&2; fi
 '
 
-# build_in DIR OPTION...: builds into DIR with these meson options
+# prints what ninja has to make before an installation: all that a person who draws needs, and no test
+installed='
+import json, os, sys
+targets = json.load(open(sys.argv[1] + "/meson-info/intro-targets.json"))
+print(*(os.path.relpath(file, sys.argv[1]) for t in targets if t["installed"] for file in t["filename"]))
+'
+
+# build_in WHAT DIR OPTION...: builds "all" or "$installed" into DIR with these meson options
 build_in () { in_root sh -c "$configure_and_build" sh "$here" "$@"; }
 
-build () { build_in "$build_dir" --prefix="$stage" -Dplugindir="$stage/plug-ins" --buildtype=debugoptimized; }
+build () { build_in "${1:-all}" "$build_dir" --prefix="$stage" -Dplugindir="$stage/plug-ins" --buildtype=debugoptimized; }
 
 cmd_build () { build; }
 

@@ -7,7 +7,7 @@ profile=$build_dir/gimp-profile
 # Builds, installs below the build folder, and gives GIMP a profile that finds it there
 build_and_stage ()
 {
-  build
+  build "$installed"
   in_root meson install -C "$build_dir" --no-rebuild --only-changed --quiet >&2
   mkdir -p "$profile"
   [ -e "$profile/gimprc" ] || cat >"$profile/gimprc" <<EOF

@@ -20,7 +20,7 @@ cmd_install ()
   prepare
   if [ "$prefix" = /usr/local ]; then plugins=$(pkg-config --variable=gimplibdir gimp-3.0)/plug-ins
   else plugins=$prefix/lib/gimp/3.0/plug-ins; fi
-  build_in "$release_dir" --prefix="$prefix" -Dplugindir="$plugins" --buildtype=release
+  build_in "$installed" "$release_dir" --prefix="$prefix" -Dplugindir="$plugins" --buildtype=release
 
   mkdir -p "$prefix" "$plugins" 2>/dev/null || true
   writing_to "$prefix" "$plugins" meson install -C "$release_dir" --no-rebuild --quiet

@@ -182,6 +182,12 @@ is_empty_text (GVariant *value)
   return g_variant_is_of_type (value, G_VARIANT_TYPE_STRING) && *g_variant_get_string (value, NULL) == '\0';
 }
 
+static gboolean
+is_zero (GVariant *number)
+{
+  return g_variant_is_of_type (number, G_VARIANT_TYPE_INT32) ? g_variant_get_int32 (number) == 0 : g_variant_get_double (number) == 0.0;
+}
+
 GVariant *
 fb_args_to_variant (const FbArg *args, GimpProcedureConfig *config, GError **error)
 {
@@ -197,7 +203,7 @@ fb_args_to_variant (const FbArg *args, GimpProcedureConfig *config, GError **err
       if (value == NULL)
         return NULL;
       g_variant_ref_sink (value);
-      if (!is_empty_text (value) && !(arg->omits_zero && g_variant_get_double (value) == 0.0))
+      if (!is_empty_text (value) && !(arg->omits_zero && is_zero (value)))
         g_variant_dict_insert_value (&dict, fb_arg_key (arg), value);
     }
 

@@ -16,6 +16,7 @@ struct _FbEstimator
   guint                timeout;
   GCancellable        *cancellable;   /* of the question under way */
   FbMeasureFunc        measure;
+  gboolean             tells_source;
   gpointer             user_data;
   GVariant            *request;       /* of the question under way */
   gboolean             is_open;       /* the question under way leaves the size to the model */
@@ -97,6 +98,17 @@ on_answer (GObject *source, GAsyncResult *result, gpointer data)
     take_answer (self, &estimate, error);
 }
 
+static void
+insert_source (FbEstimator *self, GVariantDict *dict)
+{
+  g_autoptr(FbTarget) target = self->measure (self->user_data);
+
+  if (target->width <= 0)
+    return;
+  g_variant_dict_insert (dict, "source-width", "i", target->width);
+  g_variant_dict_insert (dict, "source-height", "i", target->height);
+}
+
 /* Asks for the request under way at this size; zeros for the model's own. */
 static void
 put_question (FbEstimator *self, int width, int height)
@@ -110,6 +122,9 @@ put_question (FbEstimator *self, int width, int height)
       g_variant_dict_insert (&dict, "width", "i", width);
       g_variant_dict_insert (&dict, "height", "i", height);
     }
+
+  if (self->tells_source)
+    insert_source (self, &dict);
 
   g_clear_object (&self->cancellable);
   self->cancellable = g_cancellable_new ();
@@ -155,6 +170,13 @@ fb_estimator_ask (FbEstimator *self)
   g_clear_handle_id (&self->timeout, g_source_remove);
   self->is_current = FALSE;
   self->timeout    = g_timeout_add (PAUSE_MS, on_timeout, self);
+}
+
+void
+fb_estimator_tell_source (FbEstimator *self)
+{
+  self->tells_source = TRUE;
+  fb_estimator_ask (self);
 }
 
 gboolean

@@ -21,6 +21,9 @@ typedef FbTarget * (* FbMeasureFunc) (gpointer user_data);
 FbEstimator * fb_estimator_new          (FbEngineClient *client, const char *kind, const FbArg *args,
                                          GimpProcedureConfig *config, FbMeasureFunc measure, gpointer user_data);
 
+/* From now on the engine is told the place's size, as that of the picture to come. */
+void          fb_estimator_tell_source  (FbEstimator *self);
+
 /* Asks in a moment, so that many changes make one question; or at once. */
 void          fb_estimator_ask          (FbEstimator *self);
 void          fb_estimator_ask_now      (FbEstimator *self);

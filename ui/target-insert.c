@@ -147,10 +147,16 @@ blend_space (GimpImage *image)
     }
 }
 
-/* @result's alpha becomes the mask of its layer, which is in @image already. */
+/* @result's alpha becomes the mask of its layer, which is in @image already, or the layer's own. */
 static void
-cut_out_layer (GimpImage *image, GimpLayer *layer, FbResult *result)
+cut_out_layer (const FbTarget *target, GimpImage *image, GimpLayer *layer, FbResult *result)
 {
+  if (target->is_enlarged)
+    {
+      fb_target_mask (layer, result->image);
+      gimp_layer_remove_mask (layer, GIMP_MASK_APPLY);
+      return;
+    }
   gimp_layer_set_mode (layer, GIMP_LAYER_MODE_NORMAL);      /* the legacy one mixes in 8 bits' own curve */
   gimp_layer_set_blend_space (layer, blend_space (image));
   fb_target_mask (layer, result->image);
@@ -171,7 +177,7 @@ place_layer (const FbTarget *target, GimpImage *image, GimpLayer *layer, FbResul
     }
   gimp_layer_set_offsets (layer, x, y);
   if (result->image->n_channels == 4)
-    cut_out_layer (image, layer, result);
+    cut_out_layer (target, image, layer, result);
   else if (has_shape)
     gimp_layer_add_mask (layer, gimp_layer_create_mask (layer, GIMP_ADD_MASK_SELECTION));
 }
@@ -232,11 +238,30 @@ insert_layers (const FbTarget *target, GPtrArray *results, const char *name, GPt
   return image;
 }
 
+/* an image of that size: RGB, 8 bit, sRGB, or as precise as the one whose layer is made larger, with its profile */
+static GimpImage *
+image_new (const FbTarget *target, int width, int height)
+{
+  GimpImage                   *source  = target->is_enlarged ? fb_target_image (target) : NULL;
+  g_autoptr(GimpColorProfile)  profile = NULL;
+  GimpImage                   *image;
+
+  if (source == NULL || gimp_image_get_base_type (source) == GIMP_INDEXED)
+    return gimp_image_new (width, height, GIMP_RGB);
+
+  image   = gimp_image_new_with_precision (width, height, GIMP_RGB, gimp_image_get_precision (source));
+  profile = gimp_image_get_base_type (source) == GIMP_RGB ? gimp_image_get_color_profile (source) : NULL;
+  if (profile != NULL)
+    gimp_image_set_color_profile (image, profile);
+
+  return image;
+}
+
 static GimpImage *
 insert_image (const FbTarget *target, GPtrArray *results, const char *name, gboolean show, GPtrArray *layers, GError **error)
 {
   FbResult  *first = g_ptr_array_index (results, 0);
-  GimpImage *image = gimp_image_new (first->image->width, first->image->height, GIMP_RGB);
+  GimpImage *image = image_new (target, first->image->width, first->image->height);
 
   gimp_image_undo_disable (image);
   for (guint i = 0; i < results->len; i++)
@@ -253,7 +278,7 @@ insert_image (const FbTarget *target, GPtrArray *results, const char *name, gboo
         }
       gimp_image_insert_layer (image, layer, NULL, 0);
       if (result->image->n_channels == 4)
-        cut_out_layer (image, layer, result);
+        cut_out_layer (target, image, layer, result);
       g_ptr_array_add (layers, layer);
     }
   gimp_image_undo_enable (image);

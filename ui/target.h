@@ -50,6 +50,7 @@ typedef struct
  * @input_is_copy: that drawable is ours and not in the image, so a record cannot name it
  * @task: (nullable): static: what the results' records say made them; %NULL for generate
  * @context: (nullable): static: and how the place was chosen, by its name; the place itself is recorded with it, on the canvas as it is then
+ * @is_enlarged: results are the input made larger: their alpha is the layer's own instead of a mask, and a new image has the input's precision and, of RGB, profile
  * @is_fixed: the place was given and doesn't follow the selection
  * @base_type: the image's at that time
  * @is_bounded: the place is the selection's bounds; else it is as large as the picture, in the middle of the canvas
@@ -71,6 +72,7 @@ typedef struct
   GimpImageBaseType base_type;
   gboolean          is_bounded;
   gboolean          is_fixed;
+  gboolean          is_enlarged;
   int               x, y, width, height;
   FbRect            seen;
   FbMargins         margins;
@@ -139,7 +141,7 @@ FbImage *   fb_target_glance    (const FbTarget *target, int width, int height, 
  *
  * Adds each result as a layer above the drawable, in the image's own type, precision and profile (babl converts; an indexed
  * image's layer takes the nearest colours of its palette), scaled to the place. Where the selection is not a plain rectangle
- * the layer gets a mask of its shape. A new image is RGB, 8 bit, sRGB, of the picture's size.
+ * the layer gets a mask of its shape. A new image is RGB, 8 bit, sRGB, of the picture's size; see @is_enlarged.
  *
  * A result with alpha becomes an opaque layer whose mask is the alpha; where that is 0, GIMP shows the very bytes it showed before. In place, it is mixed
  * into the layer's pixels in linear light instead, and every pixel it leaves alone keeps its bytes.

@@ -116,7 +116,7 @@ G_DECLARE_FINAL_TYPE (FbJob, fb_job, FB, JOB, GObject)
 
 /**
  * fb_job_new:
- * @kind: "generate", "inpaint", "load", "unload", "import", "remove", "set-default", "verify", "distill-…"
+ * @kind: "generate", "inpaint", "upscale", "load", "unload", "import", "remove", "set-default", "verify", "distill-…"
  * @request: a{sv}; a floating reference is taken.
  *   "generate": "model" s (a name in the store, or an absolute path), "vae" s and "taesd" s (the same, optional), "loras" a(sd) (name or path, strength),
  *     "dtype" s ("auto", "f32", "bf16", "f16"), and the keys of a generate request: "prompt" s, "negative-prompt" s, "sampler" s, "timestep-spacing" s,
@@ -129,6 +129,9 @@ G_DECLARE_FINAL_TYPE (FbJob, fb_job, FB, JOB, GObject)
  *     what of it fb_inpaint_shown() says and the image has any size. The job's pictures and previews are RGBA with the composite mask as alpha and
  *     cover what the mask does. The mask is sent as painted: for "background" the engine inverts it. Both may be sent at a lower scale, for a
  *     draft: the result then comes in that size. An estimate needs no pictures; its "width" and "height" are the model's own size.
+ *   "upscale": those of "generate" without "width", "height" and "strength", and "scale" d, "target-width" i, "target-height" i, "noise-level" i and
+ *     "faithful" s ("pixels", "tones", "none"), as core/tasks/upscale.h explains them. Picture "image" (RGB or RGBA). An estimate needs none, but
+ *     takes "source-width" i and "source-height" i for its size; its "width" and "height" are those that the network draws.
  *   "load": "model" s, "vae" s, "taesd" s, "loras" a(sd), "dtype" s. "unload": "model" s, absent for all; gives "n-unloaded" i.
  *   "import": "path" s (a file, a model's folder, or a folder of such), "kind" s (as the models are listed with; absent: looks into the files),
  *     "copy" b (a file that is no whole model is copied; else it is used where it lies). Gives "kind" s, "name" s, "path" s, "family" s, "n-found" i.

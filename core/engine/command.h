@@ -7,3 +7,4 @@ int fb_command_eval     (int argc, char **argv);
 int fb_command_generate (int argc, char **argv);
 int fb_command_inpaint  (int argc, char **argv);
 int fb_command_models   (int argc, char **argv);
+int fb_command_upscale  (int argc, char **argv);

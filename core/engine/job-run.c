@@ -370,7 +370,7 @@ static void
 on_put (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr(FbJob)  self  = user_data;
-  FbJobParcel           *parcel;
+  FbJobParcel      *parcel;
   GError           *error = NULL;
 
   self->n_calls--;

@@ -19,6 +19,7 @@ static const struct { const char *name; int (* run) (int argc, char **argv); } c
   { "generate", fb_command_generate },
   { "inpaint",  fb_command_inpaint  },
   { "models",   fb_command_models   },
+  { "upscale",  fb_command_upscale  },
 };
 
 /* a command has a person in front of it, who wants its results and not the engine's diary */

@@ -392,6 +392,7 @@ parse_options (int *argc, char ***argv, gboolean *by_client, char **build, GErro
                                            "Commands, each with its own --help:\n"
                                            "  generate    make pictures from a prompt, without GIMP\n"
                                            "  inpaint     replace a part of a picture, without GIMP\n"
+                                           "  upscale     make a picture larger, with detail that fits, without GIMP\n"
                                            "  distill     teach a LoRA to draw in a few steps what a model draws in many\n"
                                            "  eval        show a trained LoRA's pictures beside its teacher's\n"
                                            "  models      list the models that are known"));

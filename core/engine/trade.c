@@ -10,6 +10,7 @@ static const FbJobKind kinds[] =
 {
   { "generate",        fb_kind_generate_estimate,      fb_kind_generate_run              },
   { "inpaint",         fb_kind_inpaint_estimate,       fb_kind_inpaint_run               },
+  { "upscale",         fb_kind_upscale_estimate,       fb_kind_upscale_run               },
   { "load",            NULL,                           fb_kind_load_run                  },
   { "unload",          NULL,                           fb_kind_unload_run                },
   { "import",          NULL,                           fb_kind_import_run,          TRUE },

@@ -11,6 +11,10 @@ GVariant * fb_kind_generate_run      (FbTask *task, GError **error);
 gboolean   fb_kind_inpaint_estimate  (FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GCancellable *cancellable, GError **error);
 GVariant * fb_kind_inpaint_run       (FbTask *task, GError **error);
 
+/* core/engine/kind-upscale.c */
+gboolean   fb_kind_upscale_estimate  (FbWorkshop *workshop, GVariant *request, FbJobEstimate *estimate, GCancellable *cancellable, GError **error);
+GVariant * fb_kind_upscale_run       (FbTask *task, GError **error);
+
 /* core/engine/kind-models.c: bringing models into memory, and out of it */
 GVariant * fb_kind_load_run          (FbTask *task, GError **error);
 GVariant * fb_kind_unload_run        (FbTask *task, GError **error);

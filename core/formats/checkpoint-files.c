@@ -180,6 +180,7 @@ fb_checkpoint_files_find (FbCheckpointFiles *files, const char *path, const char
     return find_single_file (files, path, component);
 
   files->scheduler_config = existing (path, "scheduler/scheduler_config.json");
+  files->low_res_config   = existing (path, "low_res_scheduler/scheduler_config.json");
   if (find_in_folder (files, folder, component, &unusable) ||
       (unusable == NULL && find_in_folder (files, path, component, &unusable)))
     return TRUE;
@@ -202,4 +203,5 @@ fb_checkpoint_files_clear (FbCheckpointFiles *files)
   g_clear_pointer (&files->index, g_free);
   g_clear_pointer (&files->config, g_free);
   g_clear_pointer (&files->scheduler_config, g_free);
+  g_clear_pointer (&files->low_res_config, g_free);
 }

@@ -12,6 +12,7 @@
  * @index: (nullable): the shards' index
  * @config: (nullable): config.json
  * @scheduler_config: (nullable): scheduler/scheduler_config.json
+ * @low_res_config: (nullable): low_res_scheduler/scheduler_config.json
  */
 typedef struct
 {
@@ -20,6 +21,7 @@ typedef struct
   char      *index;
   char      *config;
   char      *scheduler_config;
+  char      *low_res_config;
 } FbCheckpointFiles;
 
 /* Errors: NOT_FOUND, PICKLE, BAD_CONFIG (index), IO. */

@@ -98,6 +98,7 @@ struct FbCheckpoint
   GPtrArray  *files;            /* of char *, and NULL */
   JsonObject *config;
   JsonObject *scheduler_config;
+  JsonObject *low_res_config;
 };
 
 static gboolean
@@ -261,7 +262,8 @@ fb_checkpoint_open (const char *path, const char *component, GError **error)
        add_part (self, files.weights, error) &&
        (files.weights_2 == NULL || add_part (self, files.weights_2, error)) &&
        load_config (self, files.config, &self->config, error) &&
-       load_config (self, files.scheduler_config, &self->scheduler_config, error);
+       load_config (self, files.scheduler_config, &self->scheduler_config, error) &&
+       load_config (self, files.low_res_config, &self->low_res_config, error);
   if (ok && files.index != NULL)
     g_ptr_array_add (self->files, g_strdup (files.index));
   fb_checkpoint_files_clear (&files);
@@ -292,6 +294,7 @@ fb_checkpoint_unref (FbCheckpoint *self)
   g_ptr_array_unref (self->parts);
   g_clear_pointer (&self->config, json_object_unref);
   g_clear_pointer (&self->scheduler_config, json_object_unref);
+  g_clear_pointer (&self->low_res_config, json_object_unref);
   g_free (self->component);
   g_free (self->path);
   g_free (self);
@@ -434,4 +437,10 @@ JsonObject *
 fb_checkpoint_scheduler_config (const FbCheckpoint *self)
 {
   return self->scheduler_config;
+}
+
+JsonObject *
+fb_checkpoint_low_res_config (const FbCheckpoint *self)
+{
+  return self->low_res_config;
 }

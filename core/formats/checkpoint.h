@@ -76,6 +76,8 @@ char ** fb_checkpoint_unclaimed (FbCheckpoint *self);
 /* (transfer none): paths of all files that make up the component (weights, index, config), for hashing; %NULL-terminated */
 const char * const * fb_checkpoint_files (const FbCheckpoint *self);
 
-/* (transfer none) (nullable): the component's config.json, and the model's scheduler/scheduler_config.json; %NULL for single files */
+/* (transfer none) (nullable): the component's config.json, and the model's scheduler/scheduler_config.json and low_res_scheduler/scheduler_config.json;
+ * %NULL for single files */
 JsonObject * fb_checkpoint_config           (const FbCheckpoint *self);
 JsonObject * fb_checkpoint_scheduler_config (const FbCheckpoint *self);
+JsonObject * fb_checkpoint_low_res_config   (const FbCheckpoint *self);

@@ -9,7 +9,7 @@
 static const FbFamily families[] =
 {
   /*  name                label                          in  context  class  add'l  heads  width  text activation     VAE scale  prediction          size  steps cfg  sampler      loads */
-  { "sd-x4-upscaler",    "Stable Diffusion x4 Upscaler",   7,      0, TRUE,  FALSE,    8,     0, FB_ACT_GELU,        0.08333f,  FB_PREDICT_V,        512,   20, 9.0, "ddim",      FALSE },
+  { "sd-x4-upscaler",    "Stable Diffusion x4 Upscaler",   7,      0, TRUE,  FALSE,    8,     0, FB_ACT_GELU,        0.08333f,  FB_PREDICT_V,        512,   20, 9.0, "ddim",      TRUE  },
   { "sdxl-inpainting",   "SDXL Inpainting",                9,      0, FALSE, TRUE,     0,    64, FB_ACT_QUICK_GELU,  0.13025f,  FB_PREDICT_EPSILON, 1024,   25, 7.0, "dpmpp-2m",  FALSE },
   { "sdxl",              "SDXL",                           4,      0, FALSE, TRUE,     0,    64, FB_ACT_QUICK_GELU,  0.13025f,  FB_PREDICT_EPSILON, 1024,   25, 7.0, "dpmpp-2m",  FALSE },
   { "sd-2-inpainting",   "Stable Diffusion 2 Inpainting",  9,   1024, FALSE, FALSE,    0,    64, FB_ACT_GELU,        0.18215f,  FB_PREDICT_EPSILON,  512,   25, 7.5, "dpmpp-2m",  TRUE  },
@@ -52,7 +52,7 @@ refuse (FbCheckpoint *checkpoint, GError **error)
   return FALSE;
 }
 
-/* columns of the first cross-attention found from the finest level down */
+/* columns of the first cross-attention found from the finest level down; a small network may have it in its middle alone */
 static int
 context_width (FbCheckpoint *unet)
 {
@@ -61,7 +61,7 @@ context_width (FbCheckpoint *unet)
   for (int i = 0; i < FB_UNET_MAX_LEVELS && width == 0; i++)
     width = size_of (unet, 1, "down_blocks.%d.attentions.0.transformer_blocks.0.attn2.to_k.weight", i);
 
-  return width;
+  return width > 0 ? width : size_of (unet, 1, "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight");
 }
 
 const FbFamily *

@@ -28,7 +28,7 @@ struct FbModel
   const FbFamily  *family;
   FbModelInfo      info;
   char            *sampler, *timestep_spacing, *few_step_lora;   /* owned; @info points to them */
-  FbSchedule      *schedule;
+  FbSchedule      *schedule, *low_res_schedule;             /* the latter is the upscaler's, else NULL */
   FbClipTokenizer *tokenizer;                               /* NULL until asked for */
 
   FbCheckpoint    *text_file, *unet_file, *vae_file, *taesd_file;

@@ -193,6 +193,39 @@ open_schedule (FbModel *model, GError **error)
   return model->schedule != NULL;
 }
 
+/* The most noise that the upscaler's model card allows, and how much is usual */
+#define MAX_NOISE_LEVEL 350
+#define NOISE_LEVEL      20
+
+/* The noise of the picture that an upscaler is shown besides its latents */
+static gboolean
+open_low_res (FbModel *model, GError **error)
+{
+  JsonObject  *json = fb_checkpoint_low_res_config (model->unet_file);
+  FbModelInfo *info = &model->info;
+
+  info->noise_level = info->max_noise_level = -1;
+  if (!model->family->class_embedding)
+    return TRUE;
+  if (info->unet_channels != info->latent_channels + 3)
+    {
+      g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_FAMILY,
+                   _("“%s” cannot be used: its UNet takes %d channels, but latents and picture have %d. Fetch the model again."),
+                   model->path, info->unet_channels, info->latent_channels + 3);
+      return FALSE;
+    }
+
+  model->low_res_schedule = json != NULL ? fb_schedule_new_from_json (json, error) : fb_schedule_new (&fb_schedule_config_low_res, error);
+  if (model->low_res_schedule == NULL)
+    {
+      g_prefix_error (error, "%s: low_res_scheduler: ", model->path);
+      return FALSE;
+    }
+  info->max_noise_level = MIN (MAX_NOISE_LEVEL, MIN (fb_unet_config (model->unet)->n_class_labels, model->low_res_schedule->config.n_train) - 1);
+
+  return TRUE;
+}
+
 /* The picture's size: sample_size of the UNet's config.json, else the family's */
 static int
 default_size (FbModel *model)
@@ -249,6 +282,8 @@ open_recommendations (FbModel *model, GError **error)
   info->sampler = model->sampler = g_strdup (fb_config_string (&r, "sampler", model->family->sampler));
   info->timestep_spacing = model->timestep_spacing = g_strdup (fb_config_string (&r, "timestep_spacing", ""));
   info->few_step_lora = model->few_step_lora = find_few_step_lora (model, &r);
+  if (info->max_noise_level >= 0)
+    info->noise_level = fb_config_int (&r, "noise_level", 0, info->max_noise_level, MIN (NOISE_LEVEL, info->max_noise_level));
   if (info->width % info->scale_factor != 0 || info->height % info->scale_factor != 0)
     fb_config_fail (&r, _("width and height are no multiples of 8"));
   if (!fb_config_finish (&r, error))
@@ -272,7 +307,7 @@ fb_model_open (const char *path, const char *vae_path, const char *taesd_path, F
   model->ctx = fb_nn_context_new (model->dev, dtype);
 
   if (!open_unet (model, error) || !open_text (model, error) || !open_vae (model, vae_path, error) ||
-      !open_schedule (model, error) || !open_recommendations (model, error))
+      !open_schedule (model, error) || !open_low_res (model, error) || !open_recommendations (model, error))
     return NULL;
 
   if (taesd_path == NULL)
@@ -300,6 +335,7 @@ fb_model_free (FbModel *model)
   g_clear_pointer (&model->unet_file, fb_checkpoint_unref);
   g_clear_pointer (&model->vae_file, fb_checkpoint_unref);
   g_clear_pointer (&model->schedule, fb_schedule_free);
+  g_clear_pointer (&model->low_res_schedule, fb_schedule_free);
   g_clear_pointer (&model->ctx, fb_nn_context_free);
   g_clear_pointer (&model->tokenizer, fb_clip_tokenizer_free);
   g_free (model->sampler);
@@ -350,6 +386,12 @@ const FbSchedule *
 fb_model_schedule (FbModel *model)
 {
   return model->schedule;
+}
+
+const FbSchedule *
+fb_model_low_res_schedule (FbModel *model)
+{
+  return model->low_res_schedule;
 }
 
 gboolean

@@ -45,10 +45,11 @@ typedef struct
  * FbModelInfo: what tasks need to know, from the checkpoint's configs, its family and its flashbrush.json
  * @family: "sd-1.5" …; a row of core/models/family.h
  * @latent_channels: of the autoencoder
- * @unet_channels: the UNet's input channels; above @latent_channels the rest is conditioning (inpainting: 9)
+ * @unet_channels: the UNet's input channels; above @latent_channels the rest is conditioning (inpainting: 9, x4 upscaler: 7)
  * @scale_factor: picture pixels per latent pixel; 8
  * @context_width, @n_text_layers: the text encoder's channels and layers
  * @n_steps, @guidance_scale, @sampler, @timestep_spacing, @width, @height: recommended; never 0, @timestep_spacing may be "" (the sampler's own)
+ * @noise_level, @max_noise_level: of the x4 upscaler's low-resolution picture: recommended, and the most it knows; −1 for other models
  * @few_step_lora: (nullable): path of the LoRA in its folder that turns it into a model for few-step samplers
  */
 typedef struct
@@ -63,6 +64,7 @@ typedef struct
   const char *sampler;
   const char *timestep_spacing;
   int         width, height;
+  int         noise_level, max_noise_level;
   const char *few_step_lora;
 } FbModelInfo;
 
@@ -131,13 +133,15 @@ guint64      fb_model_half_saves (FbModel *model, FbModelPart part);
 gboolean     fb_half_pays (guint64 full, guint64 saved, guint64 limit);
 
 /**
- * fb_model_tokenizer, fb_model_schedule:
+ * fb_model_tokenizer, fb_model_schedule, fb_model_low_res_schedule:
  *
  * Returns: (transfer none): the checkpoint's own tokenizer (the standard CLIP one where the checkpoint brings none), read at the first call; %NULL
- *   with @error set where it cannot be used or does not fit the text encoder. And its noise schedule.
+ *   with @error set where it cannot be used or does not fit the text encoder. And its noise schedule; that of the x4 upscaler's low-resolution
+ *   picture, %NULL for other models.
  */
 const FbClipTokenizer * fb_model_tokenizer (FbModel *model, GError **error);
 const FbSchedule *      fb_model_schedule  (FbModel *model);
+const FbSchedule *      fb_model_low_res_schedule (FbModel *model);
 
 /**
  * fb_model_load:

@@ -18,6 +18,12 @@ axis_new (int length, int tile)
   return (Axis) { length, size, 1 + (length - size + stride - 1) / stride };
 }
 
+int
+fb_tiles_count (int height, int width, int tile)
+{
+  return axis_new (height, tile).n * axis_new (width, tile).n;
+}
+
 static int
 axis_start (const Axis *a, int i)
 {

@@ -18,6 +18,9 @@ typedef struct
   int out_scale, out_channels;
 } FbTiles;
 
+/* How many tiles a picture of so many latent pixels is cut into */
+int      fb_tiles_count (int height, int width, int tile);
+
 /* Runs the network on one tile: @in [in_scale · height, in_scale · width, in_channels] -> @out, likewise; %FALSE with @error set stops. */
 typedef gboolean (* FbTileFunc) (const float *in, int height, int width, float *out, gpointer user_data, GError **error);
 

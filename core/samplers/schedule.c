@@ -14,6 +14,12 @@ const FbScheduleConfig fb_schedule_config_sd =
   .prediction = FB_PREDICT_EPSILON, .spacing = FB_SPACING_TRAILING, .steps_offset = 1,
 };
 
+const FbScheduleConfig fb_schedule_config_low_res =
+{
+  .n_train = 1000, .beta_start = 0.0001, .beta_end = 0.02, .betas = FB_BETAS_SCALED_LINEAR,
+  .prediction = FB_PREDICT_EPSILON, .spacing = FB_SPACING_LEADING,
+};
+
 static const GDBusErrorEntry entries[] =
 {
   { FB_SCHEDULE_ERROR_CONFIG,  "org.flashbrush.Error.ScheduleConfig"  },

@@ -60,6 +60,9 @@ typedef struct
 /* Stable Diffusion 1.x (and SDXL) as trained, for checkpoints that bring no scheduler_config.json; spacing trailing */
 extern const FbScheduleConfig fb_schedule_config_sd;
 
+/* The noise that the x4 upscaler's low-resolution picture was trained with */
+extern const FbScheduleConfig fb_schedule_config_low_res;
+
 /**
  * FbSchedule:
  * @config: as given, @config.trained_betas pointing nowhere

@@ -81,11 +81,37 @@ fb_store_set_default (FbStore *self, const char *task, const char *name, GError 
   return FALSE;
 }
 
+/* (transfer full) (nullable): the first whose family is known, and is one for @task */
+static char *
+first_suiting (FbStore *self, const char *task)
+{
+  g_autoptr(GPtrArray) list = fb_store_list (self, FB_STORE_MODELS);
+
+  for (guint i = 0; i < list->len; i++)
+    {
+      const FbStoreEntry *entry  = list->pdata[i];
+      const char         *family = fb_store_about (self, FB_STORE_MODELS, entry->path)->family;
+
+      if (family != NULL && fb_store_task_suits (task, family))
+        return g_strdup (entry->path);
+    }
+
+  return NULL;
+}
+
 char *
 fb_store_resolve_for (FbStore *self, const char *task, const char *name, GError **error)
 {
   const char *wanted = *name == '\0' ? fb_store_default (self, task) : NULL;
   char       *path   = wanted != NULL ? fb_store_resolve (self, FB_STORE_MODELS, wanted, NULL) : NULL;
 
-  return path != NULL ? path : fb_store_resolve (self, FB_STORE_MODELS, name, error);
+  if (path == NULL && *name == '\0')
+    path = first_suiting (self, task);
+  if (path != NULL || *name != '\0' || strcmp (task, "upscale") != 0)
+    return path != NULL ? path : fb_store_resolve (self, FB_STORE_MODELS, name, error);
+
+  g_set_error_literal (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND,
+                       _("There is no model for super-resolution yet. Fetch one like the Stable Diffusion x4 Upscaler, as a diffusers folder, and add it in "
+                         "Models and Distillation."));
+  return NULL;
 }

@@ -84,7 +84,8 @@ gboolean     fb_store_task_suits (const char *task, const char *family);
 /* @name: "" for none. Errors: NOT_FOUND for a task or a model that nobody knows, UNSUPPORTED for a model that can't do the task, IO. */
 gboolean     fb_store_set_default (FbStore *self, const char *task, const char *name, GError **error);
 
-/* As fb_store_resolve() for models, but "" is the default for @task, or, where none is set or it has gone, the first model. */
+/* As fb_store_resolve() for models, but "" is the default for @task, or, where none is set or it has gone, the first model that suits it. NOT_FOUND where
+ * there is none and another kind of model would not do. */
 char *       fb_store_resolve_for (FbStore *self, const char *task, const char *name, GError **error);
 
 /* --- bringing in, and taking away --------------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "core/models/tiles.h"
 #include "core/tasks/pace.h"
 
 FbModelPart
@@ -35,10 +36,26 @@ fb_diffusion_needs (const FbGenerate *r, FbModel *model, gboolean encodes, FbMod
 
 /* --- time ---------------------------------------------------------------------------------------------------------------- */
 
+/* pixels of a side that the UNet sees at once */
+static int
+seen (const FbGenerate *r, int side)
+{
+  return r->tile > 0 ? MIN (r->tile, side) : side;
+}
+
+double
+fb_diffusion_tile_work (const FbGenerate *r, FbModel *model)
+{
+  return fb_pace_work (model, FB_STAGE_STEP, FB_MODEL_UNET, r->guidance_scale > 1.0 ? 2 : 1, seen (r, r->height), seen (r, r->width));
+}
+
 double
 fb_diffusion_step_work (const FbGenerate *r, FbModel *model)
 {
-  return fb_pace_work (model, FB_STAGE_STEP, FB_MODEL_UNET, r->guidance_scale > 1.0 ? 2 : 1, r->height, r->width);
+  const int f = fb_model_info (model)->scale_factor;
+  const int n = r->tile > 0 ? fb_tiles_count (r->height / f, r->width / f, r->tile / f) : 1;
+
+  return n * fb_diffusion_tile_work (r, model);
 }
 
 double
@@ -117,7 +134,9 @@ count_needs (const FbGenerate *r, FbModel *model, gboolean encodes)
       {
         const int     n       = part == FB_MODEL_UNET && r->guidance_scale > 1.0 ? 2 : 1;
         const guint64 weights = fb_model_weight_bytes (model, part);
-        const guint64 besides = fb_model_activation_bytes (model, part, n, r->height, r->width);
+        const int     height  = part == FB_MODEL_UNET ? seen (r, r->height) : r->height;
+        const int     width   = part == FB_MODEL_UNET ? seen (r, r->width) : r->width;
+        const guint64 besides = fb_model_activation_bytes (model, part, n, height, width);
 
         needs.all        += weights;
         needs.saved      += fb_model_is_half (model) ? 0 : fb_model_half_saves (model, part);

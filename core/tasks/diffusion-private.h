@@ -13,6 +13,7 @@
  * @dress: (nullable): (transfer full): makes of a step's preview (transfer full) the one to show
  * @h, @w, @n_latents: latents are [h, w, C], C = latent_channels; set by fb_diffusion_set_size()
  * @guided: two branches, in one batched call
+ * @noise_level: of what an upscaler is shown besides the latents; other models do not look at it
  * @context: [1 or 2, n_tokens, context_width]: the negative prompt's first
  * @takes_turns: the model's parts do, for want of memory; a stage then loads its own
  * @limited, @old_limit: whether the device has a limit for this job, and what it had before
@@ -33,6 +34,7 @@ typedef struct
   int                h, w;
   size_t             n_latents;
   gboolean           guided;
+  int                noise_level;
   int                n_tokens;
   float             *context;
 
@@ -65,12 +67,13 @@ FbModelPart fb_diffusion_encoder      (const FbGenerate *request, FbModel *model
 FbModelPart fb_diffusion_decoder      (const FbGenerate *request);
 
 /**
- * fb_diffusion_step_work, fb_diffusion_decode_work: as fb_pace_work()
+ * fb_diffusion_step_work, fb_diffusion_tile_work, fb_diffusion_decode_work: as fb_pace_work(); of all tiles of a step, and of one
  * fb_diffusion_picture_seconds: one picture of the request's size, @n_encodes pictures turned into latents included
  * fb_diffusion_load_seconds: parts that are not loaded yet
  * fb_diffusion_turns_seconds: parts that are loaded again for the second picture and the later ones, where @estimate says that they take turns
  */
 double   fb_diffusion_step_work       (const FbGenerate *request, FbModel *model);
+double   fb_diffusion_tile_work       (const FbGenerate *request, FbModel *model);
 double   fb_diffusion_decode_work     (const FbGenerate *request, FbModel *model);
 double   fb_diffusion_encode_work     (const FbGenerate *request, FbModel *model);
 double   fb_diffusion_picture_seconds (const FbGenerate *request, FbModel *model, int n_encodes);

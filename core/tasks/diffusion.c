@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/models/tiles.h"
 #include "core/samplers/sampler.h"
 #include "core/tasks/pace.h"
 #include "core/text/prompt.h"
@@ -216,34 +217,86 @@ join_channels (float *out, const float *latents, int C, const float *extra, int 
     }
 }
 
-/* out [h, w, C]: the network's prediction for @input, guided: uncond + scale · (cond − uncond) */
-static gboolean
-predict (FbDiffusion *job, const float *input, const float *extra, double timestep, float *out, GError **error)
+/* A step in work: one call of the network for each tile
+ * @timestep: the network's
+ * @step, @n_steps: for the progress: those that are finished, of how many
+ * @after: seconds that follow all steps
+ * @n_tiles, @n_left: of this step, and how many of them are still to come */
+typedef struct
 {
-  size_t            n       = job->n_latents;
-  int               C       = job->info->latent_channels;
-  size_t            n_in    = n / C * job->info->unet_channels;
-  int               batch   = job->guided ? 2 : 1;
-  g_autofree float *latents = g_new (float, n_in * batch);
-  g_autofree float *both    = job->guided ? g_new (float, n * 2) : NULL;
-  float             scale   = job->request->guidance_scale;
-  FbDenoise         call    = { .latents = latents, .n = batch, .height = job->h, .width = job->w, .timestep = timestep,
-                                .context = job->context, .n_tokens = job->n_tokens };
+  FbDiffusion *job;
+  double       timestep;
+  int          step, n_steps;
+  double       after;
+  int          n_tiles, n_left;
+} Step;
 
-  g_assert ((extra != NULL) == (n_in > n));
+/* seconds for what is still to come */
+static double
+seconds_left (const Step *s)
+{
+  const double seconds = fb_pace_seconds (FB_STAGE_STEP, fb_diffusion_tile_work (s->job->request, s->job->model));
 
-  for (int i = 0; i < batch; i++)
-    if (extra != NULL)
-      join_channels (latents + i * n_in, input, C, extra, job->info->unet_channels - C, n / C);
-    else
-      memcpy (latents + i * n, input, n * sizeof (float));
+  return s->after + ((s->n_steps - s->step - 1) * s->n_tiles + s->n_left) * seconds;
+}
+
+/* @in [height, width, unet_channels], @out [height, width, C]: guided: uncond + scale · (cond − uncond) */
+static gboolean
+predict_tile (const float *in, int height, int width, float *out, gpointer user_data, GError **error)
+{
+  Step             *s     = user_data;
+  FbDiffusion      *job   = s->job;
+  const float       scale = job->request->guidance_scale;
+  const int         batch = job->guided ? 2 : 1;
+  const size_t      n     = (size_t) height * width * job->info->latent_channels;
+  const size_t      n_in  = (size_t) height * width * job->info->unet_channels;
+  const double      start = now_seconds ();
+  g_autofree float *twice = job->guided ? g_new (float, 2 * n_in) : NULL;
+  g_autofree float *both  = job->guided ? g_new (float, 2 * n) : NULL;
+  FbDenoise         call  = { .latents = job->guided ? twice : in, .n = batch, .height = height, .width = width, .timestep = s->timestep,
+                              .context = job->context, .n_tokens = job->n_tokens, .class_label = job->noise_level };
+
+  for (int i = 0; i < batch && job->guided; i++)
+    memcpy (twice + i * n_in, in, n_in * sizeof (float));
   if (!fb_model_denoise (job->model, &call, job->guided ? both : out, job->cancellable, error))
     return FALSE;
-  if (job->guided)
-    for (size_t i = 0; i < n; i++)
-      out[i] = both[i] + scale * (both[n + i] - both[i]);
+  for (size_t i = 0; i < n && job->guided; i++)
+    out[i] = both[i] + scale * (both[n + i] - both[i]);
+
+  measured (job, FB_STAGE_STEP, fb_diffusion_tile_work (job->request, job->model), start);
+  s->n_left--;
+  if (s->n_left > 0)
+    report (job, FB_STAGE_STEP, s->step, s->n_steps, seconds_left (s), NULL);
 
   return TRUE;
+}
+
+/* latent pixels per side of what the network sees at once, or more */
+static int
+tile_side (const FbDiffusion *job)
+{
+  return job->request->tile > 0 ? job->request->tile / job->info->scale_factor : MAX (job->h, job->w);
+}
+
+/* out [h, w, C]: the network's prediction for @input and @extra (nullable), in tiles where the request wants them */
+static gboolean
+predict (Step *s, const float *input, const float *extra, float *out, GError **error)
+{
+  FbDiffusion      *job    = s->job;
+  const int         C      = job->info->latent_channels, E = job->info->unet_channels - C;
+  const FbTiles     tiles  = { job->h, job->w, tile_side (job), 1, C + E, 1, C };
+  const size_t      n      = (size_t) job->h * job->w;
+  g_autofree float *joined = NULL;
+
+  g_assert ((extra != NULL) == (E > 0));
+
+  if (extra != NULL)
+    {
+      joined = g_new (float, n * (C + E));
+      join_channels (joined, input, C, extra, E, n);
+    }
+
+  return fb_tiles_run (&tiles, extra != NULL ? joined : input, out, predict_tile, s, error);
 }
 
 /* (transfer full): the preview of @x0 [h, w, C], or NULL where there is none or it failed: a preview never fails a job */
@@ -315,42 +368,40 @@ fb_diffusion_denoise (FbDiffusion *job, const FbKnown *known, const float *noise
   g_autofree float     *input   = g_new (float, n);
   g_autofree float     *output  = g_new (float, n);
   g_autofree float     *x0      = g_new (float, n);
-  double                work    = fb_diffusion_step_work (r, job->model);
-  double                left    = fb_pace_seconds (FB_STAGE_DECODE, fb_diffusion_decode_work (r, job->model)) + job->seconds_after;
-  gboolean              renews;
-  int                   n_steps;
+  Step                  step    = { .job = job };
 
   if (sampler == NULL)
     return FALSE;
-  n_steps = fb_sampler_n_steps (sampler);
-  if (!take_turn (job, FB_MODEL_UNET, left + n_steps * fb_pace_seconds (FB_STAGE_STEP, work), error))
+  step.n_steps = fb_sampler_n_steps (sampler);
+  step.n_tiles = step.n_left = fb_tiles_count (job->h, job->w, tile_side (job));
+  step.after   = fb_pace_seconds (FB_STAGE_DECODE, fb_diffusion_decode_work (r, job->model)) + job->seconds_after;
+  if (!take_turn (job, FB_MODEL_UNET, seconds_left (&step), error))
     return FALSE;
-  renews  = fb_sampler_find (r->sampler, NULL)->few_steps;     /* each step's noise is all new: what is put back shares it, and mixing loses no variance */
 
   fb_sampler_init_noise (sampler, known->start, noise, latents, n);
+  report (job, FB_STAGE_STEP, 0, step.n_steps, seconds_left (&step), NULL);
 
-  for (int i = 0; i < n_steps; i++)
+  for (int i = 0; i < step.n_steps; i++)
     {
-      double             start   = now_seconds ();
       gboolean           draws   = fb_sampler_needs_noise (sampler, i);
+      gboolean           renews  = draws && fb_sampler_find (r->sampler, NULL)->few_steps;   /* all new: what is put back shares it, and loses no variance */
       g_autoptr(FbImage) preview = NULL;
 
-      if (i == 0)
-        report (job, FB_STAGE_STEP, 0, n_steps, left + n_steps * fb_pace_seconds (FB_STAGE_STEP, work), NULL);
-
+      step.step     = i;
+      step.n_left   = step.n_tiles;
+      step.timestep = fb_sampler_timestep (sampler, i);
       fb_sampler_model_input (sampler, i, latents, input, n);
-      if (!predict (job, input, known->extra, fb_sampler_timestep (sampler, i), output, error))
+      if (!predict (&step, input, known->extra, output, error))
         return FALSE;
       if (draws)
         fb_latents_noise (random, fresh, job->info->latent_channels, job->h, job->w);
       fb_sampler_step (sampler, i, latents, output, x0, draws ? fresh : NULL, n);
       if (known->mask != NULL)
-        put_back (job, sampler, known, i, draws && renews ? fresh : noise, latents);
-      measured (job, FB_STAGE_STEP, work, start);
+        put_back (job, sampler, known, i, renews ? fresh : noise, latents);
 
-      if (i + 1 < n_steps)                                      /* the last step's picture follows at once */
+      if (i + 1 < step.n_steps)                                 /* the last step's picture follows at once */
         preview = make_preview (job, x0);
-      report (job, FB_STAGE_STEP, i + 1, n_steps, left + (n_steps - i - 1) * fb_pace_seconds (FB_STAGE_STEP, work), preview);
+      report (job, FB_STAGE_STEP, i + 1, step.n_steps, seconds_left (&step), preview);
       if (g_cancellable_set_error_if_cancelled (job->cancellable, error))
         return FALSE;
     }

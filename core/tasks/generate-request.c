@@ -152,7 +152,9 @@ check_channels (FbModel *model, GError **error)
     return TRUE;
 
   g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_FIELD,
-               _("“%s” cannot make pictures from words alone: it is a model for inpainting. Choose an ordinary model."), fb_model_path (model));
+               fb_model_low_res_schedule (model) != NULL
+               ? _("“%s” cannot make pictures from words alone: it is a model for super-resolution. Choose an ordinary model.")
+               : _("“%s” cannot make pictures from words alone: it is a model for inpainting. Choose an ordinary model."), fb_model_path (model));
   return FALSE;
 }
 

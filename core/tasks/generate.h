@@ -69,6 +69,8 @@ typedef void (* FbProgressFunc) (const FbProgress *progress, gpointer user_data)
  * @guidance_scale: 1 = one pass without guidance; 0 for the model's own
  * @seed: picture i of @count uses seed + i
  * @width, @height: pixels, multiples of 8 (of the model's scale factor, if that is larger); 0 for the model's own
+ * @tile: pixels per side of what the network sees at once, a multiple of the scale factor; larger pictures then go through each step in tiles that
+ *   overlap. 0 for whole pictures. A task sets it, no person does
  * @clip_skip: last layers of the text encoder to leave out: 0 … 11, and not all of them
  * @init: (nullable): picture to start from, scaled to @width × @height
  * @strength: with @init: 0 keeps the picture, 1 ignores it; continuous
@@ -87,6 +89,7 @@ typedef struct
   gint64       seed;
   int          count;
   int          width, height;
+  int          tile;
   int          clip_skip;
   FbImage     *init;
   double       strength;

@@ -105,7 +105,13 @@ find_input (FbTarget *target, GimpImage *image, GimpItem *layer, GVariant *recor
 
   if (record == NULL)
     return FALSE;
-  if (g_variant_lookup (record, "task", "&s", &task) && g_str_equal (task, "inpaint"))
+  if (g_variant_lookup (record, "task", "&s", &task) && g_str_equal (task, "upscale"))
+    {
+      g_set_error (error, FB_RECORD_ERROR, FB_RECORD_ERROR_NONE,
+                   _("The layer “%s” was made by Super-Resolution; use that again on the layer it was made of."), name);
+      return FALSE;
+    }
+  if (g_str_equal (task, "inpaint"))
     {
       g_set_error (error, FB_RECORD_ERROR, FB_RECORD_ERROR_NONE,
                    _("The layer “%s” was made by Inpaint; choose Continue from This Layer for another one."), name);

@@ -492,19 +492,22 @@ test_each_task_has_its_default (Fixture *f, gconstpointer data)
   }
 }
 
-/* The header of a UNet with these sizes, enough to tell its family */
+/* The header of a UNet with these sizes, enough to tell its family; @block: where it attends to the prompt first */
 static void
-write_unet (const char *path, int in_channels, int context)
+write_unet (const char *path, int in_channels, int context, const char *block, gboolean classes)
 {
   g_autoptr(FbSafetensorsWriter) writer = fb_safetensors_writer_new (path);
   g_autoptr(GError)              error  = NULL;
-  const gint64                   conv[] = { 1, in_channels, 3, 3 }, to_k[] = { 1, context };
-  g_autofree float              *zeros  = g_new0 (float, 1 + in_channels * 9 + context);
+  const gint64                   conv[] = { 1, in_channels, 3, 3 }, to_k[] = { 1, context }, rows[] = { 1, 1 };
+  g_autofree char               *name   = g_strconcat (block, ".attentions.0.transformer_blocks.0.attn2.to_k.weight", NULL);
+  g_autofree float              *zeros  = g_new0 (float, 2 + in_channels * 9 + context);
 
   fb_safetensors_writer_add (writer, "time_embedding.linear_1.weight", FB_DTYPE_F32, 0, NULL);
   fb_safetensors_writer_add (writer, "conv_in.weight", FB_DTYPE_F32, 4, conv);
-  fb_safetensors_writer_add (writer, "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight", FB_DTYPE_F32, 2, to_k);
-  g_assert_true (fb_safetensors_writer_write (writer, zeros, 4 * (1 + in_channels * 9 + context), &error));
+  fb_safetensors_writer_add (writer, name, FB_DTYPE_F32, 2, to_k);
+  if (classes)
+    fb_safetensors_writer_add (writer, "class_embedding.weight", FB_DTYPE_F32, 2, rows);
+  g_assert_true (fb_safetensors_writer_write (writer, zeros, 4 * (1 + classes + in_channels * 9 + context), &error));
   g_assert_true (fb_safetensors_writer_finish (writer, &error));
 }
 
@@ -515,11 +518,52 @@ test_a_default_must_suit_its_task (Fixture *f, gconstpointer data)
   g_autoptr(GError)  error = NULL;
   g_autofree char   *path  = in (f->embedded, "nine.safetensors");
 
-  write_unet (path, 9, 768);
+  write_unet (path, 9, 768, "down_blocks.0", FALSE);
   g_assert_true (fb_store_set_default (store, "inpaint", "nine", &error));
   g_assert_false (fb_store_set_default (store, "generate", "nine", &error));
   g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_UNSUPPORTED);
   g_assert_null (fb_store_default (store, "generate"));
+}
+
+/* A model for another task, be it the first, is no default: neither where one suits, nor where none does. */
+static void
+test_a_task_takes_the_first_model_that_suits (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbStore) store  = fb_store_new ();
+  g_autoptr(GError)  error  = NULL;
+  g_autofree char   *nine   = in (f->embedded, "a-nine.safetensors");
+  g_autofree char   *common = in (f->embedded, "b-common.safetensors");
+
+  write_unet (nine, 9, 768, "down_blocks.0", FALSE);
+  write_unet (common, 4, 768, "down_blocks.0", FALSE);
+  assert_default (store, "generate", f->embedded, "b-common.safetensors");
+  assert_default (store, "inpaint", f->embedded, "a-nine.safetensors");
+  g_assert_null (fb_store_resolve_for (store, "upscale", "", &error));
+  g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FOUND);
+  g_assert_nonnull (strstr (error->message, "super-resolution"));
+}
+
+/* also one so small that only its middle sees the prompt */
+static void
+test_an_upscaler_is_known_by_its_channels (Fixture *f, gconstpointer data)
+{
+  static const char * const blocks[] = { "down_blocks.1", "mid_block" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (blocks); i++)
+    {
+      g_autoptr(FbStore) store = fb_store_new ();
+      g_autoptr(GError)  error = NULL;
+      g_autofree char   *name  = g_strdup_printf ("large-%" G_GSIZE_FORMAT ".safetensors", i);
+      g_autofree char   *path  = in (f->embedded, name);
+
+      write_unet (path, 7, 32, blocks[i], TRUE);
+      g_assert_cmpstr (fb_store_family (store, path, &error), ==, "sd-x4-upscaler");
+      g_assert_no_error (error);
+      g_assert_false (fb_store_set_default (store, "generate", name, &error));
+      g_clear_error (&error);
+      g_assert_true (fb_store_set_default (store, "upscale", name, &error));
+      g_assert_no_error (error);
+    }
 }
 
 static void
@@ -542,12 +586,12 @@ test_families_are_read_off_the_header (Fixture *f, gconstpointer data)
   g_autoptr(GError)  error = NULL;
   g_autofree char   *path  = g_build_filename (f->embedded, "a.safetensors", NULL);
 
-  write_unet (path, 4, 768);
+  write_unet (path, 4, 768, "down_blocks.0", FALSE);
   g_assert_cmpstr (fb_store_family (store, path, &error), ==, "sd-1.5");
   g_assert_no_error (error);
 
   g_usleep (20000);
-  write_unet (path, 9, 768);                                    /* another model under the same name */
+  write_unet (path, 9, 768, "down_blocks.0", FALSE);                                    /* another model under the same name */
   g_assert_cmpstr (fb_store_family (store, path, &error), ==, "sd-1.5-inpainting");
 
   scratch_write (f->embedded, "a.safetensors", "broken", 6);
@@ -583,6 +627,8 @@ main (int argc, char **argv)
   ADD ("what-came-along-stays", test_what_came_along_stays);
   ADD ("each-task-has-its-default", test_each_task_has_its_default);
   ADD ("a-default-must-suit-its-task", test_a_default_must_suit_its_task);
+  ADD ("an-upscaler-is-known-by-its-channels", test_an_upscaler_is_known_by_its_channels);
+  ADD ("a-task-takes-the-first-model-that-suits", test_a_task_takes_the_first_model_that_suits);
   ADD ("several-embedded-folders", test_several_embedded_folders);
   ADD ("families-are-read-off-the-header", test_families_are_read_off_the_header);
   return g_test_run ();

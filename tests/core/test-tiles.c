@@ -41,6 +41,41 @@ test_tiles_add_up (ModelFixture *f, gconstpointer data)
       }
 }
 
+/* A network that sees each tile in a light of its own, by turns dark and light */
+static gboolean
+tint_tile (const float *in, int height, int width, float *out, gpointer data, GError **error)
+{
+  int *n = data;
+
+  for (int i = 0; i < height * width; i++)
+    out[i] = *n % 2;
+  (*n)++;
+
+  return TRUE;
+}
+
+static void
+test_no_edge_shows_between_tiles (ModelFixture *f, gconstpointer data)
+{
+  enum { TILE = 16 };
+  const FbTiles     t     = { TILE, 100, TILE, 1, 1, 1, 1 };
+  g_autofree float *in    = g_new0 (float, TILE * 100);
+  g_autofree float *out   = g_new (float, TILE * 100);
+  int               n     = 0;
+  float             low = 1.0f, high = 0.0f, step = 0.0f;
+
+  g_assert_true (fb_tiles_run (&t, in, out, tint_tile, &n, NULL));
+  g_assert_cmpint (n, ==, fb_tiles_count (TILE, 100, TILE));
+  for (int x = 0; x < 100; x++)
+    {
+      low  = MIN (low, out[x]);
+      high = MAX (high, out[x]);
+      step = x > 0 ? MAX (step, fabsf (out[x] - out[x - 1])) : 0.0f;
+    }
+  g_assert_cmpfloat (high - low, >, 0.9);
+  g_assert_cmpfloat (step, <=, 4.0 / TILE + 1e-6);               /* an overlap is a quarter of a tile or more */
+}
+
 /* An autoencoder normalises over what it sees, so tiles differ from the whole; with a tile as large as the picture they must not. */
 static void
 test_tile_as_large_as_the_picture_changes_nothing (ModelFixture *f, gconstpointer data)
@@ -65,6 +100,7 @@ main (int argc, char **argv)
   static const ModelTest tests[] =
   {
     { "tiles-add-up",                                 test_tiles_add_up },
+    { "no-edge-shows-between-tiles",                  test_no_edge_shows_between_tiles },
     { "tile-as-large-as-the-picture-changes-nothing", test_tile_as_large_as_the_picture_changes_nothing },
   };
 

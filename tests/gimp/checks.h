@@ -46,5 +46,7 @@ int         count_changed (GimpImage *image, GimpLayer *layer, const guint8 *bef
 void        check_inpaint (void);
 /* with any engine */
 void        check_inpaint_model (void);
+/* tests/gimp/checks-upscale.c: with the real engine and a model for it */
+void        check_upscale (void);
 /* tests/gimp/checks-inpaint-any.c: with the engine of stripes */
 void        check_inpaint_any (void);

@@ -13,6 +13,7 @@ plug_in () { mkdir -p "$GIMP3_DIRECTORY/plug-ins/$2/locale" && ln -s "$1" "$GIMP
 plug_in "$FB_PLUGIN" flashbrush-generate
 plug_in "$FB_INPAINT" flashbrush-inpaint
 plug_in "$FB_MODELS_PLUGIN" flashbrush-models
+plug_in "$FB_UPSCALE" flashbrush-upscale
 plug_in "$FB_CHECKS" flashbrush-checks
 ln -s "$FB_GIMP_PLUGINS/script-fu" "$GIMP3_DIRECTORY/plug-ins/script-fu"
 

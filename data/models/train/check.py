@@ -10,12 +10,14 @@ import os
 import tempfile
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (AutoencoderKL, AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, StableDiffusionUpscalePipeline,
+                       UNet2DConditionModel)
 from transformers import CLIPTextModel, CLIPTokenizer
 
 import common
 import models
 import sample
+import train_sr
 from tokenizer import Tokenizer
 
 TEXTS = ["a red apple, 3d", "", "woman and man holding hands: medium-dark skin tone, flat", "it's 12 o'clock!  Noto", "déjà vu – café №5 ñ",
@@ -47,7 +49,15 @@ def compare(root):
     assert len([f for f in os.listdir(root + "/unet") if f.endswith(".safetensors")]) > 1
     close("UNet2DConditionModel", unet(x, t, context), UNet2DConditionModel.from_pretrained(root + "/unet").eval()(x, t, context).sample)
 
+    x, context, label = torch.randn(2, 7, 32, 24), torch.randn(2, 77, 32), torch.tensor([0, 20])
+    unet = saved(models.UNet2DConditionModel(models.UPSCALER_UNET), root + "/upscaler")
+    close("UNet2DConditionModel with classes", unet(x, t, context, label),
+          UNet2DConditionModel.from_pretrained(root + "/upscaler").eval()(x, t, context, class_labels=label).sample)
+
     picture = torch.rand(1, 3, 64, 96) * 2 - 1
+    small = saved(models.AutoencoderKL(models.UPSCALER_VAE), root + "/small")
+    mean = small.encode(picture)[0]
+    close("AutoencoderKL at a quarter", small.decode(mean), AutoencoderKL.from_pretrained(root + "/small").eval().decode(mean).sample)
     vae = saved(models.AutoencoderKL(models.VAE), root + "/vae")
     theirs = AutoencoderKL.from_pretrained(root + "/vae").eval()
     mean, logvar = vae.encode(picture)
@@ -92,12 +102,29 @@ def draw(model, out, lora=""):
         data.write_grid(out, torch.cat([ours, theirs]), 4)
 
 
+def enlarge(model):
+    """The library's upscaling pipeline and ours, a step from the same noise: no noise on the small picture, no words, DDIM."""
+    pipe = StableDiffusionUpscalePipeline.from_pretrained(model, torch_dtype=torch.float32)
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, timestep_spacing="trailing")
+    pipe.set_progress_bar_config(disable=True)
+    small = torch.rand(1, 3, 32, 24)
+    start = torch.randn(1, 4, 32, 24, generator=torch.Generator().manual_seed(0))
+    theirs = pipe("", image=small, num_inference_steps=1, guidance_scale=1.0, noise_level=0, latents=start, output_type="pt").images * 2 - 1
+    load = lambda kind, part: common.load_model(kind, f"{model}/{part}", torch.device("cpu"))
+    context = load(models.CLIPTextModel, "text_encoder")(torch.tensor([Tokenizer(model + "/tokenizer")("")]))
+    ours = train_sr.enlarge(train_sr.Schedule(torch.device("cpu")), load(models.UNet2DConditionModel, "unet"),
+                            load(models.AutoencoderKL, "vae"), context, small * 2 - 1, 1)
+    print(f"StableDiffusionUpscalePipeline: largest difference {float((ours - theirs).abs().max()):.1e} of 2")
+    return ours, theirs
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--model", default="")
     p.add_argument("--lora", default="")
     p.add_argument("--out", default="")
     p.add_argument("--tokenizer", default="")
+    p.add_argument("--upscaler", default="", help="what train_sr.py exported")
     args = p.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as root:
@@ -106,6 +133,8 @@ def main():
         compare_tokenizer(args.tokenizer or args.model + "/tokenizer")
     if args.model:
         draw(args.model, args.out, args.lora)
+    if args.upscaler:
+        enlarge(args.upscaler)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,17 @@ VAE = dict(_class_name="AutoencoderKL", in_channels=3, out_channels=3, latent_ch
            block_out_channels=[48, 96, 128, 160], layers_per_block=1, norm_num_groups=16, mid_block_add_attention=True,
            scaling_factor=0.18215, force_upcast=False, use_quant_conv=True, use_post_quant_conv=True)
 
+# Super-resolution by four: the x4 upscaler's family. Its seven channels are the noisy latents and the small picture, its class the noise
+# that was added to that picture.
+UPSCALER_TEXT = dict(TEXT, hidden_size=32, intermediate_size=64, num_attention_heads=2, num_hidden_layers=1, projection_dim=32)
+
+UPSCALER_UNET = dict(UNET, sample_size=64, in_channels=7, num_class_embeds=1000, block_out_channels=[64, 96, 128], layers_per_block=1,
+                     down_block_types=["DownBlock2D"] * 3, up_block_types=["UpBlock2D"] * 3, attention_head_dim=4,
+                     cross_attention_dim=32)
+
+UPSCALER_VAE = dict(VAE, sample_size=256, down_block_types=["DownEncoderBlock2D"] * 3, up_block_types=["UpDecoderBlock2D"] * 3,
+                    block_out_channels=[32, 64, 96], mid_block_add_attention=False)
+
 TAESD = dict(_class_name="AutoencoderTiny", in_channels=3, out_channels=3, latent_channels=4, act_fn="relu",
              upsample_fn="nearest", encoder_block_out_channels=[40] * 4, decoder_block_out_channels=[40] * 4,
              num_encoder_blocks=[1, 3, 3, 3], num_decoder_blocks=[3, 3, 3, 1], latent_magnitude=3, latent_shift=0.5,
@@ -43,7 +54,7 @@ def toy(config):
     channels = {"UNet2DConditionModel": [32, 64, 64], "AutoencoderKL": [16, 16, 32, 32]}
     out = {k: small.get(k, v) for k, v in config.items()}
     if config.get("_class_name") in channels:
-        out["block_out_channels"] = channels[config["_class_name"]]
+        out["block_out_channels"] = channels[config["_class_name"]][:len(config["block_out_channels"])]
         out["layers_per_block"] = 1
     return out
 
@@ -270,6 +281,8 @@ class UNet2DConditionModel(nn.Module):
                       heads=c["attention_head_dim"])    # in this family the field is the number of heads
         self.conv_in = nn.Conv2d(c["in_channels"], ch[0], 3, padding=1)
         self.time_embedding = TimeEmbedding(ch[0], temb)
+        if c.get("num_class_embeds"):
+            self.class_embedding = nn.Embedding(c["num_class_embeds"], temb)
 
         self.down_blocks = nn.ModuleList()
         for i, (kind, out) in enumerate(zip(c["down_block_types"], ch)):
@@ -290,9 +303,11 @@ class UNet2DConditionModel(nn.Module):
         self.conv_norm_out = nn.GroupNorm(c["norm_num_groups"], ch[0], eps=c["norm_eps"])
         self.conv_out = nn.Conv2d(ch[0], c["out_channels"], 3, padding=1)
 
-    def encode(self, x, t, context):
+    def encode(self, x, t, context, label=None):
         """Down and mid blocks: (mid features, skips, temb). The discriminator of distill_flash.py stops here."""
         temb = self.time_embedding(sinusoid(t, self.config["block_out_channels"][0]).to(x.dtype))
+        if label is not None:
+            temb = temb + self.class_embedding(label).to(x.dtype)
         x = self.conv_in(x)
         skips = [x]
         for block in self.down_blocks:
@@ -308,9 +323,9 @@ class UNet2DConditionModel(nn.Module):
         x = self.mid_block.attentions[0](x, context)
         return self.mid_block.resnets[1](x, temb), skips, temb
 
-    def forward(self, x, t, context):
-        """x [N, C, H/8, W/8], t [N] in 0…999, context [N, 77, D] -> the predicted noise, shape of x."""
-        x, skips, temb = self.encode(x, t, context)
+    def forward(self, x, t, context, label=None):
+        """x [N, C, h, w], t [N] in 0…999, context [N, 77, D], label [N] of the upscaler -> the prediction [N, 4, h, w]."""
+        x, skips, temb = self.encode(x, t, context, label)
         for block in self.up_blocks:
             for j, resnet in enumerate(block.resnets):
                 x = resnet(torch.cat([x, skips.pop()], dim=1), temb)
@@ -400,7 +415,7 @@ class AutoencoderKL(nn.Module):
         self.quant_conv, self.post_quant_conv = nn.Conv2d(2 * z, 2 * z, 1), nn.Conv2d(z, z, 1)
 
     def encode(self, x):
-        """x [N, 3, H, W] in -1…1 -> mean and log variance, both [N, 4, H/8, W/8], not scaled."""
+        """x [N, 3, H, W] in -1…1 -> mean and log variance, both [N, 4, h, w] at an eighth (a quarter, of three levels), not scaled."""
         mean, logvar = self.quant_conv(self.encoder(x)).chunk(2, dim=1)
         return mean, logvar.clamp(-30, 20)
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # data/models/train/run_gpu.sh: the starter models on one large GPU in 25 minutes. SPDX-License-Identifier: LGPL-3.0-or-later
 # From the repository's root:
-#   run_gpu.sh prepare TAR   here, before: packs the pictures and learns the vocabulary into build-train/ (ignored by git)
+#   run_gpu.sh prepare TAR [PHOTOS]   here, before: packs the pictures and learns the vocabulary into build-train/ (ignored by git);
+#                            with pack_photos.py's FOLDER also the photographs, and super-resolution is trained beside the rest
 #   run_gpu.sh 1             on the GPU, 8.5 minutes: judge, autoencoder, preview autoencoder
 #   run_gpu.sh 2             on the GPU, 9.5 minutes: text encoder and UNet
 #   run_gpu.sh 3             on the GPU, 7 minutes: their last part, the few-step LoRA, the figures
@@ -29,6 +30,14 @@ fast () {    # compiled; what a compiler cannot do (its backward pass fails late
   train "$script" "$seconds" "$@" --compile || train "$script" $((seconds - SECONDS + began)) "$@"
 }
 plan () { python3 -c "print($1 * ${SPEED:-1})"; }
+beside () {    # beside SCRIPT …: on the photographs, in the background, if there are any; small networks leave room on a large card
+  local script=$1 seconds
+  [ -d "$work/photos" ] || return 0
+  seconds=$(plan "$2")
+  shift 2
+  # shellcheck disable=SC2086
+  python3 "$here/$script.py" --pack "$work/photos" --seconds "$seconds" "$@" ${EXTRA:-} >"$OUT/$script-photos.log" 2>&1 &
+}
 bring () {    # bring NAME PATH…: paths below build-train/ as NAME.tar.00, NAME.tar.01 …
   local name=$1
   shift
@@ -39,18 +48,23 @@ case ${1:-} in
   prepare)
     python3 "$here/pack.py" "$2" "$work/pack"
     python3 "$here/tokenizer.py" "$work/pack" "$work/tokenizer"
+    [ -z "${3:-}" ] || python3 "$here/pack_photos.py" "$3" "$work/photos"
     ;;
   1)
+    beside train_vae 430 --upscaler --out "$work/sr-vae" --batch 32 --white 1 --kl 1e-5 --gan-from 2
     train classifier 30 --out "$work/honest" --split train    # how well drawings it has not seen are recognised; thrown away
     train classifier 50 --out "$work/judge" --batch 512
     fast train_vae 325 --out "$work/vae" --classifier "$work/judge/classifier" --batch 96
     train train_taesd 65 --out "$work/taesd" --classifier "$work/judge/classifier" --vae "$work/vae/vae" --batch 64
-    bring first judge/classifier honest/classifier/train.json vae/vae taesd/taesd
+    wait
+    bring first judge/classifier honest/classifier/train.json vae/vae taesd/taesd $([ ! -d "$work/sr-vae/vae" ] || echo sr-vae/vae)
     cp "$work/vae/vae.png" "$work/taesd/taesd.png" "$OUT"
     ;;
   2)
+    beside train_sr 540 --vae "$work/sr-vae/vae" --tokenizer "$work/tokenizer" --out "$work/sr" --batch 64
     fast train_t2i 550 --total "$(plan 625)" --out "$work/t2i" --vae "$work/vae/vae" --tokenizer "$work/tokenizer"
-    bring second t2i/model/unet t2i/model/text_encoder
+    wait
+    bring second t2i/model/unet t2i/model/text_encoder $([ ! -d "$work/sr/model" ] || echo sr/model)
     cp "$work/t2i/t2i.png" "$OUT"
     ;;
   3)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # data/models/train/toy.sh: every script once, small, on one CPU thread. SPDX-License-Identifier: LGPL-3.0-or-later
-# usage: toy.sh TAR FOLDER   (about five minutes; PYTHON names the interpreter, check.py needs diffusers in it)
+# usage: toy.sh TAR FOLDER [PHOTOS]   (PHOTOS: what pack_photos.py reads; about five minutes; PYTHON names the interpreter, check.py needs diffusers in it)
 # Proves that the scripts run, that a killed training continues to the very same weights, and that diffusers reads the result.
 # The pictures mean nothing yet: only right way up and plausible colours can be seen in FOLDER/vae/vae.png.
 set -eu
@@ -38,3 +38,12 @@ run distill_flash "${small[@]}" --out "$out/flash" --limit 12 --batch 4 --steps 
 run evaluate "${small[@]}" --out "$out/evaluation" --limit 8 --batch 8 --model "$out/whole/model" --lora "$out/flash/lora" --few \
   --sample-steps 4 --classifier "$out/judge/classifier" --frechet 8
 run check --model "$out/whole/model" --out "$out/check.png" --lora "$out/flash/lora" 2>/dev/null
+
+if [ -n "${3:-}" ]; then
+  photos=(--pack "$out/photos" --toy --threads 1 --device cpu --limit 12)
+  run pack_photos "$3" "$out/photos" | tail -n 1
+  run train_vae "${photos[@]}" --upscaler --out "$out/sr-vae" --batch 4 --crop 64 --steps 40 --gan-from 2 --white 1
+  run train_sr "${photos[@]}" --out "$out/sr" --batch 4 --steps 20 --vae "$out/sr-vae/vae" --tokenizer "$out/tokenizer"
+  run evaluate_sr --pack "$out/photos" --model "$out/sr/model" --judge "$out/judge/classifier" --tiles 4
+  run check --upscaler "$out/sr/model" 2>/dev/null
+fi

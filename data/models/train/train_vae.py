@@ -2,9 +2,11 @@
 """Trains AutoencoderKL: L1, the classifier's perceptual distance, gradients at three scales, a little KL, and for the last
 part of the time a patch discriminator (hinge loss, weighted by the ratio of gradients as in arXiv:2012.09841, section 3.1).
 
+With --upscaler it is the one of super-resolution, at a quarter instead of an eighth, and learns from photographs (pack_photos.py).
 Most steps see crops, so that more different pixels pass; the last part sees whole pictures. Pictures lie on white, some on
 colours and gradients, for the network will be given what people have. Exports OUT/vae with the scaling factor measured.
 """
+import math
 import os
 
 import torch
@@ -15,6 +17,8 @@ import common
 import data
 import models
 from classifier import Classifier
+
+UPSCALER_SCALING = 0.08333
 
 
 def patch_discriminator(width):
@@ -70,11 +74,21 @@ def report(model, run, pics):
     return psnr, 1 / float(torch.cat(latents).std()), torch.cat(grid)[:48]
 
 
+@torch.no_grad()
+def stretch(model, by):
+    """Latents times by, nothing else changed: for the upscaler's pipeline, which knows one scaling factor only."""
+    n = model.config["latent_channels"]
+    model.quant_conv.weight[:n] *= by
+    model.quant_conv.bias[:n] *= by
+    model.quant_conv.bias[n:] += 2 * math.log(by)
+    model.post_quant_conv.weight /= by
+
+
 def main():
-    args = common.arguments(__doc__, batch=48, lr=8e-4, classifier="", crop=128, gan_from=0.6, kl=1e-4, white=0.8)
+    args = common.arguments(__doc__, batch=48, lr=8e-4, classifier="", crop=128, gan_from=0.6, kl=1e-4, white=0.8, upscaler=False)
     run = common.Run(args)
     pics = data.Pictures(args.pack, run.device, args.size, args.limit)
-    config = dict(models.VAE, sample_size=args.size)
+    config = dict(models.UPSCALER_VAE if args.upscaler else models.VAE, sample_size=args.size)
     model = models.AutoencoderKL(models.toy(config) if args.toy else config).to(run.device, memory_format=torch.channels_last)
     critic = patch_discriminator(16 if args.toy else 64).to(run.device, memory_format=torch.channels_last)
     judge = common.load_model(Classifier, args.classifier, run.device) if args.classifier else None
@@ -93,7 +107,7 @@ def main():
         return model.decode(mean + noise * (0.5 * logvar).exp()), mean, logvar
 
     reconstruct = run.compiled(reconstruct)
-    last = model.decoder.conv_out.weight
+    last, factor = model.decoder.conv_out.weight, 2 ** (len(config["block_out_channels"]) - 1)
     flips = torch.tensor([r["mirror"] for r in pics.rows], device=run.device)
     while run.more():
         whole = run.progress() > 0.75 or args.crop >= args.size
@@ -101,9 +115,10 @@ def main():
         ids = pics.draw(n, run.generator)
         rgba = pics.rgba[ids]
         if not whole:
-            rgba = crop(data.warp(rgba, run.generator, (0.7, 1.3), 0.08, 0.15, flips[ids]), args.crop, run.generator)
+            rgba = rgba if args.upscaler else data.warp(rgba, run.generator, (0.7, 1.3), 0.08, 0.15, flips[ids])    # photographs fill their frame
+            rgba = crop(rgba, args.crop, run.generator)
         x = scenes(rgba, run.generator, args.white).contiguous(memory_format=torch.channels_last)
-        noise = torch.randn(n, 4, x.shape[2] // 8, x.shape[3] // 8, generator=run.generator, device=run.device)
+        noise = torch.randn(n, 4, x.shape[2] // factor, x.shape[3] // factor, generator=run.generator, device=run.device)
         with run.autocast():
             y, mean, logvar = reconstruct(x, noise)
         y, mean, logvar = y.float(), mean.float(), logvar.float()
@@ -142,10 +157,13 @@ def main():
 
     run.save()
     with average.applied():
-        psnr, factor, grid = report(model, run, pics)
+        psnr, scaling, grid = report(model, run, pics)
         data.write_grid(args.out + "/vae.png", grid)
-        run.note(f"PSNR {psnr:.2f} dB over white, scaling factor {factor:.5f}")
-        common.export(args.out + "/vae", model.state_dict(), dict(model.config, scaling_factor=round(factor, 6)),
+        if args.upscaler:
+            stretch(model, scaling / UPSCALER_SCALING)
+            scaling = UPSCALER_SCALING
+        run.note(f"PSNR {psnr:.2f} dB over white, scaling factor {scaling:.5f}")
+        common.export(args.out + "/vae", model.state_dict(), dict(model.config, scaling_factor=round(scaling, 6)),
                       note=dict(steps=run.step, seconds=round(run.trained), psnr=psnr, seed=args.seed))
 
 

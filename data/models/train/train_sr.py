@@ -1,0 +1,140 @@
+# data/models/train/train_sr.py: super-resolution by four. SPDX-License-Identifier: LGPL-3.0-or-later
+"""Trains the upscaler's UNet on photographs (pack_photos.py) made small by degrade.py, in the latents of --vae (train_vae.py --upscaler).
+
+v-prediction, as the family's; half of the pictures are at pure noise, where the best guess of the latents is what one step draws:
+the faithful setting. The rest is spread over all timesteps, for more steps. The small picture gets the noise of its class on top,
+none in half of the cases. Its text model is one layer that nothing teaches: captions say nothing here, and all are empty.
+Exports OUT/model, a folder for diffusers' StableDiffusionUpscalePipeline.
+"""
+import os
+import shutil
+
+import torch
+import torch.nn.functional as F
+
+import common
+import data
+import models
+from degrade import degrade
+from tokenizer import Tokenizer
+
+SCHEDULER = dict(beta_start=0.0001, beta_end=0.02, beta_schedule="scaled_linear", num_train_timesteps=1000, prediction_type="v_prediction",
+                 clip_sample=False, set_alpha_to_one=False, steps_offset=1)
+INDEX = dict(_class_name="StableDiffusionUpscalePipeline", low_res_scheduler=["diffusers", "DDPMScheduler"],
+             scheduler=["diffusers", "DDIMScheduler"], text_encoder=["transformers", "CLIPTextModel"],
+             tokenizer=["transformers", "CLIPTokenizer"], unet=["diffusers", "UNet2DConditionModel"], vae=["diffusers", "AutoencoderKL"],
+             max_noise_level=350)
+
+
+class Schedule:
+    """a[t] and s[t] of SCHEDULER's betas, f32 on the device."""
+
+    def __init__(self, device):
+        betas = torch.linspace(0.0001 ** 0.5, 0.02 ** 0.5, 1000, dtype=torch.float64) ** 2
+        kept = torch.cumprod(1 - betas, 0)
+        self.a, self.s = kept.sqrt().float().to(device), (1 - kept).sqrt().float().to(device)
+
+    def at(self, t):
+        return self.a[t].view(-1, 1, 1, 1), self.s[t].view(-1, 1, 1, 1)
+
+
+@torch.no_grad()
+def enlarge(schedule, unet, vae, context, small, steps, seed=0, level=0):
+    """small [N, 3, h, w] in -1…1 -> [N, 3, 4h, 4w]. Few-step sampling: predict the clean latents, noise them to the next timestep."""
+    n, device = len(small), small.device
+    generator = torch.Generator().manual_seed(seed)
+    drawn = lambda *shape: torch.randn(*shape, generator=generator).to(device)
+    a, s = schedule.at(torch.full((n,), level, device=device))
+    low = a * small + s * drawn(*small.shape) if level else small
+    times = [round(1000 - i * 1000 / steps) - 1 for i in range(steps)]
+    x = drawn(n, 4, *small.shape[2:])
+    for i, t in enumerate(times):
+        tt = torch.full((n,), t, device=device)
+        a, s = schedule.at(tt)
+        x0 = a * x - s * unet(torch.cat([x, low], 1), tt, context.expand(n, -1, -1), torch.full_like(tt, level)).float()
+        if i + 1 < steps:
+            a, s = schedule.at(torch.full((n,), times[i + 1], device=device))
+            x = a * x0 + s * drawn(*x0.shape)
+    return vae.decode(x0 / vae.config["scaling_factor"]).float().clamp(-1, 1)
+
+
+def export(folder, unet, text, vae_folder, tokenizer, note):
+    common.export(folder + "/unet", unet.state_dict(), unet.config, note=note)
+    common.export(folder + "/text_encoder", text.state_dict(), text.config, stem="model")
+    for part, source in (("vae", vae_folder), ("tokenizer", tokenizer)):
+        shutil.rmtree(f"{folder}/{part}", ignore_errors=True)
+        shutil.copytree(source, f"{folder}/{part}", ignore=shutil.ignore_patterns("*.png", "*.pt"))
+    for part, kind in (("scheduler", "DDIMScheduler"), ("low_res_scheduler", "DDPMScheduler")):
+        os.makedirs(f"{folder}/{part}", exist_ok=True)
+        common.write_json(f"{folder}/{part}/scheduler_config.json",
+                          dict(SCHEDULER, _class_name=kind, **(dict(prediction_type="epsilon") if part == "low_res_scheduler" else {})))
+    common.write_json(folder + "/model_index.json", INDEX)
+
+
+def main():
+    args = common.arguments(__doc__, batch=16, lr=1e-3, vae="", tokenizer="", crop=128, highest_level=100)
+    run = common.Run(args)
+    pics = data.Pictures(args.pack, run.device, args.size, args.limit)
+    vae = common.load_model(models.AutoencoderKL, args.vae, run.device).to(memory_format=torch.channels_last)
+    nothing = Tokenizer(args.tokenizer)("")
+    end = max(nothing)                                     # the last of a vocabulary
+    config = models.toy(models.UPSCALER_TEXT) if args.toy else models.UPSCALER_TEXT
+    text = models.CLIPTextModel(dict(config, vocab_size=end + 1, bos_token_id=end - 1, eos_token_id=end, pad_token_id=end))
+    text = text.to(run.device).eval().requires_grad_(False)
+    with torch.no_grad():
+        context = text(torch.tensor([nothing], device=run.device))
+    unet = models.UNet2DConditionModel(models.toy(models.UPSCALER_UNET) if args.toy else models.UPSCALER_UNET)
+    unet = unet.to(run.device, memory_format=torch.channels_last)
+    torch.nn.init.zeros_(unet.class_embedding.weight)
+    average = common.Average(unet, 0.998)
+    optimizer = torch.optim.AdamW(unet.parameters(), args.lr, betas=(0.9, 0.99), weight_decay=1e-3)
+    if args.resume and not os.path.exists(args.resume + "/state.pt"):
+        unet.load_state_dict(common.read_folder(args.resume + "/unet")[1])
+        average.reset()
+    run.start(reserve=3, unet=unet, average=average, optimizer=optimizer)
+    run.note(f"{len(pics)} tiles, {models.n_parameters(unet) / 1e6:.2f} M parameters")
+
+    schedule, g = Schedule(run.device), run.generator
+    predict = run.compiled(lambda x, t, c, label: unet(x, t, c, label))
+    rand = lambda *shape: torch.rand(*shape, generator=g, device=run.device)
+    while run.more():
+        n = args.batch
+        room = args.size - args.crop
+        y, x = (int(v) for v in torch.randint(0, room + 1, (2,), generator=g, device=run.device))
+        rgba = pics.rgba[pics.draw(n, g)][..., y:y + args.crop, x:x + args.crop]
+        rgba = torch.where(rand(n, 1, 1, 1) < 0.5, rgba.flip(-1), rgba)
+        large = data.over(rgba).contiguous(memory_format=torch.channels_last)
+        small = degrade(large, g)
+        with torch.no_grad(), run.autocast():
+            z = vae.encode(large)[0].float() * vae.config["scaling_factor"]
+        t = torch.where(rand(n) < 0.5, torch.full((n,), 999, device=run.device), (rand(n) * 1000).long())
+        label = torch.where(rand(n) < 0.5, torch.zeros(n, device=run.device), rand(n) * (args.highest_level + 1)).long()
+        a, s = schedule.at(label)
+        noise = torch.randn(small.shape, generator=g, device=run.device)
+        low = torch.where(label.view(-1, 1, 1, 1) > 0, a * small + s * noise, small)
+        a, s = schedule.at(t)
+        noise = torch.randn(z.shape, generator=g, device=run.device)
+        with run.autocast():
+            v = predict(torch.cat([a * z + s * noise, low], 1), t, context.expand(n, -1, -1), label).float()
+        error = (v - (a * noise - s * z)).square().mean((1, 2, 3))
+        loss = error.mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
+        run.set_rate(optimizer, run.rate())
+        optimizer.step()
+        average.update()
+        run.log(n, loss=loss, one_step=error[t == 999].mean() if (t == 999).any() else loss)
+
+    run.save()
+    with average.applied(), torch.no_grad():
+        large = data.over(data.Pictures(args.pack, run.device, args.size, 8, ("held",)).rgba)
+        small = degrade(large, torch.Generator(run.device).manual_seed(1))
+        shown = [F.interpolate(small, scale_factor=4, mode="bicubic").clamp(-1, 1),
+                 *(enlarge(schedule, unet, vae, context, small, steps) for steps in (1, 4)), large]
+        data.write_grid(args.out + "/sr.png", torch.stack(shown, 1).flatten(0, 1), 4)
+        export(args.out + "/model", unet, text, args.vae, args.tokenizer, dict(steps=run.step, seconds=round(run.trained), seed=args.seed))
+
+
+if __name__ == "__main__":
+    main()
