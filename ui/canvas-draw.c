@@ -64,7 +64,7 @@ draw_result (FbCanvas *self, cairo_t *cr, int width, int height)
   cairo_save (cr);
   cairo_rectangle (cr, x, 0.0, width - x, height);
   cairo_clip (cr);
-  draw_surface (self, cr, self->result, &self->result_area);
+  draw_surface (self, cr, self->result_surface, &self->result_area);
   cairo_restore (cr);
 }
 

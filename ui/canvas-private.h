@@ -25,7 +25,9 @@ struct _FbCanvas
   cairo_surface_t *picture;                /* what was visible at the last reading; NULL until then */
   GdkRectangle     picture_area;           /* of the image */
   guint            reading;                /* an idle source */
-  cairo_surface_t *result;
+  FbImage         *result;                 /* NULL for none */
+  cairo_surface_t *result_surface;         /* it, in so many fewer pixels that the screen is not given more than it can show: drawing the others takes long */
+  int              result_factor;
   GdkRectangle     result_area;
   GdkRectangle     context;                /* empty for none */
   FbCompare        compare;
@@ -80,6 +82,8 @@ void fb_canvas_zoom_at        (FbCanvas *self, double factor, double x, double y
 void fb_canvas_pan            (FbCanvas *self, double dx, double dy);
 /* after the widget or the image has another size */
 void fb_canvas_fit            (FbCanvas *self);
+/* makes the result's surface, unless there is one for this scale */
+void fb_canvas_update_result  (FbCanvas *self);
 /* the mask on the screen, where @area of the image changed; %NULL for all of it */
 void fb_canvas_update_overlay (FbCanvas *self, const GdkRectangle *area);
 /* reads the visible part of the picture when there is time */

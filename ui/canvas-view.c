@@ -3,6 +3,8 @@
 
 #include "ui/canvas-private.h"
 #include "ui/drawable-surface.h"
+#include "ui/preview.h"
+#include "ui/shrink.h"
 
 #define SCALE_MAX 32.0
 #define MARGIN    12
@@ -54,6 +56,7 @@ view_changed (FbCanvas *self)
   self->x = clamp_offset (self->x, self->width * self->scale, widget_width (self));
   self->y = clamp_offset (self->y, self->height * self->scale, widget_height (self));
   fb_canvas_update_overlay (self, NULL);
+  fb_canvas_update_result (self);
   fb_canvas_read_later (self);
   gtk_widget_queue_draw (GTK_WIDGET (self));
 }
@@ -195,6 +198,27 @@ fb_canvas_update_overlay (FbCanvas *self, const GdkRectangle *area)
     sample_row (self, &screen, y, row, pixels + (gsize) y * stride + screen.x);
   cairo_surface_mark_dirty (self->overlay);
   gtk_widget_queue_draw_area (GTK_WIDGET (self), screen.x - 2, screen.y - 2, screen.width + 4, screen.height + 4);
+}
+
+/* --- the result on the screen -------------------------------------------------------------------------------------------- */
+
+void
+fb_canvas_update_result (FbCanvas *self)
+{
+  g_autoptr(FbImage) small = NULL;
+  double             scale;
+  int                factor;
+
+  if (self->result == NULL)
+    return;
+  scale  = self->scale * self->result_area.width / self->result->width;      /* the widget's pixels to one of its own */
+  factor = MAX (1, (int) (1.0 / scale));
+  if (self->result_surface != NULL && factor == self->result_factor)
+    return;
+  small = fb_image_shrunk (self->result, factor);
+  g_clear_pointer (&self->result_surface, cairo_surface_destroy);
+  self->result_surface = fb_image_to_surface (small);
+  self->result_factor  = factor;
 }
 
 /* --- the picture on the screen ------------------------------------------------------------------------------------------- */

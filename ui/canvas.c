@@ -4,7 +4,6 @@
 #include <atk/atk.h>
 #include <glib/gi18n-lib.h>
 
-#include "ui/preview.h"
 #include "ui/target.h"
 
 #define STEPS_MAX 100
@@ -207,11 +206,13 @@ fb_canvas_set_source (FbCanvas *self, GimpImage *image, GimpDrawable *drawable)
 void
 fb_canvas_set_result (FbCanvas *self, FbImage *result, const GdkRectangle *area)
 {
-  g_clear_pointer (&self->result, cairo_surface_destroy);
+  g_clear_pointer (&self->result_surface, cairo_surface_destroy);
+  g_clear_pointer (&self->result, fb_image_unref);
   if (result != NULL)
     {
-      self->result      = fb_image_to_surface (result);
+      self->result      = fb_image_ref (result);
       self->result_area = *area;
+      fb_canvas_update_result (self);
     }
   gtk_widget_queue_draw (GTK_WIDGET (self));
 }
@@ -329,7 +330,8 @@ finalize (GObject *object)
   FbCanvas *self = FB_CANVAS (object);
 
   g_clear_pointer (&self->picture, cairo_surface_destroy);
-  g_clear_pointer (&self->result, cairo_surface_destroy);
+  g_clear_pointer (&self->result_surface, cairo_surface_destroy);
+  g_clear_pointer (&self->result, fb_image_unref);
   g_clear_pointer (&self->overlay, cairo_surface_destroy);
   g_clear_pointer (&self->mask, fb_mask_free);
   g_ptr_array_unref (self->steps);

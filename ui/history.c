@@ -7,6 +7,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "ui/preview.h"
+#include "ui/shrink.h"
 
 #define THUMBNAIL    64
 #define ENTRIES_MAX  48
@@ -93,7 +94,8 @@ visible_part (FbImage *image)
 static GtkWidget *
 thumbnail_new (FbImage *whole)
 {
-  g_autoptr(FbImage) image   = visible_part (whole);
+  g_autoptr(FbImage) shrunk  = fb_image_shrunk (whole, MAX (1, MIN (whole->width, whole->height) / (4 * THUMBNAIL)));
+  g_autoptr(FbImage) image   = visible_part (shrunk);
   double             scale   = (double) THUMBNAIL / MAX (image->width, image->height);
   g_autoptr(FbImage) small   = fb_image_resize (image, MAX (1, (int) (image->width * scale)), MAX (1, (int) (image->height * scale)));
   cairo_surface_t   *surface = fb_image_to_surface (small != NULL ? small : image);

@@ -257,6 +257,9 @@ tile_bounds (const Tile *tile, const GdkRectangle *area, GdkRectangle *bounds)
 {
   int x0 = TILE, x1 = -1, y0 = TILE, y1 = -1;
 
+  *bounds = *area;
+  if (tile->pixels[0] != 0 && tile->pixels[(area->height - 1) * TILE + area->width - 1] != 0)      /* most tiles of a large mask */
+    return TRUE;
   for (int y = 0; y < area->height; y++)
     for (int x = 0; x < area->width; x++)
       if (tile->pixels[y * TILE + x] != 0)
@@ -315,43 +318,62 @@ fb_mask_is_full (const FbMask *mask)
   return TRUE;
 }
 
-/* output row @y: the mean of the rows of @area it covers, summed in @sums and counted */
-static void
-add_row (const guint8 *row, int from, int width, guint32 *sums)
+/* How @from rows or columns become fewer: each belongs to exactly one of those. */
+typedef struct
 {
-  for (int x = 0; x < from; x++)
-    sums[(gint64) x * width / from] += row[x];
+  int *owners;                     /* [from] */
+  int *counts;                     /* [to]: how many belong to it */
+} Shrink;
+
+static void
+shrink_init (Shrink *self, int from, int to)
+{
+  self->owners = g_new (int, from);
+  self->counts = g_new0 (int, to);
+  for (int i = 0; i < from; i++)
+    {
+      self->owners[i] = (int) ((gint64) i * to / from);
+      self->counts[self->owners[i]]++;
+    }
+}
+
+static void
+shrink_clear (Shrink *self)
+{
+  g_free (self->owners);
+  g_free (self->counts);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Shrink, shrink_clear)
+
+/* @n_rows of @area from @y on become one row of means. */
+static void
+mean_row (const FbMask *mask, const GdkRectangle *area, int y, int n_rows, const Shrink *across, int width, guint8 *row, guint32 *sums, float *out)
+{
+  memset (sums, 0, (gsize) width * sizeof *sums);
+  for (int k = 0; k < n_rows; k++)
+    {
+      fb_mask_read (mask, &(GdkRectangle) { area->x, area->y + y + k, area->width, 1 }, row);
+      for (int x = 0; x < area->width; x++)
+        sums[across->owners[x]] += row[x];
+    }
+  for (int x = 0; x < width; x++)
+    out[x] = (float) (sums[x] / (255.0 * across->counts[x] * n_rows));
 }
 
 FbImage *
 fb_mask_to_image (const FbMask *mask, const GdkRectangle *area, int width, int height)
 {
-  FbImage           *image = fb_image_new (width, height, 1);
-  g_autofree guint8  *row  = g_malloc (area->width);
-  g_autofree guint32 *sums = g_new (guint32, width);
+  FbImage            *image  = fb_image_new (width, height, 1);
+  g_autofree guint8  *row    = g_malloc (area->width);
+  g_autofree guint32 *sums   = g_new (guint32, width);
+  g_auto(Shrink)      across = { NULL }, down = { NULL };
 
   g_return_val_if_fail (width <= area->width && height <= area->height, NULL);
 
-  for (int y = 0; image != NULL && y < height; y++)
-    {
-      /* every row and column belongs to exactly one pixel of the picture */
-      int first = (int) (((gint64) y * area->height + height - 1) / height);
-      int after = (int) (((gint64) (y + 1) * area->height + height - 1) / height);
-
-      memset (sums, 0, (gsize) width * sizeof *sums);
-      for (int from = first; from < after; from++)
-        {
-          fb_mask_read (mask, &(GdkRectangle) { area->x, area->y + from, area->width, 1 }, row);
-          add_row (row, area->width, width, sums);
-        }
-      for (int x = 0; x < width; x++)
-        {
-          gint64 left  = ((gint64) x * area->width + width - 1) / width;
-          gint64 right = ((gint64) (x + 1) * area->width + width - 1) / width;
-
-          image->pixels[(gsize) y * width + x] = (float) (sums[x] / (255.0 * (right - left) * (after - first)));
-        }
-    }
+  shrink_init (&across, area->width, width);
+  shrink_init (&down, area->height, height);
+  for (int y = 0, from = 0; image != NULL && y < height; from += down.counts[y], y++)
+    mean_row (mask, area, from, down.counts[y], &across, width, row, sums, image->pixels + (gsize) y * width);
 
   return image;
 }

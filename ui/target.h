@@ -115,18 +115,21 @@ gboolean    fb_target_has_margins (const FbTarget *target);
 gboolean    fb_target_check  (const FbTarget *target, FbDestination destination, GError **error);
 
 /**
- * fb_target_use_input, fb_target_read, fb_target_glance:
+ * fb_target_use_input, fb_target_read, fb_target_read_for, fb_target_glance:
  * @width, @height: the size wanted
  *
  * The first makes the drawable the input, and the selected part of it, or all of it, the place. The second reads the input
  * there, and around it as far as @seen goes: f32 RGBA in sRGB whatever the image's type, precision and profile; transparent where the drawable ends.
- * The third does so in 8 bits, from what GIMP keeps for its own views, where that is much smaller than the drawable: of 12 megapixels in a twentieth of
+ * The third does so while @job is on its way, as its picture @name: in steps of some milliseconds, between which a window lives on; the layer must stay as
+ * large as it is until then, or the job fails with %FB_TARGET_ERROR_CHANGED.
+ * The last does so in 8 bits, from what GIMP keeps for its own views, where that is much smaller than the drawable: of 12 megapixels in a twentieth of
  * the time, so that a pen that goes on need not wait.
  *
  * Returns: (transfer full): the picture, or %NULL with %FB_TARGET_ERROR
  */
 gboolean    fb_target_use_input (FbTarget *target, GError **error);
 FbImage *   fb_target_read      (const FbTarget *target, int width, int height, GError **error);
+gboolean    fb_target_read_for  (const FbTarget *target, FbJob *job, const char *name, int width, int height, GError **error);
 FbImage *   fb_target_glance    (const FbTarget *target, int width, int height, GError **error);
 
 /**

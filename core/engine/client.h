@@ -159,6 +159,23 @@ FbJob *        fb_job_new         (FbEngineClient *client, const char *kind, GVa
 /* Before the start. @image must not be written to any more. */
 void           fb_job_add_picture (FbJob *self, const char *name, FbImage *image);
 
+/**
+ * FbJobSource: a picture that is made while its job is on the way, so that a main loop is never held up for long
+ * @step: (nullable): called again and again while it returns %TRUE, each time a short piece of work, when the main loop that the job's signals come
+ *   from has nothing else to do; %FALSE when it has done its part, or with @error
+ * @finish: then called once, in a thread of its own. Returns: (transfer full): the picture, or %NULL with @error, with which the job ends
+ * @free: when the job needs it no more, whatever became of it; never while one of the others runs
+ */
+typedef struct
+{
+  gboolean  (* step)   (gpointer data, GError **error);
+  FbImage * (* finish) (gpointer data, GError **error);
+  void      (* free)   (gpointer data);
+} FbJobSource;
+
+/* Before the start, as fb_job_add_picture(). @source is static, @data becomes its own. */
+void           fb_job_add_source  (FbJob *self, const char *name, const FbJobSource *source, gpointer data);
+
 /* Returns at once; once per job. */
 void           fb_job_start       (FbJob *self);
 

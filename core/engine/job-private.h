@@ -14,8 +14,10 @@ typedef struct
 /* a picture to send */
 typedef struct
 {
-  char    *name;
-  FbImage *image;
+  char              *name;
+  FbImage           *image;       /* NULL until @source has made it */
+  const FbJobSource *source;      /* or NULL */
+  gpointer           data;
 } FbJobParcel;
 
 struct _FbJob
@@ -57,6 +59,11 @@ struct _FbJob
 /* core/engine/job-run.c: begins the job's way, and ends it with @error (transfer full) wherever it is */
 void fb_job_find_engine (FbJob *self);
 void fb_job_end_early   (FbJob *self, GError *error);
+
+/* core/engine/job-supply.c: has @parcel ready to be sent, with @fd where the link passes descriptors and else −1, and then goes on with fb_job_put(). */
+void fb_job_supply      (FbJob *self, FbJobParcel *parcel);
+/* core/engine/job-run.c: (transfer full) @fd */
+void fb_job_put         (FbJob *self, FbJobParcel *parcel, int fd);
 
 /* core/engine/job.c: the signals */
 void fb_job_emit_progress (FbJob *self, FbImage *preview);

@@ -1,6 +1,6 @@
 /* core/engine/job-run.c: the way of a job. SPDX-License-Identifier: LGPL-3.0-or-later
  *
- * Find the engine, Put the pictures, Run; while it runs, Take previews and finished pictures, one at a time; when Run has answered and
+ * Find the engine, Put the pictures as they are ready, Run; while it runs, Take previews and finished pictures, one at a time; when Run has answered and
  * the last picture has come, "finished". Every step is one asynchronous call with its limit.
  */
 #include "core/engine/job-private.h"
@@ -395,36 +395,15 @@ on_put (GObject *source, GAsyncResult *result, gpointer user_data)
   put_next (self);
 }
 
-/* sends the next picture, or its next chunk; runs the job when there is none */
-static void
-put_next (FbJob *self)
+void
+fb_job_put (FbJob *self, FbJobParcel *parcel, int fd)
 {
-  FbJobParcel            *parcel = self->n_put < self->to_put->len ? self->to_put->pdata[self->n_put] : NULL;
-  g_autoptr(GUnixFDList)  fds    = NULL;
+  g_autoptr(GUnixFDList)  fds    = fd >= 0 ? g_unix_fd_list_new_from_array (&fd, 1) : NULL;
   GVariant               *bytes  = NULL;
   GError                 *error  = NULL;
   gsize                   offset = self->n_filled;
-  int                     fd;
 
-  if (self->cancelled)                                     /* before Run went out; the end is on its way */
-    return;
-  if (parcel == NULL)
-    {
-      run (self);
-      return;
-    }
-  if (self->link->with_fds)
-    {
-      fd = fb_pixels_to_fd (parcel->image, &error);
-      if (fd >= 0)
-        {
-          fds   = g_unix_fd_list_new_from_array (&fd, 1);
-          bytes = g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0);
-        }
-    }
-  else
-    bytes = fb_pixels_get_chunk (parcel->image, offset, &error);
-
+  bytes = fds != NULL ? g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0) : fb_pixels_get_chunk (parcel->image, offset, &error);
   if (bytes == NULL)
     {
       fb_job_end_early (self, error);
@@ -437,6 +416,22 @@ put_next (FbJob *self)
                             g_variant_new ("(uuu)", parcel->image->width, parcel->image->height, parcel->image->n_channels), offset, bytes,
                             fds != NULL ? g_variant_new_parsed ("[handle 0]") : g_variant_new_array (G_VARIANT_TYPE_HANDLE, NULL, 0), fds,
                             self->calls, on_put, g_object_ref (self));
+}
+
+/* sends the next picture, or its next chunk; runs the job when there is none */
+static void
+put_next (FbJob *self)
+{
+  FbJobParcel *parcel = self->n_put < self->to_put->len ? self->to_put->pdata[self->n_put] : NULL;
+
+  if (self->cancelled)                                     /* before Run went out; the end is on its way */
+    return;
+  if (parcel == NULL)
+    run (self);
+  else if (self->n_filled > 0)                             /* of which a part has been sent */
+    fb_job_put (self, parcel, -1);
+  else
+    fb_job_supply (self, parcel);
 }
 
 static void

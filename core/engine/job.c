@@ -20,7 +20,9 @@ static void
 parcel_free (FbJobParcel *parcel)
 {
   g_free (parcel->name);
-  fb_image_unref (parcel->image);
+  g_clear_pointer (&parcel->image, fb_image_unref);
+  if (parcel->source != NULL)
+    parcel->source->free (parcel->data);
   g_free (parcel);
 }
 
@@ -78,7 +80,17 @@ fb_job_add_picture (FbJob *self, const char *name, FbImage *image)
   FbJobParcel *parcel = g_new (FbJobParcel, 1);
 
   g_return_if_fail (!self->started);
-  *parcel = (FbJobParcel) { g_strdup (name), fb_image_ref (image) };
+  *parcel = (FbJobParcel) { .name = g_strdup (name), .image = fb_image_ref (image) };
+  g_ptr_array_add (self->to_put, parcel);
+}
+
+void
+fb_job_add_source (FbJob *self, const char *name, const FbJobSource *source, gpointer data)
+{
+  FbJobParcel *parcel = g_new (FbJobParcel, 1);
+
+  g_return_if_fail (!self->started);
+  *parcel = (FbJobParcel) { .name = g_strdup (name), .source = source, .data = data };
   g_ptr_array_add (self->to_put, parcel);
 }
 

@@ -94,9 +94,8 @@ transform_row (float *f, int n, float most, Envelope *e)
     {
       double start = -INFINITY;
 
-      if (k >= 0 && q > 0 && q + 1 < n &&
-          ((f[q] >= most && f[q - 1] >= most && f[q + 1] >= most) || (f[q] <= 0.0f && f[q - 1] <= 0.0f && f[q + 1] <= 0.0f)))
-        continue;                                               /* within a plain, the parabolas of its rim do; high ones are capped below */
+      if (k >= 0 && q > 0 && q + 1 < n && f[q] == f[q - 1] && f[q] == f[q + 1])
+        continue;                                               /* within a plain, the parabolas of its rim do for all others; itself is seen to below */
       while (k >= 0)
         {
           int r = e->where[k];
@@ -124,7 +123,7 @@ transform_row (float *f, int n, float most, Envelope *e)
       while (e->from[i + 1] < p)
         i++;
       d         = p - e->where[i];
-      e->row[p] = MIN (most, f[e->where[i]] + d * d);
+      e->row[p] = MIN (f[p], f[e->where[i]] + d * d);
     }
   memcpy (f, e->row, n * sizeof (float));
 }

@@ -292,6 +292,7 @@ fb_inpaint_detail (const FbImage *mask, FbRect around, int native)
   g_autoptr(GArray)   stack = g_array_new (FALSE, FALSE, sizeof (int));
   FbPiece             whole = { .crop = { 0, 0, view.width, view.height } };
   int                 n     = 0;
+  double              scale = 1.0;
 
   cells_init (cells, mask, &view);
   for (int i = 0; i < cells->cells_x * cells->cells_y && n < 2; i++)
@@ -304,7 +305,10 @@ fb_inpaint_detail (const FbImage *mask, FbRect around, int native)
     return 1.0;
   fb_piece_fit (&whole, native, 0);
 
-  return MIN (1.0, 2.0 * whole.inner.width / whole.crop.width);
+  while (scale / 2.0 >= 2.0 * whole.inner.width / whole.crop.width)
+    scale /= 2.0;
+
+  return scale;
 }
 
 void

@@ -244,12 +244,18 @@ blend_some (const float *over, float *pixel, int n, int C)
     pixel[4 * i + 3] = alpha[i];
 }
 
+/* @n pixels of @over become those of @pixel */
 static void
-replace_one (const float *over, float *pixel, int C)
+replace_some (const float *over, float *pixel, int n, int C)
 {
-  memcpy (pixel, over, 3 * sizeof (float));
-  if (C == 4)
-    pixel[3] = 1.0f;
+  for (int i = 0; i < n; i++)
+    {
+      pixel[C * i]     = over[4 * i];
+      pixel[C * i + 1] = over[4 * i + 1];
+      pixel[C * i + 2] = over[4 * i + 2];
+      if (C == 4)
+        pixel[4 * i + 3] = 1.0f;
+    }
 }
 
 /* the end of the pixels from @from on that the mask lets through in part, CHUNK at most */
@@ -269,18 +275,17 @@ blend_row (const float *over, float *pixel, int n, int C)
 {
   for (int i = 0; i < n; )
     {
-      int end;
+      int from, end;
 
       while (i < n && over[4 * i + 3] <= 0.0f)
         i++;
-      if (i == n)
-        return;
+      from = i;
+      while (i < n && over[4 * i + 3] >= 1.0f)
+        i++;
+      replace_some (over + 4 * from, pixel + C * from, i - from, C);
       end = end_of_ramp (over, i, n);
-      if (end > i)
-        blend_some (over + 4 * i, pixel + C * i, end - i, C);
-      else if (over[4 * i + 3] >= 1.0f)
-        replace_one (over + 4 * i, pixel + C * i, C);
-      i = MAX (end, i + 1);
+      blend_some (over + 4 * i, pixel + C * i, end - i, C);
+      i = MAX (end, from + 1);                                  /* what is not a number is left as it is */
     }
 }
 

@@ -84,8 +84,8 @@ FbRect   fb_inpaint_shown    (const FbInpaintPlace *place, double grow, FbRect c
  * @around: as in FbInpaint
  * @native: as in FbInpaintPlace
  *
- * At which scale of the mask's pixels the context is worth reading for a single pass: at twice the detail that the model sees; 1 at most, and 1 where
- * the mask's islands may be drawn each for itself.
+ * At which scale of the mask's pixels the context is worth reading for a single pass: at twice the detail that the model sees or up to four times, halved
+ * as often as that allows, so that who has the pixels only takes means; 1 at most, and 1 where the mask's islands may be drawn each for itself.
  */
 double   fb_inpaint_detail   (const FbImage *mask, FbRect around, int native);
 

@@ -269,16 +269,20 @@ void     fb_spread_inwards (const FbHole *hole, FbImage *image);
  */
 void     fb_match_colours (FbImage *picture, const FbImage *image, const float *weights, const FbHole *hole);
 
-#define FB_LEAST_KNOWN 64     /* pixels' worth of weights; with less, colours are left as they are */
+#define FB_LEAST_KNOWN  64      /* pixels' worth of weights; with less, colours are left as they are */
+#define FB_WHOLLY_KNOWN 0.99f   /* a weight above which the network's picture should be the one it was given */
 
 /**
  * fb_match_seam: core/tasks/inpaint-seam.c
+ * @goes_on: whether there is to be nothing new
  *
  * As fb_match_colours(), but for what differs from place to place: the offset between @image and @picture is known where @weights are 1; it goes on
- * smoothly into what is new and is added there. An autoencoder that cannot make some colour leaves no step at the mask.
+ * smoothly into what is new and is added there. An autoencoder that cannot make some colour leaves no step at the mask. Where @weights are less and @image
+ * is flat, an offset of up to 24 code values of 8 bits counts as far as they say, the more, the smaller it is, and any where the surroundings are to go on:
+ * there, a shade shows that texture hides.
  * Source: Gortler et al., The Lumigraph, 1996: pull and push.
  */
-void     fb_match_seam    (FbImage *picture, const FbImage *image, const float *weights, const FbHole *hole);
+void     fb_match_seam    (FbImage *picture, const FbImage *image, const float *weights, const FbHole *hole, gboolean goes_on);
 
 /* --- the request: core/tasks/inpaint-request.c ------------------------------------------------------------------------ */
 

@@ -1,7 +1,15 @@
 /* core/tasks/inpaint-seam.c: takes a result's local offset from its surroundings away. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/tasks/inpaint-private.h"
 
+#include <math.h>
+
 enum { FINEST = 2 };          /* levels left out: detail smaller than 4 pixels is not an offset */
+
+/* Code values: up to the first it counts in full, from the second on not at all */
+#define FLAT_FULLY  (2.0f / 255.0f)
+#define FLAT_HARDLY (8.0f / 255.0f)
+#define NEAR_FULLY  (12.0f / 255.0f)
+#define NEAR_HARDLY (24.0f / 255.0f)
 
 /* One level of a pyramid: [h, w, 3] values, known as far as the weight [h, w] says */
 typedef struct
@@ -112,22 +120,59 @@ complete (Level *fine, const Level *coarse)
     }
 }
 
+/* 1 up to @fully, 0 from @hardly on */
+static float
+falling (float value, float fully, float hardly)
+{
+  return CLAMP ((hardly - value) / (hardly - fully), 0.0f, 1.0f);
+}
+
+/* how much @image differs from (x, y) to @reach pixels from there, in any channel */
+static float
+unevenness (const FbImage *image, int x, int y, int reach)
+{
+  const int    xs[] = { MAX (x - reach, 0), MIN (x + reach, image->width - 1), x, x };
+  const int    ys[] = { y, y, MAX (y - reach, 0), MIN (y + reach, image->height - 1) };
+  const float *here = image->pixels + 3 * ((size_t) y * image->width + x);
+  float        most = 0.0f;
+
+  for (int k = 0; k < 4; k++)
+    for (int c = 0; c < 3; c++)
+      most = MAX (most, fabsf (image->pixels[3 * ((size_t) ys[k] * image->width + xs[k]) + c] - here[c]));
+
+  return most;
+}
+
+/* How much the offset of @difference says of a pixel that is new in part only. Beside something with detail, what is new is another thing. Beside what is
+ * flat it is to go on, and does but for a shade; if it is far off, it is a thing again, unless there are to be none. */
+static float
+trust (const FbImage *image, int x, int y, const float *difference, gboolean goes_on)
+{
+  const float far = MAX (MAX (fabsf (difference[0]), fabsf (difference[1])), fabsf (difference[2]));
+
+  return falling (MAX (unevenness (image, x, y, 1), unevenness (image, x, y, 4)), FLAT_FULLY, FLAT_HARDLY) *
+         (goes_on ? 1.0f : falling (far, NEAR_FULLY, NEAR_HARDLY));
+}
+
 /* (transfer full): what is known of the offset between @image and @picture; @total: pixels' worth of it */
 static Level
-known_offset (const FbImage *image, const FbImage *picture, const float *weights, double *total)
+known_offset (const FbImage *image, const FbImage *picture, const float *weights, gboolean goes_on, double *total)
 {
-  const size_t n = (size_t) picture->width * picture->height;
-  Level        l = level_new (picture->width, picture->height);
-  size_t       n_known = 0;
+  Level  l = level_new (picture->width, picture->height);
+  size_t n_known = 0;
 
 #pragma omp parallel for schedule(static) reduction(+ : n_known)
-  for (size_t i = 0; i < n; i++)
-    {
-      l.weights[i] = weights[i] > 0.99f ? 1.0f : 0.0f;              /* what is half new is half another thing */
-      n_known     += weights[i] > 0.99f;
-      for (int c = 0; c < 3; c++)
-        l.values[3 * i + c] = image->pixels[3 * i + c] - picture->pixels[3 * i + c];
-    }
+  for (int y = 0; y < l.height; y++)
+    for (int x = 0; x < l.width; x++)
+      {
+        const size_t  i     = (size_t) y * l.width + x;
+        float        *value = l.values + 3 * i;
+
+        for (int c = 0; c < 3; c++)
+          value[c] = image->pixels[3 * i + c] - picture->pixels[3 * i + c];
+        l.weights[i] = weights[i] > FB_WHOLLY_KNOWN ? 1.0f : weights[i] > 0.0f ? weights[i] * trust (image, x, y, value, goes_on) : 0.0f;
+        n_known     += weights[i] > FB_WHOLLY_KNOWN;
+      }
   *total = n_known;
 
   return l;
@@ -156,7 +201,7 @@ add_row (const Level *offset, float scale, const FbHole *hole, int y, FbImage *p
 }
 
 void
-fb_match_seam (FbImage *picture, const FbImage *image, const float *weights, const FbHole *hole)
+fb_match_seam (FbImage *picture, const FbImage *image, const float *weights, const FbHole *hole, gboolean goes_on)
 {
   enum { MOST = 16 };
 
@@ -164,7 +209,7 @@ fb_match_seam (FbImage *picture, const FbImage *image, const float *weights, con
   int    n_levels = 1;
   double total    = 0.0;
 
-  levels[0] = known_offset (image, picture, weights, &total);
+  levels[0] = known_offset (image, picture, weights, goes_on, &total);
   while (n_levels < MOST && (levels[n_levels - 1].width > 1 || levels[n_levels - 1].height > 1))
     {
       levels[n_levels] = halved (&levels[n_levels - 1]);

@@ -64,7 +64,7 @@ draw_tile (FbInpaintRun *run, const FbInpaint *second, const FbPiece *tile, FbIm
       fb_inpaint_weigh (tile, NULL, all);
       fb_inpaint_weigh (tile, mask, known);
       fb_match_colours (drawn, given, all, NULL);
-      fb_match_seam (drawn, given, known, NULL);
+      fb_match_seam (drawn, given, known, NULL, FALSE);
     }
   if (run->preview != NULL)
     fb_pieces_put (run->pieces, run->piece, tile, drawn, NULL, run->preview);

@@ -3,6 +3,7 @@
 #include "core/tasks/inpaint-run-private.h"
 
 #include <glib/gi18n-lib.h>
+#include <math.h>
 #include <string.h>
 
 /* --- one piece ----------------------------------------------------------------------------------------------------------- */
@@ -70,6 +71,39 @@ fb_inpaint_weigh (const FbPiece *piece, const FbImage *mask, float *known)
       }
 }
 
+/* What is removed makes way for what has been filled in from around, which counts too: @amount of it at the border, and nothing 32 pixels of a 512-pixel
+ * picture inside. */
+static void
+count_rim (const FbPiece *piece, const FbHole *hole, float amount, float *known)
+{
+  const FbRect *r   = &piece->inner;
+  const float   rim = MAX (2.0f, 32.0f * sqrtf ((float) piece->width * piece->height) / 512.0f);
+
+  for (int y = r->y; y < r->y + r->height; y++)
+    for (int x = r->x; x < r->x + r->width; x++)
+      {
+        const size_t i = (size_t) y * piece->width + x;
+
+        if (hole->depth[i] > 0.0f && hole->depth[i] < rim)
+          known[i] = MAX (known[i], amount * FB_WHOLLY_KNOWN * (1.0f - hole->depth[i] / rim));
+      }
+}
+
+/* Brings the colours of @drawn to those of @image. With a low strength, more of @filled is meant to stay. */
+static void
+match (const FbInpaint *r, const FbPiece *piece, const FbImage *image, const FbImage *filled, const FbImage *mask, const FbHole *hole, float *known,
+       FbImage *drawn)
+{
+  const gboolean removes = r->use == FB_INPAINT_REMOVE;
+  const FbHole  *fading  = removes || r->use == FB_INPAINT_EXPAND ? NULL : hole;
+
+  fb_inpaint_weigh (piece, mask, known);
+  fb_match_colours (drawn, image, known, fading);
+  if (removes)
+    count_rim (piece, hole, 1.0 - r->generate->strength, known);
+  fb_match_seam (drawn, removes ? filled : image, known, fading, removes);
+}
+
 static FbImage *
 copy_rgb (const FbImage *image)
 {
@@ -83,8 +117,7 @@ copy_rgb (const FbImage *image)
 static gboolean
 draw_piece (FbInpaintRun *run, const FbPiece *piece, FbTorchRandom *random, GError **error)
 {
-  const FbInpaint   *r       = run->request;
-  const gboolean     goes_on = r->use == FB_INPAINT_REMOVE || r->use == FB_INPAINT_EXPAND;
+  const FbInpaint   *r      = run->request;
   g_autoptr(FbImage) given  = take_image (run, piece);
   g_autoptr(FbImage) mask   = fb_inpaint_take_mask (run, piece);
   g_autofree float  *known  = g_new (float, (size_t) piece->width * piece->height);
@@ -104,11 +137,7 @@ draw_piece (FbInpaintRun *run, const FbPiece *piece, FbTorchRandom *random, GErr
   if (drawn == NULL)
     return FALSE;
   if (r->match_colours)
-    {
-      fb_inpaint_weigh (piece, mask, known);
-      fb_match_colours (drawn, image, known, goes_on ? NULL : hole);
-      fb_match_seam (drawn, image, known, goes_on ? NULL : hole);
-    }
+    match (r, piece, image, filled, mask, hole, known, drawn);
   if (run->preview != NULL)
     fb_pieces_put (run->pieces, run->piece, piece, drawn, NULL, run->preview);      /* later pieces' previews show this one finished */
 

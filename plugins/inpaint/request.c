@@ -316,6 +316,21 @@ show_all (FbTarget *target)
   target->height = target->seen.height;
 }
 
+/* Gives @job the picture of what is seen: at once and at a glance for a draft, else in steps while it is on its way. */
+static gboolean
+read_for (const FbTarget *target, FbJob *job, int width, int height, gboolean is_draft, GError **error)
+{
+  g_autoptr(FbImage) picture = NULL;
+
+  if (!is_draft)
+    return fb_target_read_for (target, job, "image", width, height, error);
+  picture = fb_target_glance (target, width, height, error);
+  if (picture != NULL)
+    fb_job_add_picture (job, "image", picture);
+
+  return picture != NULL;
+}
+
 FbJob *
 inpaint_job_new (FbEngineClient *client, GVariant *request, FbTarget *target, const FbMask *mask, int native, int pixels_max, GError **error)
 {
@@ -323,10 +338,10 @@ inpaint_job_new (FbEngineClient *client, GVariant *request, FbTarget *target, co
   double               scale  = MIN (1.0, sqrt ((double) pixels_max / ((double) seen.width * seen.height)));
   double               detail = 1.0;
   g_auto(GVariantDict) dict   = G_VARIANT_DICT_INIT (request);
-  g_autoptr(FbImage)   picture = NULL, marked = NULL;
+  g_autoptr(FbImage)   marked = NULL;
+  g_autoptr(FbJob)     job    = NULL;
   GdkRectangle         area;
   FbRect               around;
-  FbJob               *job;
   int                  width, height;
 
   if (scale < 1.0)
@@ -341,15 +356,12 @@ inpaint_job_new (FbEngineClient *client, GVariant *request, FbTarget *target, co
       detail = detail_for (request, marked, around, native);
       g_variant_dict_insert (&dict, "around", "(iiii)", around.x, around.y, around.width, around.height);
     }
-  width   = MAX (1, (int) (seen.width * scale * detail));
-  height  = MAX (1, (int) (seen.height * scale * detail));
-  picture = pixels_max <= INPAINT_DRAFT_MAX ? fb_target_glance (target, width, height, error) : fb_target_read (target, width, height, error);
-  if (picture == NULL)
+  width  = MAX (1, scale < 1.0 ? (int) (seen.width * scale) : (int) round (seen.width * detail));
+  height = MAX (1, scale < 1.0 ? (int) (seen.height * scale) : (int) round (seen.height * detail));
+  job    = fb_job_new (client, "inpaint", g_variant_dict_end (&dict));
+  fb_job_add_picture (job, "mask", marked);
+  if (!read_for (target, job, width, height, pixels_max <= INPAINT_DRAFT_MAX, error))
     return NULL;
 
-  job = fb_job_new (client, "inpaint", g_variant_dict_end (&dict));
-  fb_job_add_picture (job, "image", picture);
-  fb_job_add_picture (job, "mask", marked);
-
-  return job;
+  return g_steal_pointer (&job);
 }

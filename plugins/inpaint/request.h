@@ -53,6 +53,7 @@ gboolean   inpaint_place_target (FbTarget *target, GVariant *request, GVariant *
  * @native: the model's own size, or 0
  * @pixels_max: of the pictures sent; more are scaled down; up to INPAINT_DRAFT_MAX they are read at a glance
  *
- * Reads what is seen and no more, and in no more detail than the model can use. Returns: (transfer full): a job ready to start, or %NULL with @error
+ * Reads what is seen and no more, and in no more detail than the model can use; what is no draft in steps, once the job has been started. Returns:
+ * (transfer full): a job ready to start, or %NULL with @error
  */
 FbJob *    inpaint_job_new (FbEngineClient *client, GVariant *request, FbTarget *target, const FbMask *mask, int native, int pixels_max, GError **error);

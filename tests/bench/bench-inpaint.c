@@ -2,6 +2,7 @@
  *
  * Full-size SD 1.5 with random weights and the starter model, a mask in a picture of 24 megapixels, of which only the context is read, as a
  * client does. Figures are ratios measured in this run, or differences; each goes out as a line "BENCH name value unit". */
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -146,13 +147,13 @@ read_mask (FbRect marked, FbRect r, int skip)
 }
 
 /* (transfer full): what is seen around @place of @canvas, read as plugins/inpaint/request.c does it: for a draft of @resolution, only so many pixels as
- * make sense for that; for one pass, twice as many to a side as the model sees, from twice as many again; @shown (out): where the mask lies */
+ * make sense for that; for one pass, at least twice as many to a side as the model sees; @shown (out): where the mask lies */
 static FbInpaint *
 cut_request (const Canvas *canvas, const FbInpaintPlace *place, int resolution, FbRect *shown)
 {
   FbInpaint *request = fb_inpaint_new ();
+  double     detail  = 1.0;
   FbRect     r;
-  double     detail;
 
   g_assert_true (fb_inpaint_context (place, &r));
   request->resolution = resolution;
@@ -168,15 +169,9 @@ cut_request (const Canvas *canvas, const FbInpaintPlace *place, int resolution, 
 
   request->mask   = read_mask (place->mask, *shown, 1);
   request->around = (FbRect) { r.x - shown->x, r.y - shown->y, r.width, r.height };
-  detail          = place->native < 256 ? fb_inpaint_detail (request->mask, request->around, place->native) : 1.0;
-  request->image  = read_canvas (canvas, r, MAX (1, (int) (0.5 / detail)));
-  if (detail < 1.0)
-    {
-      FbImage *read = request->image;
-
-      request->image = fb_image_resize (read, (int) (r.width * detail), (int) (r.height * detail));
-      fb_image_unref (read);
-    }
+  if (place->native < 256)
+    detail = fb_inpaint_detail (request->mask, request->around, place->native);
+  request->image = read_canvas (canvas, r, (int) (1.0 / detail));
 
   return request;
 }
@@ -406,7 +401,7 @@ measure_stages (int native)
   for (int i = 0; i < taken->width * taken->height; i++)
     known[i] = 1.0f - taken_mask->pixels[i];
   STAGE ("match_colours", fb_match_colours (taken, taken, known, hole), {});
-  STAGE ("match_seam", fb_match_seam (taken, taken, known, hole), {});
+  STAGE ("match_seam", fb_match_seam (taken, taken, known, hole, FALSE), {});
   STAGE ("give", given = fb_piece_give (&pieces->pieces[0], taken, view.width, view.height, view.shown), fb_image_unref (given));
   result = fb_image_new (shown.width, shown.height, 4);
   for (int i = 0; i < shown.width * shown.height; i++)
@@ -467,6 +462,8 @@ main (int argc, char **argv)
   g_option_context_add_main_entries (context, options, NULL);
   g_option_context_parse (context, &argc, &argv, &error);
   bench_die_on (error);
+  mallopt (M_MMAP_THRESHOLD, 32 << 20);                    /* as core/engine/main.c does */
+  mallopt (M_TRIM_THRESHOLD, 64 << 20);
   if (stages)
     {
       measure_stages (128);

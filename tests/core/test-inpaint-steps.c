@@ -493,11 +493,54 @@ test_an_offset_goes_on_into_the_hole (void)
           picture->pixels[3 * i + c] = 0.4f + 0.002f * (i % 64 - 32) * (c - 1);
         }
     }
-  fb_match_seam (picture, image, weights, NULL);
+  fb_match_seam (picture, image, weights, NULL, FALSE);
   for (int y = 8; y < 56; y++)                                  /* the picture's border has less around it */
     for (int x = 8; x < 56; x++)
       for (int c = 0; c < 3; c++)
         g_assert_cmpfloat_with_epsilon (picture->pixels[3 * (y * 64 + x) + c], 0.4, 0.02);
+}
+
+/* The weights of a round hole of 64 × 64 with a ramp of 12 pixels around, which is known in part */
+static float *
+ramp_weights (void)
+{
+  float *weights = g_new (float, 64 * 64);
+
+  for (int i = 0; i < 64 * 64; i++)
+    weights[i] = CLAMP ((hypot (i % 64 - 32, i / 64 - 32) - 12.0) / 12.0, 0.0, 1.0);
+  return weights;
+}
+
+/* how far @picture is from @image at the ramp's inner end, at most, after a network has drawn all within the ramp's outer end lighter by @shade */
+static double
+shade_left (FbImage *image, double shade, gboolean goes_on)
+{
+  g_autoptr(FbImage) picture = fb_image_new (64, 64, 3);
+  g_autofree float  *weights = ramp_weights ();
+  double             most    = 0.0;
+
+  for (int i = 0; i < 64 * 64 * 3; i++)
+    picture->pixels[i] = image->pixels[i] + (weights[i / 3] < 1.0f ? shade : 0.0);
+  fb_match_seam (picture, image, weights, NULL, goes_on);
+  for (int i = 0; i < 64 * 64 * 3; i++)
+    if (weights[i / 3] > 0.1f && weights[i / 3] < 0.4f)
+      most = MAX (most, fabs (picture->pixels[i] - image->pixels[i]));
+
+  return most;
+}
+
+static void
+test_a_shade_beside_what_is_flat_is_gone_at_the_border (void)
+{
+  g_autoptr(FbImage) flat    = fb_image_new (64, 64, 3);
+  g_autoptr(FbImage) texture = (state = 5, random_picture (64, 64, 1.0f));
+
+  for (int i = 0; i < 64 * 64 * 3; i++)
+    flat->pixels[i] = 0.4f;
+  g_assert_cmpfloat (shade_left (flat, 9.0 / 255.0, FALSE), <, 2.0 / 255.0);
+  g_assert_cmpfloat (shade_left (texture, 9.0 / 255.0, FALSE), >, 8.0 / 255.0);
+  g_assert_cmpfloat (shade_left (flat, 60.0 / 255.0, FALSE), >, 55.0 / 255.0);      /* a thing */
+  g_assert_cmpfloat (shade_left (flat, 60.0 / 255.0, TRUE), <, 10.0 / 255.0);
 }
 
 static void
@@ -510,7 +553,7 @@ test_colours_stay_where_nothing_is_known (void)
 
   memcpy (before->pixels, picture->pixels, fb_image_n_bytes (picture));
   fb_match_colours (picture, image, weights, NULL);
-  fb_match_seam (picture, image, weights, NULL);
+  fb_match_seam (picture, image, weights, NULL, FALSE);
   g_assert_cmpmem (before->pixels, fb_image_n_bytes (before), picture->pixels, fb_image_n_bytes (picture));
 }
 
@@ -611,7 +654,7 @@ all_steps (int n_threads)
         filled->pixels[3 * i + c] = filled->pixels[3 * i + c] * 0.8f + 0.03f * c;
     }
   fb_match_colours (filled, taken, weights, hole);
-  fb_match_seam (filled, taken, weights, hole);
+  fb_match_seam (filled, taken, weights, hole, FALSE);
   given  = fb_piece_give (&piece, filled, 230, 170, (FbRect) { 0, 0, 230, 170 });
   result = fb_image_new (230, 170, 4);
   for (int i = 0; i < 230 * 170; i++)
@@ -657,6 +700,7 @@ main (int argc, char **argv)
   ADD ("streaks-end-away-from-the-border", test_streaks_end_away_from_the_border);
   ADD ("a-tint-is-taken-away-at-the-border-and-left-in-the-middle", test_a_tint_is_taken_away_at_the_border_and_left_in_the_middle);
   ADD ("an-offset-goes-on-into-the-hole", test_an_offset_goes_on_into_the_hole);
+  ADD ("a-shade-beside-what-is-flat-is-gone-at-the-border", test_a_shade_beside_what_is_flat_is_gone_at_the_border);
   ADD ("tiles-cover-what-is-shown-in-more-detail", test_tiles_cover_what_is_shown_in_more_detail);
   ADD ("threads-do-not-matter", test_threads_do_not_matter);
   ADD ("colours-stay-where-nothing-is-known", test_colours_stay_where_nothing_is_known);

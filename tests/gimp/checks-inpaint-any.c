@@ -182,6 +182,65 @@ check_layers_end (void)
   gimp_image_delete (image);
 }
 
+/* (transfer full): what @seen of @layer's image gives as a whole, read at @scale */
+static FbImage *
+read_whole (GimpLayer *layer, FbRect seen, double scale, int width, int height)
+{
+  g_autoptr(GeglBuffer) buffer = gimp_drawable_get_buffer (GIMP_DRAWABLE (layer));
+  g_autoptr(FbImage)    whole  = NULL;
+  GeglRectangle         rect;
+  int                   x, y;
+
+  gimp_drawable_get_offsets (GIMP_DRAWABLE (layer), &x, &y);
+  rect  = (GeglRectangle) { (int) round ((seen.x - x) * scale), (int) round ((seen.y - y) * scale), (int) round (seen.width * scale), (int) round (seen.height * scale) };
+  whole = fb_image_new (rect.width, rect.height, 4);
+  gegl_buffer_get (buffer, &rect, scale, babl_format ("R'G'B'A float"), whole->pixels, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
+
+  return fb_image_resize (whole, width, height);
+}
+
+static void
+check_read_at (GimpLayer *layer, const FbTarget *target, int smaller, double scale, const char *name)
+{
+  const int          width = target->seen.width / smaller, height = target->seen.height / smaller;
+  g_autoptr(FbImage) read  = fb_target_read (target, width, height, NULL);
+  g_autoptr(FbImage) whole = read_whole (layer, target->seen, scale, width, height);
+  float              most  = read != NULL ? 0.0f : 1.0f;
+
+  for (int i = 0; read != NULL && i < 4 * width * height; i++)
+    most = MAX (most, fabsf (read->pixels[i] - whole->pixels[i]));
+  check (most <= (smaller == 1 ? 0.0f : 1e-5f), "inpaint/reads/%s", name);      /* scaled, it has been divided by an alpha of almost 1 */
+}
+
+/* Reading goes in slices, and these must not be seen; nor may the layer change between them. */
+static void
+check_steps (void)
+{
+  GimpImage                *image  = gimp_image_new (1600, 1400, GIMP_RGB);
+  GimpLayer                *layer  = gimp_layer_new (image, "Noise", 1301, 1103, GIMP_RGB_IMAGE, 100.0, GIMP_LAYER_MODE_NORMAL);
+  g_autoptr(GRand)          random = g_rand_new_with_seed (7);
+  g_autoptr(FbEngineClient) client = fb_engine_client_new ();
+  g_autoptr(FbJob)          job    = fb_job_new (client, "inpaint", g_variant_new_parsed ("{'use': <'fill'>}"));
+  g_autoptr(FbTarget)       target = NULL;
+  g_autoptr(GError)         error  = NULL;
+
+  gimp_image_insert_layer (image, layer, NULL, 0);
+  gimp_layer_set_offsets (layer, 137, -25);
+  paint_noise (random, layer);
+  target           = fb_target_new (image, (GimpDrawable *[]) { GIMP_DRAWABLE (layer), NULL });
+  target->input_id = gimp_item_get_id (GIMP_ITEM (layer));
+  target->seen     = (FbRect) { 145, 3, 1260, 1008 };      /* within the layer */
+  check_read_at (layer, target, 1, 1.0, "step-by-step");
+  check_read_at (layer, target, 3, 1.0, "step-by-step-smaller");
+  check_read_at (layer, target, 12, 0.25, "step-by-step-much-smaller");
+  check_read_at (layer, target, 28, 0.125, "step-by-step-in-two-rounds");
+
+  check (fb_target_read_for (target, job, "image", 1260, 1008, &error), "inpaint/reads/begins");
+  gimp_layer_resize (layer, 700, 600, 0, 0);
+  check (!fb_job_run (job, NULL, NULL, NULL, &error) && g_error_matches (error, FB_TARGET_ERROR, FB_TARGET_ERROR_CHANGED), "inpaint/reads/a-layer-that-changes-meanwhile-is-refused");
+  gimp_image_delete (image);
+}
+
 /* slow waves of colour, which any scaling shows alike; the layer ends within the image */
 static GimpLayer *
 paint_waves (GimpImage *image, GimpImageBaseType type)
@@ -268,5 +327,6 @@ check_inpaint_any (void)
   check_colours_of (GIMP_GRAY, GIMP_PRECISION_U16_NON_LINEAR,   1, "gray-u16-lab");
   check_group ();
   check_layers_end ();
+  check_steps ();
   check_glances ();
 }

@@ -417,6 +417,42 @@ test_a_line_parts_the_picture_from_the_result (Fixture *f, gconstpointer data)
   g_assert_cmphex (pixel (f, 350, 50), !=, 0xff0000);
 }
 
+/* columns of one pixel, red and green in turn, in the left half of a result that has eight of them to each pixel of the picture */
+static FbImage *
+fine_columns (void)
+{
+  FbImage *result = fb_image_new (8 * WIDTH, 8 * HEIGHT, 4);
+
+  for (int i = 0; i < 8 * WIDTH * 8 * HEIGHT; i++)
+    {
+      const int x = i % (8 * WIDTH);
+
+      result->pixels[4 * i]     = x % 2 == 0 ? 1.0f : 0.0f;
+      result->pixels[4 * i + 1] = 1.0f - result->pixels[4 * i];
+      result->pixels[4 * i + 2] = 0.0f;
+      result->pixels[4 * i + 3] = x < 4 * WIDTH ? 1.0f : 0.0f;
+    }
+
+  return result;
+}
+
+static void
+test_a_fine_result_is_shown_as_fine_as_the_screen (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbImage) result  = fine_columns ();
+  int                clear   = pixel (f, 350, 50), seen;
+
+  fb_canvas_set_result (f->canvas, result, &(GdkRectangle) { 0, 0, WIDTH, HEIGHT });
+  g_assert_cmphex (pixel (f, 50, 50), ==, 0x808000);
+  g_assert_cmphex (pixel (f, 350, 50), ==, clear);
+  fb_canvas_zoom_to (f->canvas, 8.0);
+  fb_canvas_pan (f->canvas, 8.0 * WIDTH, 0.0);
+  seen = pixel (f, 50, 50);
+  g_assert_true (seen == 0xff0000 || seen == 0x00ff00);
+  fb_canvas_zoom_to (f->canvas, 0.0);
+  g_assert_cmphex (pixel (f, 50, 50), ==, 0x808000);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -436,6 +472,7 @@ main (int argc, char **argv)
   ADD ("two-fingers-zoom-and-leave-no-mark", test_two_fingers_zoom_and_leave_no_mark);
   ADD ("the-mask-has-the-colour-that-was-chosen", test_the_mask_has_the_colour_that_was_chosen);
   ADD ("a-line-parts-the-picture-from-the-result", test_a_line_parts_the_picture_from_the_result);
+  ADD ("a-fine-result-is-shown-as-fine-as-the-screen", test_a_fine_result_is_shown_as_fine_as_the_screen);
 
   return g_test_run ();
 }

@@ -51,6 +51,23 @@ has_mask ()
   [ "$(cat "$scratch/mask")" -gt 0 ]
 }
 
+# shown_at X Y: how much of the layer on top its mask lets through at a pixel of the image, 0 to 255, 0 beside the layer
+shown_at ()
+{
+  rm -f "$scratch/shown"
+  batch "(gimp-image-undo-freeze 1)
+         (let* ((layer (vector-ref (car (gimp-image-get-layers 1)) 0)) (kept (car (gimp-selection-save 1)))
+                (port (open-output-file \"$scratch/shown\")))
+           (gimp-image-select-item 1 CHANNEL-OP-REPLACE (car (gimp-layer-get-mask layer)))
+           (write (car (gimp-selection-value 1 $1 $2)) port) (close-output-port port)
+           (gimp-image-select-item 1 CHANNEL-OP-REPLACE kept) (gimp-image-remove-channel 1 kept))
+         (gimp-image-undo-thaw 1)"
+  for _ in $(seq 50); do [ -s "$scratch/shown" ] && break; sleep 0.1; done
+  cat "$scratch/shown"
+}
+is_replaced () { [ "$(shown_at "$1" "$2")" = 255 ]; }
+is_kept ()     { [ "$(shown_at "$1" "$2")" = 0 ]; }
+
 gimp --no-data --no-fonts --stack-trace-mode=always --batch-interpreter=plug-in-script-fu-eval -b '
   (let* ((image (car (gimp-image-new 400 300 RGB)))
          (layer (car (gimp-layer-new image "Base" 400 300 RGB-IMAGE 100 LAYER-MODE-NORMAL))))
@@ -212,6 +229,37 @@ check has-its-size-again size_is 400 300
 focus '^Inpaint$'
 xdotool key Escape
 check closes-at-last driver gone
+
+# with a selection to begin with, which is neither a rectangle nor hard
+batch '(gimp-image-select-ellipse 1 CHANNEL-OP-REPLACE 150 100 100 80) (gimp-selection-feather 1 4)'
+before=$(digest)
+driver menu 'Inpaint...'
+check opens-with-a-selection driver open
+check has-it-as-the-mask masked 'the mask is 10'
+check is-as-soft-as-that masked ' at 14'
+check shows-it-on-the-canvas gets_coloured 50 48
+check shows-nothing-beside-it is_white 25 48
+check has-no-step-to-take-it-back driver disabled 'Undo stroke'
+focus '^Inpaint$'
+xdotool key alt+w Home
+driver type 'Prompt' 'red plum'
+check can-begin-with-it driver enabled 'Generate'
+check replaces-what-is-selected driver press 'Generate'
+check has-replaced-it driver says 'Done'
+shot inpaint-11-selection
+check inserts-that driver press 'Insert'
+check tells-so driver says 'Inserted as the layer “red plum”'
+check shows-the-result-where-it-was-selected is_replaced 200 140
+check keeps-what-is-left-of-it is_kept 110 140
+check keeps-what-is-above-it is_kept 200 50
+check keeps-what-is-in-the-corner is_kept 390 290
+focus '^Inpaint$'
+xdotool key Escape
+check closes-after-that driver gone
+focus 'GIMP'
+xdotool key ctrl+z
+sleep 1
+check leaves-the-selection-and-the-rest becomes_as_before
 check leaves-no-message-behind no_message
 check warns-of-nothing warns_of_nothing
 echo "1..$n"

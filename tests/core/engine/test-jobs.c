@@ -114,6 +114,135 @@ an_input_picture_arrives_bit_for_bit (Fixture *f, gconstpointer data)
   g_assert_cmpmem (fb_job_get_picture (job, 0)->pixels, fb_image_n_bytes (image), image->pixels, fb_image_n_bytes (image));
 }
 
+/* --- a picture that is made on the way -------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  FbJob   *job;
+  GThread *owner;
+  int      n_steps, n_left, n_finished, n_freed;
+  int      fails_at, cancels_at;       /* a step; 0 for none */
+  gboolean in_thread;
+} Maker;
+
+static gboolean
+maker_step (gpointer data, GError **error)
+{
+  Maker *maker = data;
+
+  g_assert_true (g_thread_self () == maker->owner);
+  maker->n_steps++;
+  if (maker->n_steps == maker->cancels_at)
+    fb_job_cancel (maker->job);
+  if (maker->n_steps == maker->fails_at)
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_FAILED, "out of paint");
+
+  return maker->n_steps != maker->fails_at && --maker->n_left > 0;
+}
+
+static FbImage *
+maker_finish (gpointer data, GError **error)
+{
+  Maker   *maker = data;
+  FbImage *image = fb_image_new (7, 5, 3);
+
+  maker->n_finished++;
+  maker->in_thread = g_thread_self () != maker->owner;
+  for (int i = 0; i < 7 * 5 * 3; i++)
+    image->pixels[i] = (float) maker->n_steps;
+
+  return image;
+}
+
+static void
+maker_free (gpointer data)
+{
+  ((Maker *) data)->n_freed++;
+}
+
+static const FbJobSource maker_source = { maker_step, maker_finish, maker_free };
+
+static void
+a_picture_is_made_in_steps_and_finished_in_a_thread (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbImage) whole = fb_image_new (3, 3, 1);
+  g_autoptr(FbJob)   job   = fixture_job (f, "{}");
+  g_autoptr(GError)  error = NULL;
+  Maker              maker = { job, g_thread_self (), .n_left = 4 };
+
+  memset (whole->pixels, 0, fb_image_n_bytes (whole));
+  fb_job_add_source (job, "init", &maker_source, &maker);
+  fb_job_add_picture (job, "mask", whole);
+  g_assert_cmpint (maker.n_steps, ==, 0);
+  g_assert_true (run_job (job, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (maker.n_steps, ==, 4);
+  g_assert_cmpint (maker.n_finished, ==, 1);
+  g_assert_true (maker.in_thread);
+  g_assert_cmpint (fb_job_get_picture (job, 0)->width, ==, 7);
+  g_assert_cmpfloat (fb_job_get_picture (job, 0)->pixels[104], ==, 4.0f);
+  g_clear_object (&job);
+  g_assert_cmpint (maker.n_freed, ==, 1);
+}
+
+static gboolean
+count_up (gpointer n)
+{
+  (*(int *) n)++;
+
+  return G_SOURCE_CONTINUE;
+}
+
+/* a window's events come before the next step */
+static void
+the_main_loop_lives_on_between_the_steps (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbJob) job    = fixture_job (f, "{}");
+  Maker            maker  = { job, g_thread_self (), .n_left = 50 };
+  int              n_seen = 0;
+  guint            others = g_idle_add_full (G_PRIORITY_DEFAULT_IDLE, count_up, &n_seen, NULL);
+
+  fb_job_add_source (job, "init", &maker_source, &maker);
+  fb_job_start (job);
+  while (maker.n_steps == 0)
+    g_main_context_iteration (NULL, TRUE);
+  n_seen = 0;
+  fixture_wait (job, 10.0);
+  g_source_remove (others);
+  g_assert_no_error (fb_job_get_error (job));
+  g_assert_cmpint (n_seen, >=, 49);
+}
+
+static void
+a_picture_that_cannot_be_made_ends_its_job (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbJob)  job   = fixture_job (f, "{}");
+  g_autoptr(GError) error = NULL;
+  Maker             maker = { job, g_thread_self (), .n_left = 9, .fails_at = 3 };
+
+  fb_job_add_source (job, "init", &maker_source, &maker);
+  g_assert_false (run_job (job, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_FAILED);
+  g_assert_cmpint (maker.n_steps, ==, 3);
+  g_assert_cmpint (maker.n_finished, ==, 0);
+  g_clear_object (&job);
+  g_assert_cmpint (maker.n_freed, ==, 1);
+}
+
+static void
+a_cancel_ends_the_making (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbJob)  job   = fixture_job (f, "{}");
+  g_autoptr(GError) error = NULL;
+  Maker             maker = { job, g_thread_self (), .n_left = 1000, .cancels_at = 2 };
+
+  fb_job_add_source (job, "init", &maker_source, &maker);
+  g_assert_false (run_job (job, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpint (maker.n_steps, ==, 2);
+  g_assert_cmpint (maker.n_finished, ==, 0);
+}
+
 /* --- failures --------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -518,6 +647,10 @@ main (int argc, char **argv)
   fixture_test ("/core/engine/jobs/signals-come-in-order", NULL, signals_come_in_order);
   fixture_test ("/core/engine/jobs/the-blocking-run-needs-no-main-loop", NULL, the_blocking_run_needs_no_main_loop);
   fixture_test ("/core/engine/jobs/an-input-picture-arrives-bit-for-bit", NULL, an_input_picture_arrives_bit_for_bit);
+  fixture_test ("/core/engine/jobs/a-picture-is-made-in-steps-and-finished-in-a-thread", NULL, a_picture_is_made_in_steps_and_finished_in_a_thread);
+  fixture_test ("/core/engine/jobs/the-main-loop-lives-on-between-the-steps", NULL, the_main_loop_lives_on_between_the_steps);
+  fixture_test ("/core/engine/jobs/a-picture-that-cannot-be-made-ends-its-job", NULL, a_picture_that_cannot_be_made_ends_its_job);
+  fixture_test ("/core/engine/jobs/a-cancel-ends-the-making", NULL, a_cancel_ends_the_making);
   fixture_test ("/core/engine/jobs/an-error-keeps-its-code-and-the-pictures", NULL, an_error_keeps_its_code_and_the_pictures);
   fixture_test ("/core/engine/jobs/an-unknown-kind-is-refused", NULL, an_unknown_kind_is_refused);
   fixture_test ("/core/engine/jobs/a-job-too-large-is-refused-before-it-computes", NULL, a_job_too_large_is_refused_before_it_computes);
