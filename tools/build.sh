@@ -34,15 +34,16 @@ print(*(os.path.relpath(file, sys.argv[1]) for t in targets if t["installed"] fo
 # build_in WHAT DIR OPTION...: builds "all" or "$installed" into DIR with these meson options
 build_in () { in_root sh -c "$configure_and_build" sh "$here" "$@"; }
 
-build () { build_in "${1:-all}" "$build_dir" --prefix="$stage" -Dplugindir="$stage/plug-ins" --buildtype=debugoptimized; }
+# build WHAT: the same into build/
+build () { build_in "$1" "$build_dir" --prefix="$stage" -Dplugindir="$stage/plug-ins" --buildtype=debugoptimized; }
 
-cmd_build () { build; }
+cmd_build () { build all; }
 
 # test [SUITE|TEST...]: without a name, everything but the suites that take long. The last line is the count alone.
 cmd_test ()
 {
   local tests=$build_dir/meson-info/intro-tests.json log=testlog suites name args=() chosen=() named=() status=0
-  build
+  build all
 
   suites=$(grep -o '"flashbrush:[^"]*"' "$tests" | tr -d '"' | cut -d: -f2 | sort -u)
   [ $# -gt 0 ] || args+=(--no-suite slow --no-suite bench)
@@ -68,6 +69,6 @@ cmd_test ()
 cmd_po ()
 {
   sh "$here/po/potfiles.sh" "$here" >"$here/po/POTFILES"
-  build
+  build all
   in_root ninja -C "$build_dir" --quiet flashbrush-update-po >&2
 }
