@@ -11,6 +11,7 @@
 #include "ui/args.h"
 #include "ui/dialog.h"
 #include "ui/job.h"
+#include "ui/plug-in.h"
 #include "ui/procedure.h"
 #include "ui/record.h"
 #include "ui/sampling-args.h"
@@ -169,16 +170,6 @@ repeat_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, Gi
 
 /* --- what GIMP asks ----------------------------------------------------------------------------------------------------- */
 
-#define GENERATE_TYPE_PLUG_IN (generate_plug_in_get_type ())
-G_DECLARE_FINAL_TYPE (GeneratePlugIn, generate_plug_in, GENERATE, PLUG_IN, GimpPlugIn)
-
-struct _GeneratePlugIn
-{
-  GimpPlugIn parent_instance;
-};
-
-G_DEFINE_FINAL_TYPE (GeneratePlugIn, generate_plug_in, GIMP_TYPE_PLUG_IN)
-
 static GList *
 query_procedures (GimpPlugIn *plug_in)
 {
@@ -211,27 +202,4 @@ create_procedure (GimpPlugIn *plug_in, const char *name)
   return procedure;
 }
 
-static gboolean
-set_i18n (GimpPlugIn *plug_in, const char *name, char **domain, char **folder)
-{
-  *domain = g_strdup (GETTEXT_PACKAGE);
-
-  return TRUE;
-}
-
-static void
-generate_plug_in_class_init (GeneratePlugInClass *class)
-{
-  GimpPlugInClass *plug_in_class = GIMP_PLUG_IN_CLASS (class);
-
-  plug_in_class->query_procedures = query_procedures;
-  plug_in_class->create_procedure = create_procedure;
-  plug_in_class->set_i18n         = set_i18n;
-}
-
-static void
-generate_plug_in_init (GeneratePlugIn *plug_in)
-{
-}
-
-GIMP_MAIN (GENERATE_TYPE_PLUG_IN)
+FB_PLUG_IN_MAIN (query_procedures, create_procedure)

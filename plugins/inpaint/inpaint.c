@@ -12,6 +12,7 @@
 #include "plugins/inpaint/request.h"
 #include "ui/job.h"
 #include "ui/mask-source.h"
+#include "ui/plug-in.h"
 #include "ui/procedure.h"
 #include "ui/record.h"
 #include "ui/target.h"
@@ -310,16 +311,6 @@ continue_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, 
 
 /* --- what GIMP asks ------------------------------------------------------------------------------------------------------ */
 
-#define INPAINT_TYPE_PLUG_IN (inpaint_plug_in_get_type ())
-G_DECLARE_FINAL_TYPE (InpaintPlugIn, inpaint_plug_in, INPAINT, PLUG_IN, GimpPlugIn)
-
-struct _InpaintPlugIn
-{
-  GimpPlugIn parent_instance;
-};
-
-G_DEFINE_FINAL_TYPE (InpaintPlugIn, inpaint_plug_in, GIMP_TYPE_PLUG_IN)
-
 static GList *
 query_procedures (GimpPlugIn *plug_in)
 {
@@ -348,27 +339,4 @@ create_procedure (GimpPlugIn *plug_in, const char *name)
   return procedure;
 }
 
-static gboolean
-set_i18n (GimpPlugIn *plug_in, const char *name, char **domain, char **folder)
-{
-  *domain = g_strdup (GETTEXT_PACKAGE);
-
-  return TRUE;
-}
-
-static void
-inpaint_plug_in_class_init (InpaintPlugInClass *class)
-{
-  GimpPlugInClass *plug_in_class = GIMP_PLUG_IN_CLASS (class);
-
-  plug_in_class->query_procedures = query_procedures;
-  plug_in_class->create_procedure = create_procedure;
-  plug_in_class->set_i18n         = set_i18n;
-}
-
-static void
-inpaint_plug_in_init (InpaintPlugIn *plug_in)
-{
-}
-
-GIMP_MAIN (INPAINT_TYPE_PLUG_IN)
+FB_PLUG_IN_MAIN (query_procedures, create_procedure)

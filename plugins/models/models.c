@@ -5,6 +5,7 @@
 
 #include "plugins/models/panel.h"
 #include "plugins/models/procedures.h"
+#include "ui/plug-in.h"
 #include "ui/procedure.h"
 
 #define PANEL "plug-in-flashbrush-models"
@@ -45,16 +46,6 @@ panel_new (GimpPlugIn *plug_in)
 
 /* --- what GIMP asks ----------------------------------------------------------------------------------------------------- */
 
-#define MODELS_TYPE_PLUG_IN (models_plug_in_get_type ())
-G_DECLARE_FINAL_TYPE (ModelsPlugIn, models_plug_in, MODELS, PLUG_IN, GimpPlugIn)
-
-struct _ModelsPlugIn
-{
-  GimpPlugIn parent_instance;
-};
-
-G_DEFINE_FINAL_TYPE (ModelsPlugIn, models_plug_in, GIMP_TYPE_PLUG_IN)
-
 static const FbProcedureRow * const tables[] = { fb_model_procedures, fb_distill_procedures };
 
 static GList *
@@ -80,27 +71,4 @@ create_procedure (GimpPlugIn *plug_in, const char *name)
   return g_str_equal (name, PANEL) ? panel_new (plug_in) : NULL;
 }
 
-static gboolean
-set_i18n (GimpPlugIn *plug_in, const char *name, char **domain, char **folder)
-{
-  *domain = g_strdup (GETTEXT_PACKAGE);
-
-  return TRUE;
-}
-
-static void
-models_plug_in_class_init (ModelsPlugInClass *class)
-{
-  GimpPlugInClass *plug_in_class = GIMP_PLUG_IN_CLASS (class);
-
-  plug_in_class->query_procedures = query_procedures;
-  plug_in_class->create_procedure = create_procedure;
-  plug_in_class->set_i18n         = set_i18n;
-}
-
-static void
-models_plug_in_init (ModelsPlugIn *plug_in)
-{
-}
-
-GIMP_MAIN (MODELS_TYPE_PLUG_IN)
+FB_PLUG_IN_MAIN (query_procedures, create_procedure)

@@ -8,6 +8,7 @@
 #include "plugins/upscale/dialog.h"
 #include "plugins/upscale/request.h"
 #include "ui/job.h"
+#include "ui/plug-in.h"
 #include "ui/procedure.h"
 
 #define UPSCALE "plug-in-flashbrush-upscale"
@@ -48,16 +49,6 @@ upscale_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, G
 
 /* --- what GIMP asks ------------------------------------------------------------------------------------------------------ */
 
-#define UPSCALE_TYPE_PLUG_IN (upscale_plug_in_get_type ())
-G_DECLARE_FINAL_TYPE (UpscalePlugIn, upscale_plug_in, UPSCALE, PLUG_IN, GimpPlugIn)
-
-struct _UpscalePlugIn
-{
-  GimpPlugIn parent_instance;
-};
-
-G_DEFINE_FINAL_TYPE (UpscalePlugIn, upscale_plug_in, GIMP_TYPE_PLUG_IN)
-
 static GList *
 query_procedures (GimpPlugIn *plug_in)
 {
@@ -82,27 +73,4 @@ create_procedure (GimpPlugIn *plug_in, const char *name)
   return procedure;
 }
 
-static gboolean
-set_i18n (GimpPlugIn *plug_in, const char *name, char **domain, char **folder)
-{
-  *domain = g_strdup (GETTEXT_PACKAGE);
-
-  return TRUE;
-}
-
-static void
-upscale_plug_in_class_init (UpscalePlugInClass *class)
-{
-  GimpPlugInClass *plug_in_class = GIMP_PLUG_IN_CLASS (class);
-
-  plug_in_class->query_procedures = query_procedures;
-  plug_in_class->create_procedure = create_procedure;
-  plug_in_class->set_i18n         = set_i18n;
-}
-
-static void
-upscale_plug_in_init (UpscalePlugIn *plug_in)
-{
-}
-
-GIMP_MAIN (UPSCALE_TYPE_PLUG_IN)
+FB_PLUG_IN_MAIN (query_procedures, create_procedure)
