@@ -130,7 +130,12 @@ bench_cancel (const char *socket, const char *model, int n)
       if (i % 2 == 0)
         fb_job_run (unload, NULL, NULL, NULL, NULL);
       ms[i] = measure_cancel (client, model, g_rand_double (rand) * (i % 2 == 0 ? cold : warm));
-      i += ms[i] >= 0.0;
+      if (ms[i] < 0.0)
+        continue;
+      i++;
+      if (i % 10 == 0)                         /* a large model takes an hour, which may be cut short */
+        printf ("%d of %d, 95th percentile so far %.1f ms\n", i, n, bench_percentile (ms, i, 0.95));
+      fflush (stdout);
     }
   printf ("a job takes %.2f s, %.2f s with loading\n", warm, cold);
   printf ("cancel: median %.1f ms, longest of %d %.1f ms\n", bench_percentile (ms, n, 0.5), n, bench_percentile (ms, n, 1.0));
