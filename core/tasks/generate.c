@@ -1,7 +1,6 @@
 /* core/tasks/generate.c: pictures from a prompt, and image-to-image. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/tasks/generate.h"
 
-#include <glib/gi18n-lib.h>
 
 #include "core/image/cut-out.h"
 #include "core/tasks/diffusion-private.h"
@@ -48,7 +47,7 @@ scaled_init (const FbGenerate *r, GError **error)
   FbImage *scaled = fb_image_resize (r->init, r->width, r->height);
 
   if (scaled == NULL)
-    g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_MEMORY, _("No memory for a picture of %d×%d."), r->width, r->height);
+    fb_task_no_memory (r->width, r->height, error);
 
   return scaled;
 }

@@ -1,7 +1,6 @@
 /* core/tasks/inpaint-plan.c: what a job of inpainting draws, and what that takes. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/tasks/inpaint-run-private.h"
 
-#include <glib/gi18n-lib.h>
 #include <math.h>
 
 #include "core/tasks/pace.h"
@@ -25,8 +24,7 @@ fb_inpaint_run_clear (FbInpaintRun *run)
 gboolean
 fb_inpaint_no_memory (GError **error, const FbImage *image)
 {
-  g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_MEMORY, _("No memory for a picture of %d×%d."), image->width, image->height);
-  return FALSE;
+  return fb_task_no_memory (image->width, image->height, error);
 }
 
 /* --- masks and pieces ---------------------------------------------------------------------------------------------------- */

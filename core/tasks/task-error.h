@@ -11,4 +11,7 @@ typedef enum
 #define FB_TASK_N_ERRORS (FB_TASK_ERROR_MEMORY + 1)
 
 #define FB_TASK_ERROR (fb_task_error_quark ())
-GQuark fb_task_error_quark (void);
+GQuark   fb_task_error_quark (void);
+
+/* Sets MEMORY: there is none for a picture of that size. Returns: %FALSE */
+gboolean fb_task_no_memory   (int width, int height, GError **error);

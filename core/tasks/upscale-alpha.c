@@ -1,7 +1,6 @@
 /* core/tasks/upscale-alpha.c: transparency, which no network sees. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/tasks/upscale-private.h"
 
-#include <glib/gi18n-lib.h>
 #include <math.h>
 #include <string.h>
 
@@ -131,7 +130,7 @@ fb_upscale_add_alpha (const FbImage *colours, const FbImage *image, GCancellable
   if (alpha == NULL)
     {
       if (mask == NULL || out == NULL)
-        g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_MEMORY, _("No memory for a picture of %d×%d."), width, height);
+        fb_task_no_memory (width, height, error);
       g_clear_pointer (&out, fb_image_unref);
       return NULL;
     }

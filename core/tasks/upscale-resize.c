@@ -1,19 +1,11 @@
 /* core/tasks/upscale-resize.c: pictures enlarged, and brought back to what they were made of. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/tasks/upscale-private.h"
 
-#include <glib/gi18n-lib.h>
 #include <string.h>
 
 #define BAND          (1 << 19)     /* pixels at once: some milliseconds */
 #define N_PASSES      4             /* of a picture with all that one can hold, 5 % of what it lacked is then left: tests/core/test-upscale-keep.c */
 #define TONES_REACH   8             /* pixels of the given picture per side of what counts as a larger area */
-
-static gboolean
-no_memory (GError **error, int width, int height)
-{
-  g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_MEMORY, _("No memory for a picture of %d×%d."), width, height);
-  return FALSE;
-}
 
 /* What is done with some rows of an enlarged picture, @y … */
 typedef void (* Take) (const FbImage *rows, int y, gpointer user_data);
@@ -32,7 +24,7 @@ resize_in_bands (const FbImage *image, int width, int height, Take take, gpointe
         return FALSE;
       rows = fb_image_resize_part (image, width, height, 0, y, width, MIN (step, height - y));
       if (rows == NULL)
-        return no_memory (error, width, height);
+        return fb_task_no_memory (width, height, error);
       take (rows, y, user_data);
     }
 
@@ -54,7 +46,7 @@ fb_upscale_resize (const FbImage *image, int width, int height, GCancellable *ca
 
   if (out == NULL)
     {
-      no_memory (error, width, height);
+      fb_task_no_memory (width, height, error);
       return NULL;
     }
 
@@ -141,7 +133,7 @@ fb_upscale_keep (FbImage *picture, const FbImage *image, FbFaithful faithful, GC
     return TRUE;
   lack = fb_image_new (image->width, image->height, 3);
   if (lack == NULL)
-    return no_memory (error, image->width, image->height);
+    return fb_task_no_memory (image->width, image->height, error);
 
   for (int i = 0; i < N_PASSES; i++)
     {

@@ -39,8 +39,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Run, run_clear)
 static gboolean
 no_memory (const FbImage *image, GError **error)
 {
-  g_set_error (error, FB_TASK_ERROR, FB_TASK_ERROR_MEMORY, _("No memory for a picture of %d×%d."), image->width, image->height);
-  return FALSE;
+  return fb_task_no_memory (image->width, image->height, error);
 }
 
 /* --- the plan ------------------------------------------------------------------------------------------------------------- */
