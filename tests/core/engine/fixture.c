@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/image/png.h"
+
 static char *
 in_folder (Fixture *f, const char *variable, const char *name)
 {
@@ -241,4 +243,36 @@ fixture_read_line (GSubprocess *client)
         return g_string_free (line, FALSE);
       g_string_append_c (line, c);
     }
+}
+
+char *
+fixture_save_png (Fixture *f, const char *name, FbImage *image)
+{
+  char              *path  = g_build_filename (f->folder, name, NULL);
+  g_autoptr(FbImage) owned = image;
+  g_autoptr(GError)  error = NULL;
+
+  g_assert_true (fb_image_save_png (owned, path, &error));
+  return path;
+}
+
+char *
+fixture_command (const char *name, int status, const char * const *arguments)
+{
+  g_autoptr(GPtrArray)   argv  = g_ptr_array_new ();
+  g_autoptr(GSubprocess) child = NULL;
+  g_autoptr(GError)      error = NULL;
+  char                  *err   = NULL;
+
+  g_ptr_array_add (argv, (gpointer) g_getenv ("FLASHBRUSH_ENGINE"));
+  g_ptr_array_add (argv, (gpointer) name);
+  for (gsize i = 0; i == 0 || arguments[i - 1] != NULL; i++)
+    g_ptr_array_add (argv, (gpointer) arguments[i]);
+  child = g_subprocess_newv ((const char * const *) argv->pdata, G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE, &error);
+  g_assert_no_error (error);
+  g_subprocess_communicate_utf8 (child, NULL, NULL, NULL, &err, &error);
+  g_assert_no_error (error);
+  if (g_subprocess_get_exit_status (child) != status)
+    g_error ("exit status %d: %s", g_subprocess_get_exit_status (child), err);
+  return err;
 }

@@ -36,3 +36,8 @@ void       process_wait_end  (guint32 pid, double seconds);
 GSubprocess * fixture_start_client (const char *request, const char * const *environment);
 /* (transfer full): its next line, which must come within 20 seconds */
 char *     fixture_read_line (GSubprocess *client);
+
+/* (transfer full): where @image (transfer full) lies now, in the fixture's folder */
+char *     fixture_save_png  (Fixture *f, const char *name, FbImage *image);
+/* (transfer full): what `flashbrush-engine NAME ARGUMENTS…` says when it fails; its exit status must be @status */
+char *     fixture_command   (const char *name, int status, const char * const *arguments);

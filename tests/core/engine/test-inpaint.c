@@ -197,49 +197,17 @@ bad_jobs_are_named (Fixture *f, gconstpointer data)
 
 /* --- the command ---------------------------------------------------------------------------------------------------------- */
 
-static char *
-save (Fixture *f, const char *name, FbImage *image)
-{
-  char              *path  = g_build_filename (f->folder, name, NULL);
-  g_autoptr(FbImage) owned = image;
-  g_autoptr(GError)  error = NULL;
-
-  g_assert_true (fb_image_save_png (owned, path, &error));
-  return path;
-}
-
-/* (transfer full): what `flashbrush-engine inpaint ARGUMENTS…` says when it fails; its exit status must be @status */
-static char *
-command (int status, const char * const *arguments)
-{
-  g_autoptr(GPtrArray)   argv  = g_ptr_array_new ();
-  g_autoptr(GSubprocess) child = NULL;
-  g_autoptr(GError)      error = NULL;
-  char                  *err   = NULL;
-
-  g_ptr_array_add (argv, (gpointer) g_getenv ("FLASHBRUSH_ENGINE"));
-  g_ptr_array_add (argv, (gpointer) "inpaint");
-  for (gsize i = 0; i == 0 || arguments[i - 1] != NULL; i++)
-    g_ptr_array_add (argv, (gpointer) arguments[i]);
-  child = g_subprocess_newv ((const char * const *) argv->pdata, G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE, &error);
-  g_assert_no_error (error);
-  g_subprocess_communicate_utf8 (child, NULL, NULL, NULL, &err, &error);
-  g_assert_no_error (error);
-  g_assert_cmpint (g_subprocess_get_exit_status (child), ==, status);
-  return err;
-}
-
 static void
 the_command_keeps_what_is_not_masked (Fixture *f, gconstpointer data)
 {
   for (int alpha = 0; alpha < 2; alpha++)
     {
       const int           C           = 3 + alpha;
-      g_autofree char    *in          = save (f, "in.png", some_picture (C));
-      g_autofree char    *mask        = save (f, "mask.png", some_mask (3));
+      g_autofree char    *in          = fixture_save_png (f, "in.png", some_picture (C));
+      g_autofree char    *mask        = fixture_save_png (f, "mask.png", some_mask (3));
       g_autofree char    *out         = g_build_filename (f->folder, "out.png", NULL);
       const char         *arguments[] = { in, mask, "a cat", "-o", out, "--steps", "1", "--feather", "0", NULL };
-      g_autofree char    *errors      = command (0, arguments);
+      g_autofree char    *errors      = fixture_command ("inpaint", 0, arguments);
       g_autoptr(GError)   error       = NULL;
       g_autoptr(FbImage)  before      = fb_image_load_png (in, &error);
       g_autoptr(FbImage)  after       = fb_image_load_png (out, &error);
@@ -262,9 +230,9 @@ the_command_keeps_what_is_not_masked (Fixture *f, gconstpointer data)
 static void
 the_command_explains_its_errors (Fixture *f, gconstpointer data)
 {
-  g_autofree char *in    = save (f, "in.png", some_picture (3));
-  g_autofree char *mask  = save (f, "mask.png", some_mask (3));
-  g_autofree char *small = save (f, "small.png", fb_image_new (8, 8, 3));
+  g_autofree char *in    = fixture_save_png (f, "in.png", some_picture (3));
+  g_autofree char *mask  = fixture_save_png (f, "mask.png", some_mask (3));
+  g_autofree char *small = fixture_save_png (f, "small.png", fb_image_new (8, 8, 3));
   const struct { const char *arguments[6]; int status; const char *text; } cases[] =
   {
     { { in },                                       2, "Two files"    },
@@ -277,7 +245,7 @@ the_command_explains_its_errors (Fixture *f, gconstpointer data)
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      g_autofree char *errors = command (cases[i].status, cases[i].arguments);
+      g_autofree char *errors = fixture_command ("inpaint", cases[i].status, cases[i].arguments);
 
       if (strstr (errors, cases[i].text) == NULL)
         g_error ("“%s” is not in “%s”", cases[i].text, errors);

@@ -204,49 +204,16 @@ the_list_says_what_the_model_is_for (Fixture *f, gconstpointer data)
 
 /* --- the command ---------------------------------------------------------------------------------------------------------- */
 
-static char *
-save (Fixture *f, const char *name, FbImage *image)
-{
-  char              *path  = g_build_filename (f->folder, name, NULL);
-  g_autoptr(FbImage) owned = image;
-  g_autoptr(GError)  error = NULL;
-
-  g_assert_true (fb_image_save_png (owned, path, &error));
-  return path;
-}
-
-/* (transfer full): what `flashbrush-engine upscale ARGUMENTS…` says when it fails; its exit status must be @status */
-static char *
-command (int status, const char * const *arguments)
-{
-  g_autoptr(GPtrArray)   argv  = g_ptr_array_new ();
-  g_autoptr(GSubprocess) child = NULL;
-  g_autoptr(GError)      error = NULL;
-  char                  *err   = NULL;
-
-  g_ptr_array_add (argv, (gpointer) g_getenv ("FLASHBRUSH_ENGINE"));
-  g_ptr_array_add (argv, (gpointer) "upscale");
-  for (gsize i = 0; i == 0 || arguments[i - 1] != NULL; i++)
-    g_ptr_array_add (argv, (gpointer) arguments[i]);
-  child = g_subprocess_newv ((const char * const *) argv->pdata, G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE, &error);
-  g_assert_no_error (error);
-  g_subprocess_communicate_utf8 (child, NULL, NULL, NULL, &err, &error);
-  g_assert_no_error (error);
-  if (g_subprocess_get_exit_status (child) != status)
-    g_error ("exit status %d: %s", g_subprocess_get_exit_status (child), err);
-  return err;
-}
-
 static void
 the_command_makes_a_file_larger (Fixture *f, gconstpointer data)
 {
   for (int C = 3; C <= 4; C++)
     {
-      g_autofree char    *in          = save (f, "in.png", some_picture (C));
+      g_autofree char    *in          = fixture_save_png (f, "in.png", some_picture (C));
       g_autofree char    *out         = g_build_filename (f->folder, "out.png", NULL);
       const char         *by_scale[]  = { in, "-o", out, "--steps", "2", "--scale", "2", "--noise-level", "50", "--seed", "1", NULL };
       const char         *by_size[]   = { in, "a cat", "-o", out, "--steps", "1", "--width", "30", "--height", "29", NULL };
-      g_autofree char    *errors      = command (0, by_scale);
+      g_autofree char    *errors      = fixture_command ("upscale", 0, by_scale);
       g_autofree char    *more        = NULL;
       g_autoptr(GError)   error       = NULL;
       g_autoptr(FbImage)  scaled      = fb_image_load_png (out, &error);
@@ -256,7 +223,7 @@ the_command_makes_a_file_larger (Fixture *f, gconstpointer data)
       g_assert_cmpint (scaled->n_channels, ==, C);
       g_assert_cmpint (scaled->width, ==, 2 * WIDTH);
       g_assert_cmpint (scaled->height, ==, 2 * HEIGHT);
-      more  = command (0, by_size);
+      more  = fixture_command ("upscale", 0, by_size);
       sized = fb_image_load_png (out, &error);
       g_assert_no_error (error);
       g_assert_cmpint (sized->width, ==, 30);
@@ -267,7 +234,7 @@ the_command_makes_a_file_larger (Fixture *f, gconstpointer data)
 static void
 the_command_explains_its_errors (Fixture *f, gconstpointer data)
 {
-  g_autofree char *in = save (f, "in.png", some_picture (3));
+  g_autofree char *in = fixture_save_png (f, "in.png", some_picture (3));
   const struct { const char *arguments[6]; int status; const char *text; } cases[] =
   {
     { { NULL },                                     2, "A file"          },
@@ -283,7 +250,7 @@ the_command_explains_its_errors (Fixture *f, gconstpointer data)
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      g_autofree char *errors = command (cases[i].status, cases[i].arguments);
+      g_autofree char *errors = fixture_command ("upscale", cases[i].status, cases[i].arguments);
 
       if (strstr (errors, cases[i].text) == NULL)
         g_error ("“%s” is not in “%s”", cases[i].text, errors);
