@@ -191,9 +191,11 @@ describe (FbDevice *dev, Description *d, const FbCudaProduct *p)
 static gboolean
 prefer (FbDevice *dev, cublasLtMatmulPreference_t preference, const Key *key)
 {
-  size_t workspace = WORKSPACE_BYTES;
+  size_t  workspace = WORKSPACE_BYTES;
+  guint32 sums      = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;     /* the others add parts up in 16 bits */
 
   return FB_CUBLAS (dev, cublasLtMatmulPreferenceInit (preference)) &&
+         FB_CUBLAS (dev, cublasLtMatmulPreferenceSetAttribute (preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &sums, sizeof sums)) &&
          FB_CUBLAS (dev, cublasLtMatmulPreferenceSetAttribute (preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace)) &&
          FB_CUBLAS (dev, cublasLtMatmulPreferenceSetAttribute (preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &key->right_alignment, 4)) &&
          FB_CUBLAS (dev, cublasLtMatmulPreferenceSetAttribute (preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &key->left_alignment, 4)) &&

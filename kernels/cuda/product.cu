@@ -14,14 +14,14 @@ place (const FbCudaMatrix &m, size_t row, size_t column)
   return m.transposed ? column * m.step + row : row * m.step + column;
 }
 
-/* grid: tiles of columns, tiles of rows, products */
+/* grid: tiles of rows, of which there can be more than 65,535, tiles of columns, products */
 template <typename T, typename Out> __global__ void
 product_kernel (FbCudaProduct p)
 {
   __shared__ float left[DEPTH][TILE + 1], right[DEPTH][TILE + 1];
   const T   *l      = (const T *) p.left.data + blockIdx.z * p.left.batch;
   const T   *r      = (const T *) p.right.data + blockIdx.z * p.right.batch;
-  int        row0   = blockIdx.y * TILE, column0 = blockIdx.x * TILE;
+  int        row0   = blockIdx.x * TILE, column0 = blockIdx.y * TILE;
   int        row    = threadIdx.x / 16 * 4, column = threadIdx.x % 16 * 4;
   float      sums[4][4] = { { 0.0f } };
 
@@ -62,7 +62,7 @@ product_kernel (FbCudaProduct p)
 extern "C" void
 fb_cuda_multiply_plainly (FbDevice *dev, const FbCudaProduct *p)
 {
-  dim3 grid ((unsigned) ((p->n_columns + TILE - 1) / TILE), (unsigned) ((p->n_rows + TILE - 1) / TILE), (unsigned) p->n_products);
+  dim3 grid ((unsigned) ((p->n_rows + TILE - 1) / TILE), (unsigned) ((p->n_columns + TILE - 1) / TILE), (unsigned) p->n_products);
 
   if (p->dtype == p->out_dtype)
     FB_BY_DTYPE (p->dtype, T, FB_LAUNCH (dev, (product_kernel<T, T>), grid, BLOCK, *p))

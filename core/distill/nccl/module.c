@@ -45,7 +45,7 @@ make_key (void *key)
 static cudaError_t
 find_card (const void *data, int *ordinal)
 {
-  struct cudaPointerAttributes attributes;
+  struct cudaPointerAttributes attributes = { 0 };
   cudaError_t                  status = cudaPointerGetAttributes (&attributes, data);
 
   *ordinal = attributes.device;
