@@ -33,6 +33,16 @@ fb_cuda_library_failed (FbDevice *dev, const char *library, const char *reason, 
                   _("The graphics card failed; %s says “%s”. FLASHBRUSH_DEVICE=cpu works without it."), library, reason);
 }
 
+/* Called before waiting for the card. The pool gives back what is free as soon as it holds more than its threshold, and it counts what is in use. */
+static gboolean
+keep_spare (FbDevice *dev)
+{
+  FbCuda *cuda = fb_cuda (dev);
+  guint64 kept = dev->bytes_in_use + cuda->workspace_bytes + FB_DEVICE_MAX_SPARE;
+
+  return FB_CUDA (dev, cudaMemPoolSetAttribute (cuda->pool, cudaMemPoolAttrReleaseThreshold, &kept));
+}
+
 gboolean
 fb_cuda_ready (FbDevice *dev)
 {
@@ -46,8 +56,8 @@ fb_cuda_ready (FbDevice *dev)
 
   /* one event per lap in turn: the one about to be recorded again was recorded two laps ago */
   if (cuda->n_launches++ % LAP == 0)
-    return FB_CUDA (dev, cudaEventSynchronize (cuda->laps[lap % 2])) && FB_CUDA (dev, cudaEventRecord (cuda->laps[lap % 2], cuda->stream)) &&
-           !fb_device_cancelled (dev);
+    return keep_spare (dev) && FB_CUDA (dev, cudaEventSynchronize (cuda->laps[lap % 2])) &&
+           FB_CUDA (dev, cudaEventRecord (cuda->laps[lap % 2], cuda->stream)) && !fb_device_cancelled (dev);
   return TRUE;
 }
 
@@ -70,6 +80,8 @@ take (FbDevice *dev, size_t n_bytes)
   cudaError_t status;
 
   if (n_bytes > dev->limit || dev->bytes_in_use > dev->limit - n_bytes || cuda->workspace_bytes > dev->limit - n_bytes - dev->bytes_in_use)
+    return NULL;
+  if (n_bytes > G_MAXSIZE / 2)                                   /* the driver rounds up, and that could wrap */
     return NULL;
   if (!FB_CUDA (dev, cudaSetDevice (cuda->ordinal)))
     return NULL;
@@ -165,7 +177,7 @@ cuda_bytes_free (FbDevice *dev)
 
 /* --- copies ----------------------------------------------------------------------------------------------------------- */
 
-/* The pinned buffers, made when first needed */
+/* The pinned buffers, made when first needed; both directions wait for them */
 static gboolean
 have_staging (FbDevice *dev)
 {
@@ -173,7 +185,7 @@ have_staging (FbDevice *dev)
 
   if (cuda->records)                                             /* a copy would be made from what lies there when it is replayed */
     fb_device_fail (dev, FB_DEVICE_ERROR_FAILED, "a copy within a recording");
-  if (dev->failure != NULL || !FB_CUDA (dev, cudaSetDevice (cuda->ordinal)))
+  if (dev->failure != NULL || !FB_CUDA (dev, cudaSetDevice (cuda->ordinal)) || !keep_spare (dev))
     return FALSE;
   for (int i = 0; i < FB_CUDA_N_STAGING; i++)
     if (cuda->staging[i] == NULL && !FB_CUDA (dev, cudaHostAlloc (&cuda->staging[i], STAGING_BYTES, cudaHostAllocDefault)))
@@ -231,7 +243,7 @@ cuda_download (FbDevice *dev, void *host, FbDtype host_dtype, const void *device
 static void
 cuda_finish (FbDevice *dev)
 {
-  if (FB_CUDA (dev, cudaSetDevice (fb_cuda (dev)->ordinal)))
+  if (FB_CUDA (dev, cudaSetDevice (fb_cuda (dev)->ordinal)) && keep_spare (dev))
     FB_CUDA (dev, cudaStreamSynchronize (fb_cuda (dev)->stream));
 }
 
@@ -272,8 +284,7 @@ choose_card (int place, struct cudaDeviceProp *chosen)
 static gboolean
 make_resources (FbDevice *dev)
 {
-  FbCuda                *cuda  = fb_cuda (dev);
-  guint64                spare = FB_DEVICE_MAX_SPARE;
+  FbCuda                 *cuda  = fb_cuda (dev);
   struct cudaMemPoolProps props = { 0 };
 
   props.allocType     = cudaMemAllocationTypePinned;
@@ -282,8 +293,7 @@ make_resources (FbDevice *dev)
 
   if (!FB_CUDA (dev, cudaSetDevice (cuda->ordinal)) ||
       !FB_CUDA (dev, cudaStreamCreateWithFlags (&cuda->stream, cudaStreamNonBlocking)) ||
-      !FB_CUDA (dev, cudaMemPoolCreate (&cuda->pool, &props)) ||
-      !FB_CUDA (dev, cudaMemPoolSetAttribute (cuda->pool, cudaMemPoolAttrReleaseThreshold, &spare)))
+      !FB_CUDA (dev, cudaMemPoolCreate (&cuda->pool, &props)))
     return FALSE;
   for (int i = 0; i < FB_CUDA_N_STAGING; i++)
     if (!FB_CUDA (dev, cudaEventCreateWithFlags (&cuda->staged[i], cudaEventDisableTiming)))

@@ -148,6 +148,25 @@ fill (float *values, size_t n, guint32 state)
     }
 }
 
+static void
+fill_with_zeros (FbTensor *t)
+{
+  g_autofree void *zeros = g_malloc0 (t->n_bytes);
+
+  fb_tensor_upload (t, zeros, t->dtype);
+}
+
+static void
+assert_same_bytes (const FbTensor *a, const FbTensor *b)
+{
+  g_autofree void *of_a = g_malloc (a->n_bytes);
+  g_autofree void *of_b = g_malloc (b->n_bytes);
+
+  fb_tensor_download (a, of_a, a->dtype);
+  fb_tensor_download (b, of_b, b->dtype);
+  g_assert_cmpmem (of_a, a->n_bytes, of_b, b->n_bytes);
+}
+
 /* A weight that got new values is, byte for byte, the weight made of them; its memory is the same */
 static void
 check_update (FbDevice *dev, FbWeightKind kind, FbDtype dtype)
@@ -178,13 +197,13 @@ check_update (FbDevice *dev, FbWeightKind kind, FbDtype dtype)
 
       fb_op_linear (dev, y, x, updated, NULL, NULL, FB_ACT_NONE);
       fb_op_linear (dev, z, x, fresh, NULL, NULL, FB_ACT_NONE);
-      g_assert_cmpmem (y->data, y->n_bytes, z->data, z->n_bytes);
+      assert_same_bytes (y, z);
     }
   else
     {
       fb_op_conv2d (dev, a, x, updated, NULL, NULL, &params, FB_ACT_NONE);
       fb_op_conv2d (dev, b, x, fresh, NULL, NULL, &params, FB_ACT_NONE);
-      g_assert_cmpmem (a->data, a->n_bytes, b->data, b->n_bytes);
+      assert_same_bytes (a, b);
     }
   g_assert_true (fb_device_check (dev, NULL));
 }
@@ -231,8 +250,8 @@ test_backward_keeps_nothing (gconstpointer name)
   g_autoptr(FbTensor) large   = fb_tensor_new_4d (dev, FB_DTYPE_F32, 1, 8, 8, 16);
   size_t              before  = fb_device_bytes_in_use (dev);
 
-  memset (small->data, 0, small->n_bytes);
-  memset (large->data, 0, large->n_bytes);
+  fill_with_zeros (small);
+  fill_with_zeros (large);
   fb_op_linear_backward_input (dev, small, small, linear, NULL);
   fb_op_conv2d_backward_input (dev, small, small, kernel, &(FbConv2dParams) { 1, 1, 1, 1, 1, 1 }, NULL);
   fb_op_conv2d_backward_input (dev, large, small, kernel, &(FbConv2dParams) { 2, 1, 1, 1, 1, 1 }, NULL);
@@ -432,9 +451,9 @@ check_nan_backward (FbDevice *dev, FbDtype dtype)
   fb_tensor_upload (x, ones, FB_DTYPE_F32);
   fb_tensor_upload (weight, ones, FB_DTYPE_F32);
   fb_tensor_upload (distance, ones, FB_DTYPE_F32);
-  memset (dw->data, 0, dw->n_bytes);
-  memset (dkernel->data, 0, dkernel->n_bytes);
-  memset (db->data, 0, db->n_bytes);
+  fill_with_zeros (dw);
+  fill_with_zeros (dkernel);
+  fill_with_zeros (db);
 
   g_autoptr(FbWeight) linear = fb_weight_new (dev, FB_WEIGHT_LINEAR, dtype, (int[]) { 16, 16 }, ones, FB_DTYPE_F32);
   g_autoptr(FbWeight) kernel = fb_weight_new (dev, FB_WEIGHT_CONV2D, dtype, conv, ones, FB_DTYPE_F32);

@@ -216,9 +216,6 @@ cublasLtMatmul (cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *
                 *(const float *) alpha, *(const float *) beta, a, b, c, d };
 
   g_assert (workspace != NULL && workspace_bytes >= 1024 && c_layout == d_layout);
-  if (fb_fake_captures ())
-    fb_fake_note (multiply, g_memdup2 (&call, sizeof call), g_free);
-  else
-    multiply (&call);
+  fb_fake_do (multiply, g_memdup2 (&call, sizeof call), g_free);
   return CUBLAS_STATUS_SUCCESS;
 }

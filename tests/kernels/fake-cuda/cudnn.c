@@ -488,9 +488,6 @@ cudnnBackendExecute (cudnnHandle_t handle, cudnnBackendDescriptor_t plan, cudnnB
     g_assert (graph->tensors[i].is_virtual || call.data[i] != NULL);
   g_assert (n_found == ids->n);
 
-  if (fb_fake_captures ())
-    fb_fake_note (run, g_memdup2 (&call, sizeof call), g_free);
-  else
-    run (&call);
+  fb_fake_do (run, g_memdup2 (&call, sizeof call), g_free);
   return CUDNN_STATUS_SUCCESS;
 }

@@ -2,28 +2,59 @@
  * SPDX-License-Identifier: LGPL-3.0-or-later
  *
  * Fresh memory is filled with NaN, guarded behind its end and counted, so that what is read before it is written, written past the end or
- * never freed shows. */
+ * never freed shows. Only what the card does can reach it: a program that looks into it by itself crashes, as it would with a card. */
 
 #include <cuda_runtime_api.h>
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "kernels/plan.h"
 #include "tests/kernels/fake-cuda/capture.h"
 
 #define CARD_BYTES  ((size_t) 2 << 30)
+#define SPACE_BYTES (4 * CARD_BYTES)        /* addresses of all cards' memory; those in use alone take any */
 #define GUARD_BYTES 64
-#define HEAD_BYTES  256                     /* before each block: what it is; as much as keeps the card's alignment */
+#define SPARE_BYTES ((size_t) 512 << 20)    /* what a pool should keep at each wait, besides what is in use */
+
+/**
+ * Pool:
+ * @taken: bytes
+ * @threshold: beyond which it would give back what is free at the next wait
+ */
+typedef struct
+{
+  size_t taken;
+  size_t threshold;
+} Pool;
 
 typedef struct
 {
   size_t n_bytes;
-  size_t *taken;                            /* its pool's */
-} Head;
+  Pool  *pool;
+} Block;
 
-G_STATIC_ASSERT (sizeof (Head) <= HEAD_BYTES);
+static char       *space;
+static FbPlan     *places;                  /* in @space */
+static GHashTable *blocks;                  /* of Block, by address */
+static int         n_open;
+static Pool       *newest;                  /* a device makes its events right after its pool */
+static size_t      card_taken;              /* from all pools */
 
-static size_t card_taken;                   /* from all pools */
+static void
+open_memory (void)
+{
+  if (n_open++ == 0 && space != NULL && mprotect (space, fb_plan_extent (places), PROT_READ | PROT_WRITE) != 0)
+    g_error ("the made-up card's memory does not open");
+}
+
+static void
+close_memory (void)
+{
+  if (--n_open == 0 && space != NULL && mprotect (space, fb_plan_extent (places), PROT_NONE) != 0)
+    g_error ("the made-up card's memory does not close");
+}
 
 cudaError_t
 cudaGetLastError (void)
@@ -98,18 +129,20 @@ typedef struct
 
 static GArray *captured;                    /* of Node; NULL while things are done at once */
 
-gboolean
-fb_fake_captures (void)
-{
-  return captured != NULL;
-}
-
 void
-fb_fake_note (void (* run) (void *data), void *data, GDestroyNotify free)
+fb_fake_do (void (* run) (void *data), void *data, GDestroyNotify free)
 {
   Node node = { run, data, free };
 
-  g_array_append_val (captured, node);
+  if (captured != NULL)
+    {
+      g_array_append_val (captured, node);
+      return;
+    }
+  open_memory ();
+  run (data);
+  close_memory ();
+  free (data);
 }
 
 static void
@@ -169,8 +202,10 @@ cudaGraphLaunch (cudaGraphExec_t exec, cudaStream_t stream)
   const GArray *nodes = (GArray *) exec;
 
   g_assert (captured == NULL);
+  open_memory ();
   for (guint i = 0; i < nodes->len; i++)
     g_array_index (nodes, Node, i).run (g_array_index (nodes, Node, i).data);
+  close_memory ();
   return cudaSuccess;
 }
 
@@ -200,14 +235,13 @@ cudaStreamSynchronize (cudaStream_t stream)
 cudaError_t
 cudaEventCreateWithFlags (cudaEvent_t *event, unsigned flags)
 {
-  *event = (cudaEvent_t) g_malloc (1);
+  *event = (cudaEvent_t) newest;
   return cudaSuccess;
 }
 
 cudaError_t
 cudaEventDestroy (cudaEvent_t event)
 {
-  g_free (event);
   return cudaSuccess;
 }
 
@@ -221,7 +255,10 @@ cudaEventRecord (cudaEvent_t event, cudaStream_t stream)
 cudaError_t
 cudaEventSynchronize (cudaEvent_t event)
 {
+  const Pool *pool = (const Pool *) event;
+
   g_assert (captured == NULL);
+  g_assert_cmpuint (pool->threshold, >=, pool->taken + SPARE_BYTES);
   return cudaSuccess;
 }
 
@@ -229,13 +266,16 @@ cudaError_t
 cudaMemPoolCreate (cudaMemPool_t *pool, const struct cudaMemPoolProps *props)
 {
   g_assert (props->allocType == cudaMemAllocationTypePinned && props->location.type == cudaMemLocationTypeDevice);
-  *pool = (cudaMemPool_t) g_new0 (size_t, 1);                     /* the bytes that are taken from it */
+  newest = g_new0 (Pool, 1);
+  *pool  = (cudaMemPool_t) newest;
   return cudaSuccess;
 }
 
 cudaError_t
 cudaMemPoolSetAttribute (cudaMemPool_t pool, enum cudaMemPoolAttr attribute, void *value)
 {
+  g_assert (captured == NULL && attribute == cudaMemPoolAttrReleaseThreshold);
+  ((Pool *) pool)->threshold = *(guint64 *) value;
   return cudaSuccess;
 }
 
@@ -243,7 +283,7 @@ cudaError_t
 cudaMemPoolGetAttribute (cudaMemPool_t pool, enum cudaMemPoolAttr attribute, void *value)
 {
   g_assert (attribute == cudaMemPoolAttrReservedMemCurrent || attribute == cudaMemPoolAttrUsedMemCurrent);
-  *(guint64 *) value = *(size_t *) pool;                          /* it keeps nothing that is freed */
+  *(guint64 *) value = ((Pool *) pool)->taken;                    /* it keeps nothing that is freed */
   return cudaSuccess;
 }
 
@@ -265,7 +305,7 @@ cudaMemPoolTrimTo (cudaMemPool_t pool, size_t n_bytes)
 cudaError_t
 cudaMemPoolDestroy (cudaMemPool_t pool)
 {
-  g_assert_cmpuint (*(size_t *) pool, ==, 0);
+  g_assert_cmpuint (((Pool *) pool)->taken, ==, 0);
   g_free (pool);
   return cudaSuccess;
 }
@@ -273,36 +313,50 @@ cudaMemPoolDestroy (cudaMemPool_t pool)
 cudaError_t
 cudaMallocFromPoolAsync (void **data, size_t n_bytes, cudaMemPool_t pool, cudaStream_t stream)
 {
-  size_t *taken = (size_t *) pool;
-  size_t  size  = (n_bytes + 255) / 256 * 256;
-  char   *block;
+  Block *block;
+  size_t offset;
 
   g_assert (captured == NULL);
-  if (n_bytes > CARD_BYTES || *taken + n_bytes > CARD_BYTES)
+  if (n_bytes > CARD_BYTES || ((Pool *) pool)->taken + n_bytes > CARD_BYTES)
     return cudaErrorMemoryAllocation;
 
-  block = aligned_alloc (256, HEAD_BYTES + size + 256);
-  *(Head *) (void *) block = (Head) { n_bytes, taken };
-  memset (block + HEAD_BYTES, 0xff, n_bytes);
-  memset (block + HEAD_BYTES + n_bytes, 0xa5, GUARD_BYTES);
-  *taken += n_bytes;
-  card_taken += n_bytes;
-  *data  = block + HEAD_BYTES;
+  if (space == NULL)
+    {
+      space  = mmap (NULL, SPACE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      places = fb_plan_new ();
+      blocks = g_hash_table_new_full (NULL, NULL, NULL, g_free);
+      g_assert (space != MAP_FAILED);
+    }
+  offset = fb_plan_take (places, n_bytes + GUARD_BYTES);
+  g_assert (offset + n_bytes + GUARD_BYTES <= SPACE_BYTES);
+  open_memory ();
+  memset (space + offset, 0xff, n_bytes);
+  memset (space + offset + n_bytes, 0xa5, GUARD_BYTES);
+  close_memory ();
+
+  block  = g_new (Block, 1);
+  *block = (Block) { n_bytes, (Pool *) pool };
+  g_hash_table_insert (blocks, space + offset, block);
+  block->pool->taken += n_bytes;
+  card_taken         += n_bytes;
+  *data = space + offset;
   return cudaSuccess;
 }
 
 cudaError_t
 cudaFreeAsync (void *data, cudaStream_t stream)
 {
-  char *block = (char *) data - HEAD_BYTES;
-  Head  head  = *(Head *) (void *) block;
+  const Block *block = g_hash_table_lookup (blocks, data);
 
-  g_assert (captured == NULL);
+  g_assert (captured == NULL && block != NULL);
+  open_memory ();
   for (size_t i = 0; i < GUARD_BYTES; i++)
-    g_assert_cmphex ((guchar) block[HEAD_BYTES + head.n_bytes + i], ==, 0xa5);
-  *head.taken -= head.n_bytes;
-  card_taken -= head.n_bytes;
-  free (block);
+    g_assert_cmphex (((guchar *) data)[block->n_bytes + i], ==, 0xa5);
+  close_memory ();
+  block->pool->taken -= block->n_bytes;
+  card_taken         -= block->n_bytes;
+  fb_plan_give (places, (size_t) ((char *) data - space));
+  g_hash_table_remove (blocks, data);
   return cudaSuccess;
 }
 
@@ -324,7 +378,9 @@ cudaError_t
 cudaMemcpyAsync (void *to, const void *from, size_t n_bytes, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
   g_assert (captured == NULL);
+  open_memory ();
   memcpy (to, from, n_bytes);
+  close_memory ();
   return cudaSuccess;
 }
 
@@ -332,6 +388,8 @@ cudaError_t
 cudaMemsetAsync (void *to, int value, size_t n_bytes, cudaStream_t stream)
 {
   g_assert (captured == NULL);
+  open_memory ();
   memset (to, value, n_bytes);
+  close_memory ();
   return cudaSuccess;
 }

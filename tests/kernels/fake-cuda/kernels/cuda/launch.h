@@ -81,10 +81,7 @@ fb_fake_launch (dim3 grid, dim3 block, void (* kernel) (Arguments...), Given... 
 {
   FbFakeLaunch<Arguments...> launch = { grid, block, kernel, std::tuple<Arguments...> (given...) };
 
-  if (fb_fake_captures ())
-    fb_fake_note (fb_fake_launch_now<Arguments...>, new FbFakeLaunch<Arguments...> (launch), fb_fake_launch_free<Arguments...>);
-  else
-    fb_fake_launch_now<Arguments...> (&launch);
+  fb_fake_do (fb_fake_launch_now<Arguments...>, new FbFakeLaunch<Arguments...> (launch), fb_fake_launch_free<Arguments...>);
 }
 
 #define FB_LAUNCH(dev, kernel, grid, block, ...)                                  \
