@@ -4,13 +4,15 @@
 #include "tests/core/recorder.h"
 
 static void
-test_second_step_is_the_same (ModelFixture *f, gconstpointer data)
+test_later_steps_are_the_same_and_keep_nothing (ModelFixture *f, gconstpointer data)
 {
   g_autofree float *first  = model_denoise_well (f);
+  g_autofree float *second = model_denoise_well (f);            /* a device that records keeps the recording's block from now on */
   const size_t      bytes  = fb_device_bytes_in_use (f->dev);
-  g_autofree float *second = model_denoise_well (f);
+  g_autofree float *third  = model_denoise_well (f);
 
   g_assert_cmpmem (first, 2 * H * W * 16, second, 2 * H * W * 16);
+  g_assert_cmpmem (first, 2 * H * W * 16, third, 2 * H * W * 16);
   g_assert_cmpuint (fb_device_bytes_in_use (f->dev), ==, bytes);
 }
 
@@ -32,6 +34,16 @@ test_changed_context_is_seen (ModelFixture *f, gconstpointer data)
   g_assert_cmpint (memcmp (a + H * W * 4, b + H * W * 4, H * W * 16), !=, 0);
 }
 
+/* For a card's libraries a batch of one is another size, and they may add up in another order. */
+static void
+assert_same_picture (ModelFixture *f, const float *a, const float *b)
+{
+  if (fb_device_has_memory (f->dev))
+    g_assert_cmpfloat (model_distance (a, b, H * W * 4), <, 1e-5);
+  else
+    g_assert_cmpint (memcmp (a, b, H * W * 16), ==, 0);
+}
+
 /* A training step's samples stand at timesteps of their own. */
 static void
 test_each_picture_may_have_its_timestep (ModelFixture *f, gconstpointer data)
@@ -48,9 +60,9 @@ test_each_picture_may_have_its_timestep (ModelFixture *f, gconstpointer data)
 
   g_assert_true (fb_model_denoise (f->model, &call, both, NULL, NULL));
   g_assert_true (fb_model_denoise (f->model, &one, second, NULL, NULL));
-  g_assert_cmpint (memcmp (both, shared, H * W * 16), ==, 0);
-  g_assert_cmpint (memcmp (both + H * W * 4, second, H * W * 16), ==, 0);
-  g_assert_cmpint (memcmp (second, shared + H * W * 4, H * W * 16), !=, 0);
+  assert_same_picture (f, both, shared);
+  assert_same_picture (f, both + H * W * 4, second);
+  g_assert_cmpfloat (model_distance (second, shared + H * W * 4, H * W * 4), >, 1e-3);
 }
 
 #define SMALL 8     /* latent pixels per side: the UNet's coarsest level has one */
@@ -165,13 +177,13 @@ main (int argc, char **argv)
 {
   static const ModelTest tests[] =
   {
-    { "second-step-is-the-same",              test_second_step_is_the_same },
-    { "changed-context-is-seen",              test_changed_context_is_seen },
-    { "each-picture-may-have-its-timestep",   test_each_picture_may_have_its_timestep },
-    { "each-step-is-as-a-first-one",          test_each_step_is_as_a_first_one },
-    { "each-recorded-step-is-as-a-plain-one", test_each_recorded_step_is_as_a_plain_one },
-    { "a-lora-between-steps-is-seen",         test_a_lora_between_steps_is_seen },
-    { "a-lora-between-recorded-steps-is-seen", test_a_lora_between_recorded_steps_is_seen },
+    { "later-steps-are-the-same-and-keep-nothing", test_later_steps_are_the_same_and_keep_nothing },
+    { "changed-context-is-seen",                   test_changed_context_is_seen },
+    { "each-picture-may-have-its-timestep",        test_each_picture_may_have_its_timestep },
+    { "each-step-is-as-a-first-one",               test_each_step_is_as_a_first_one },
+    { "each-recorded-step-is-as-a-plain-one",      test_each_recorded_step_is_as_a_plain_one },
+    { "a-lora-between-steps-is-seen",              test_a_lora_between_steps_is_seen },
+    { "a-lora-between-recorded-steps-is-seen",     test_a_lora_between_recorded_steps_is_seen },
   };
 
   g_test_init (&argc, &argv, NULL);

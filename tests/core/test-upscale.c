@@ -1,11 +1,11 @@
 /* tests/core/test-upscale.c: super-resolution: what holds for every result. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "tests/core/process-memory.h"
 #include "tests/core/scratch.h"
 #include "tests/core/upscale-request.h"
 
 #include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define FACTOR    4
@@ -333,15 +333,6 @@ test_the_seed_and_the_noise_matter (Fixture *f, gconstpointer data)
   g_assert_true (memcmp (noisy.picture->pixels, other.picture->pixels, n) != 0);
 }
 
-static rlim_t
-address_space (void)
-{
-  g_autofree char *text = NULL;
-
-  g_assert_true (g_file_get_contents ("/proc/self/statm", &text, NULL, NULL));
-  return g_ascii_strtoull (text, NULL, 10) * sysconf (_SC_PAGESIZE);
-}
-
 /* in a process of its own, whose address space may grow by 256 MB only */
 static void
 test_too_large_for_memory_is_said_first (void)
@@ -352,7 +343,6 @@ test_too_large_for_memory_is_said_first (void)
   g_autoptr(GError)    error   = NULL;
   g_auto(Result)       result  = { NULL };
   FbEstimate           estimate;
-  struct rlimit        limit   = { RLIM_INFINITY, RLIM_INFINITY };
 
   if (!g_test_subprocess ())
     {
@@ -364,24 +354,10 @@ test_too_large_for_memory_is_said_first (void)
   model = open_model (0);
   g_assert_true (fb_upscale_estimate (request, model, &estimate, &error));
   g_assert_cmpuint (estimate.peak_bytes, <, estimate.available_bytes);
-  limit.rlim_cur = address_space () + (256 << 20);
-  g_assert_cmpint (setrlimit (RLIMIT_AS, &limit), ==, 0);
+  limit_address_space (256 << 20);
   g_assert_false (fb_upscale_run (large, model, on_progress, on_picture, &result, NULL, &error));
   g_assert_error (error, FB_TASK_ERROR, FB_TASK_ERROR_MEMORY);
   g_assert_cmpfloat (result.fraction, ==, 0.0);                  /* nothing has been computed */
-}
-
-/* "VmHWM", the most the process ever held, or "VmRSS", what it holds now */
-static guint64
-resident_bytes (const char *field)
-{
-  g_autofree char *text = NULL;
-  const char      *line;
-
-  g_assert_true (g_file_get_contents ("/proc/self/status", &text, NULL, NULL));
-  line = strstr (text, field);
-  g_assert_nonnull (line);
-  return g_ascii_strtoull (line + strlen (field) + 1, NULL, 10) * 1024;
 }
 
 /* in a process of its own, whose peak is this job's: a picture of many tiles, with alpha */
