@@ -68,31 +68,47 @@ part ()
   echo "| $name | $([ $status = 0 ] && echo passed || echo "failed, status $status") | $summary | $((SECONDS - start)) s |" >>"$results"
 }
 
-# Every case on its own, so that one that aborts does not hide the rest: lists them, and runs an op at a time. What cuDNN declines is in the log.
+# all PROGRAM PREFIX DEPTH [ARGUMENT...]: its tests below PREFIX in one process, since each takes a while to find the card and its libraries. Where a
+# test ends the process, or the card fails and with it all that follows, those that have DEPTH names in common once more, each in a process.
+all ()
+{
+  local program=$1 prefix=$2 depth=$3 only=() log status group
+  shift 3
+  [ "$prefix" = / ] || only=(-p "$prefix")
+  log=$(mktemp)
+  on_card "$program" "${only[@]}" "$@" 2>&1 | tee "$log"
+  status=${PIPESTATUS[0]}
+  if [ "$status" -gt 1 ] || grep -q 'The graphics card failed' "$log"; then
+    echo "not ok: $program ended with status $status; once more, piece by piece"
+    for group in $(on_card "$program" -l | sed -n 's|^#* *\(/[^ ]*\).*|\1|p' | grep "^$prefix" | cut -d/ -f "-$depth" | sort -u); do
+      on_card "$program" -p "$group" "$@" || echo "not ok $group"
+    done
+  fi
+  rm "$log"
+  return "$status"
+}
+
+# Also says what cuDNN declines
 conformance ()
 {
-  local status=0 op ops
-  ops=$(on_card conformance -l | sed -n 's|^#* *\(/kernels/cuda/[^/]*/[^/]*\)/.*|\1|p' | sort -u)
-  [ -n "$ops" ] || { echo "not ok: the device did not open"; on_card conformance; return 1; }
-  for op in $ops; do
-    G_MESSAGES_DEBUG=all on_card conformance -p "$op" || { echo "not ok $op"; status=1; }
-  done
+  local status=0 type
+  export G_MESSAGES_DEBUG=all
+  for type in f32 f16 bf16; do all conformance "/kernels/cuda/$type" 5 || status=1; done
   return "$status"
 }
 
 # memcheck and racecheck of our own kernels on the small cases
 sanitize ()
 {
-  local tool=$1 op status=0
+  local tool=$1 op tests=()
   command -v compute-sanitizer >/dev/null || { echo "compute-sanitizer is not installed"; return 77; }
   # cases that our own kernels compute: attention with 40 channels a head, and a convolution that cuDNN may decline
   for op in add concat cast geglu group-norm/odd layer-norm/odd attention/sd15-cross attention/clip-l upsample conv2d/odd-everything; do
-    compute-sanitizer --tool "$tool" --error-exitcode 9 --target-processes all "$loader" --library-path "$libraries" "$here/bin/conformance" \
-      -p "/kernels/cuda/f16/$op" || { echo "not ok $tool $op"; status=1; }
+    tests+=(-p "/kernels/cuda/f16/$op")
   done
-  return "$status"
+  compute-sanitizer --tool "$tool" --error-exitcode 9 --target-processes all "$loader" --library-path "$libraries" "$here/bin/conformance" "${tests[@]}"
 }
-export -f conformance sanitize
+export -f all conformance sanitize
 
 {
   echo "# $(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1), $(date -u +%F)"
@@ -104,16 +120,16 @@ export -f conformance sanitize
 } >"$results"
 
 skip=()
-[ -d "$here/data/models/starter" ] || skip=(-s /core/tasks/generate/bf16-is-within-40-decibels)
+[ -d "$here/data/models/starter" ] || skip=(-s /core/tasks/generate/bf16-is-within-40-decibels -s /core/tasks/generate/f16-is-within-40-decibels)
 
-part device      30  on_card test-device
-part recording   20  on_card test-recording
+part device      30  all test-device / 9
+part recording   20  all test-recording / 9
 part conformance 150 conformance
-part networks    40  on_card test-networks
-part model       20  on_card test-model
-part model-loras 20  on_card test-model-loras
-part model-steps 30  on_card test-model-steps
-part generate    40  on_card test-generate "${skip[@]}"
+part networks    40  all test-networks / 9
+part model       20  all test-model / 9
+part model-loras 20  all test-model-loras / 9
+part model-steps 30  all test-model-steps / 9
+part generate    40  all test-generate / 9 "${skip[@]}"
 part bench       180 on_card bench-cuda
 if [ "$(nvidia-smi -L | wc -l)" -ge 2 ]; then part cards 60 env FB_TEST_CARDS=1 bash -c 'on_card test-distill-cards -p /core/distill/cards/two-true-cards-sum'; fi
 part memcheck    60  sanitize memcheck

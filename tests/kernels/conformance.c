@@ -41,11 +41,17 @@ static GHashTable *open_devices;        /* of FbDevice, by name and number of th
 static FbDtype     rounded_to;          /* of the weights of the test that runs, 16 bits; F32 for none */
 static gboolean    keeping_half;        /* whether they are kept so, where the device can */
 
+/* A card's tensor cores cut the sums of 16-bit products off where others round (doi:10.7717/peerj-cs.330), which is seen where the sums stay f32 */
+#define CARD_SUMS 5e-5
+
 /* f16 has three bits more than bf16; a factor of four leaves some for sums that round differently */
 static double
-tolerance_of (const FbOpTests *op, FbDtype dtype)
+tolerance_of (const FbOpTests *op, const char *device, FbDtype dtype)
 {
-  return dtype == FB_DTYPE_F32 ? op->f32_tolerance : dtype == FB_DTYPE_F16 ? fmax (op->f32_tolerance, op->bf16_tolerance / 4) : op->bf16_tolerance;
+  double tolerance = dtype == FB_DTYPE_F32   ? op->f32_tolerance
+                     : dtype == FB_DTYPE_F16 ? fmax (op->f32_tolerance, op->bf16_tolerance / 4) : op->bf16_tolerance;
+
+  return dtype != FB_DTYPE_F32 && tolerance > 0.0 && strcmp (device, "cuda") == 0 ? fmax (tolerance, CARD_SUMS) : tolerance;
 }
 
 static void
@@ -135,8 +141,9 @@ test_agrees_with_reference (gconstpointer data)
   const Test         *test      = data;
   g_autoptr(FbDevice) dev       = open_device (test->device, 0);
   g_autoptr(FbDevice) reference = open_device ("reference", 0);
-  double              tolerance = tolerance_of (test->op, test->dtype);
+  double              tolerance = tolerance_of (test->op, test->device, test->dtype);
   double              largest = 0.0, worst = 0.0;
+  size_t              n_not_finite = 0;
 
   g_autoptr(FbTensor) got      = test->op->run (dev, test->dtype, test->one);
   g_autoptr(FbTensor) expected = test->op->run (reference, test->dtype, test->one);
@@ -145,11 +152,12 @@ test_agrees_with_reference (gconstpointer data)
 
   for (size_t i = 0; i < fb_tensor_n_elements (got); i++)
     {
-      g_assert_true (isfinite (a[i]));
+      n_not_finite += !isfinite (a[i]);
       largest = fmax (largest, fabs (b[i]));
       worst   = fmax (worst, fabs (a[i] - b[i]));
     }
   g_test_message ("largest output %g, worst difference %g of it", largest, worst / largest);
+  g_assert_cmpuint (n_not_finite, ==, 0);
   g_assert_cmpfloat (worst, <=, tolerance * largest);
 }
 
@@ -280,6 +288,7 @@ main (int argc, char **argv)
   int                   status;
 
   g_test_init (&argc, &argv, NULL);
+  g_test_set_nonfatal_assertions ();                              /* one case says nothing about the next: all are told */
   open_devices = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) fb_device_unref);
   for (int d = 0; devices[d] != NULL; d++)
     if (picked != NULL || strcmp (devices[d], "reference") != 0)
