@@ -3,12 +3,12 @@
  * A training job in this process; an interrupt (Ctrl-C), SIGTERM or SIGUSR1 pauses it, and the same command goes on. Started by mpirun, the
  * processes train it as a team.
  */
+#include "core/engine/command-line.h"
 #include "core/engine/command-trainer.h"
 #include "core/engine/command.h"
 
 #include <glib-unix.h>
 #include <glib/gi18n-lib.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,18 +46,6 @@ typedef struct
   GError             *error;
 } Command;
 
-/* (transfer full): "3 h 05 min" */
-static char *
-duration (double seconds)
-{
-  const gint64 minutes = (gint64) ceil (seconds / 60.0);
-
-  if (seconds < 60.0)
-    return g_strdup_printf (_("%.0f s"), seconds);
-  return minutes < 60 ? g_strdup_printf (_("%d min"), (int) minutes)
-                      : g_strdup_printf (_("%d h %02d min"), (int) (minutes / 60), (int) (minutes % 60));
-}
-
 static void
 print_line (const char *line)
 {
@@ -70,8 +58,8 @@ static void
 on_progress (const FbDistillProgress *p, gpointer user_data)
 {
   Command         *self = user_data;
-  g_autofree char *left = duration (p->seconds_left);
-  g_autofree char *each = duration (p->seconds_per_step);
+  g_autofree char *left = fb_command_duration (p->seconds_left);
+  g_autofree char *each = fb_command_duration (p->seconds_per_step);
   g_autofree char *peak = g_format_size (p->peak_bytes);
   g_autofree char *line = NULL;
 
@@ -203,13 +191,31 @@ absolute (const char *path)
   return path != NULL ? g_canonicalize_filename (path, NULL) : NULL;
 }
 
+/* What a job can do nothing about later: words that are no text, and names that lead nowhere */
+static gboolean
+check_given (const Options *o, GError **error)
+{
+  const char * const paths[] = { o->pictures, o->captions, o->prompt_file };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (paths); i++)
+    if (paths[i] != NULL && !g_file_test (paths[i], G_FILE_TEST_EXISTS))
+      {
+        g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("“%s” does not exist. Check the name, or choose another file."), paths[i]);
+        return FALSE;
+      }
+  for (gsize i = 0; o->prompts != NULL && o->prompts[i] != NULL; i++)
+    if (!fb_command_check_text ("--prompt", o->prompts[i], error))
+      return FALSE;
+  return fb_command_check_text ("--teacher", o->teacher, error) && fb_command_check_text ("--preset", o->preset, error);
+}
+
 static int
 create (const Options *o)
 {
   const FbDistillWish      wish  = { .preset = o->preset, .teacher = o->teacher, .steps = o->steps };
   g_autofree char         *path  = NULL, *preset = NULL;
   GError                  *error = NULL;
-  g_autoptr(FbDistillJob)  job   = fb_distill_wish_plan (&wish, &path, &preset, &error);
+  g_autoptr(FbDistillJob)  job   = check_given (o, &error) ? fb_distill_wish_plan (&wish, &path, &preset, &error) : NULL;
 
   if (job == NULL)
     return fb_command_trainer_fail ("distill", error, 2);
@@ -239,15 +245,15 @@ fb_command_distill (int argc, char **argv)
   g_auto(Options)           o       = { 0 };
   g_autoptr(GOptionContext) context = g_option_context_new (_("JOB.json"));
   GError                   *error   = NULL;
-  const GOptionEntry        entries[] =
+  const GOptionEntry        entries[] =      /* texts as the bytes they are: in the C locale, GLib would take no umlaut */
   {
     { "new",         0, 0, G_OPTION_ARG_FILENAME, &o.create, N_("Write a new job from a preset, instead of running one"), N_("JOB.json") },
-    { "preset",      0, 0, G_OPTION_ARG_STRING, &o.preset, N_("small, sd-1.5, sdxl or pixart-alpha; what suits the teacher without it"), N_("NAME") },
-    { "teacher",     't', 0, G_OPTION_ARG_STRING, &o.teacher, N_("Name or path of the model to distil"), N_("MODEL") },
+    { "preset",      0, 0, G_OPTION_ARG_FILENAME, &o.preset, N_("small, sd-1.5, sdxl or pixart-alpha; what suits the teacher without it"), N_("NAME") },
+    { "teacher",     't', 0, G_OPTION_ARG_FILENAME, &o.teacher, N_("Name or path of the model to distil"), N_("MODEL") },
     { "pictures",    0, 0, G_OPTION_ARG_FILENAME, &o.pictures, N_("Folder of pictures with captions in .txt files"), N_("FOLDER") },
     { "captions",    0, 0, G_OPTION_ARG_FILENAME, &o.captions, N_("Text file of lines: picture, tab, caption"), N_("FILE") },
     { "prompts",     0, 0, G_OPTION_ARG_FILENAME, &o.prompt_file, N_("Text file of prompts, for which the teacher makes the pictures"), N_("FILE") },
-    { "prompt",      'p', 0, G_OPTION_ARG_STRING_ARRAY, &o.prompts, N_("A prompt, as often as you like"), N_("TEXT") },
+    { "prompt",      'p', 0, G_OPTION_ARG_FILENAME_ARRAY, &o.prompts, N_("A prompt, as often as you like"), N_("TEXT") },
     { "steps",       0, 0, G_OPTION_ARG_INT, &o.steps, N_("Training steps"), N_("N") },
     { "quiet",       'q', 0, G_OPTION_ARG_NONE, &o.quiet, N_("Print nothing but errors"), NULL },
     G_OPTION_ENTRY_NULL

@@ -1,4 +1,5 @@
 /* core/engine/command-eval.c: flashbrush-engine eval. SPDX-License-Identifier: LGPL-3.0-or-later */
+#include "core/engine/command-line.h"
 #include "core/engine/command-trainer.h"
 #include "core/engine/command.h"
 
@@ -37,7 +38,7 @@ eval_options_parse (EvalOptions *o, int *argc, char ***argv, GError **error)
     { "seed",     0, 0, G_OPTION_ARG_INT64, &o->seed, N_("Of the samples' noise and captions; 0"), N_("N") },
     { "teacher",  0, 0, G_OPTION_ARG_NONE, &o->teacher, N_("Let the teacher draw the samples"), NULL },
     { "guidance", 0, 0, G_OPTION_ARG_DOUBLE, &o->guidance, N_("The teacher's guidance scale; the model's own without it"), N_("SCALE") },
-    { "sampler",  0, 0, G_OPTION_ARG_STRING, &o->sampler, N_("Of the samples; flash, and dpmpp-2m for the teacher"), N_("NAME") },
+    { "sampler",  0, 0, G_OPTION_ARG_FILENAME, &o->sampler, N_("Of the samples; flash, and dpmpp-2m for the teacher"), N_("NAME") },
     G_OPTION_ENTRY_NULL
   };
 
@@ -105,6 +106,8 @@ fb_command_eval (int argc, char **argv)
 
       o.output = g_build_filename (folder, o.samples > 0 ? "eval" : "eval.png", NULL);
     }
+  if (o.samples == 0 && !fb_command_check_output (o.output, &error))
+    return fb_command_trainer_fail ("eval", error, 2);
   trainer = fb_command_open_trainer (job, fb_team_alone (), &error);
   if (trainer == NULL || !fb_trainer_prepare (trainer, NULL, NULL, NULL, &error) ||
       !(o.samples > 0 ? eval_samples (trainer, &o, &error) : eval_sheet (trainer, &o, &error)))

@@ -7,8 +7,6 @@
 #include "core/engine/command-job.h"
 #include "core/image/png.h"
 
-#define NOT_GIVEN G_MININT
-
 typedef struct
 {
   FbJobOptions job;
@@ -63,7 +61,7 @@ parse (Options *o, int argc, char **argv, GError **error)
 static void
 insert_size (GVariantDict *dict, const char *key, int value)
 {
-  if (value != NOT_GIVEN)
+  if (value != FB_NOT_GIVEN)
     g_variant_dict_insert (dict, key, "i", value);
 }
 
@@ -95,7 +93,7 @@ fail (GError *error, int status)
 int
 fb_command_generate (int argc, char **argv)
 {
-  g_auto(Options)       options  = { .job.count = 1, .width = NOT_GIVEN, .height = NOT_GIVEN, .strength = 1.0 };
+  g_auto(Options)       options  = { .job = FB_JOB_OPTIONS_INIT, .width = FB_NOT_GIVEN, .height = FB_NOT_GIVEN, .strength = 1.0 };
   g_autoptr(GHashTable) pictures = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) fb_image_unref);
   g_autoptr(GVariant)   request  = NULL;
   FbImage              *init     = NULL;

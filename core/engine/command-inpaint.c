@@ -36,12 +36,12 @@ parse (Options *o, int *argc, char ***argv, GError **error)
 {
   const GOptionEntry entries[] =
   {
-    { "use",          0, 0, G_OPTION_ARG_STRING, &o->use, N_("fill, remove, background, expand or refine"), N_("NAME") },
+    { "use",          0, 0, G_OPTION_ARG_FILENAME, &o->use, N_("fill, remove, background, expand or refine"), N_("NAME") },
     { "strength",     0, 0, G_OPTION_ARG_DOUBLE, &o->strength, N_("0 keeps the picture, 1 ignores what is under the mask"), N_("X") },
-    { "fill",         0, 0, G_OPTION_ARG_STRING, &o->fill, N_("What to start from: original, neutral, blur, border or noise"), N_("NAME") },
-    { "route",        0, 0, G_OPTION_ARG_STRING, &o->route, N_("inpaint-model, masked-latents or differential"), N_("NAME") },
-    { "passes",       0, 0, G_OPTION_ARG_STRING, &o->passes, N_("one, or two where a second one adds detail; auto"), N_("NAME") },
-    { "context",      0, 0, G_OPTION_ARG_STRING, &o->context, N_("How much around the mask is looked at: auto, mask or all"), N_("NAME") },
+    { "fill",         0, 0, G_OPTION_ARG_FILENAME, &o->fill, N_("What to start from: original, neutral, blur, border or noise"), N_("NAME") },
+    { "route",        0, 0, G_OPTION_ARG_FILENAME, &o->route, N_("inpaint-model, masked-latents or differential"), N_("NAME") },
+    { "passes",       0, 0, G_OPTION_ARG_FILENAME, &o->passes, N_("one, or two where a second one adds detail; auto"), N_("NAME") },
+    { "context",      0, 0, G_OPTION_ARG_FILENAME, &o->context, N_("How much around the mask is looked at: auto, mask or all"), N_("NAME") },
     { "resolution",   0, 0, G_OPTION_ARG_INT, &o->resolution, N_("Side of a square of as many pixels as the network draws"), N_("N") },
     { "feather",      0, 0, G_OPTION_ARG_DOUBLE, &o->feather, N_("Softness of edges, as a share of the mask's diagonal; 0.1"), N_("X") },
     { "grow",         0, 0, G_OPTION_ARG_DOUBLE, &o->grow, N_("How far around the mask all is drawn anew, likewise"), N_("X") },
@@ -62,7 +62,11 @@ parse (Options *o, int *argc, char ***argv, GError **error)
       g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("Two files are needed: a picture, and a mask of its size."));
       return FALSE;
     }
-  return fb_job_options_finish (&o->job, *argv + 3, error);
+  return fb_job_options_finish (&o->job, *argv + 3, error) &&
+         fb_command_check_choice ("--context", o->context, fb_context_names, error) &&       /* of the place, which the engine does not see */
+         fb_command_check_range ("--strength", o->strength, 0.0, 1.0, error) &&
+         fb_command_check_range ("--grow", o->grow, 0.0, 0.5, error) &&
+         fb_command_check_range ("--blend", o->blend, 0.0, 0.5, error);
 }
 
 static GVariant *
@@ -76,11 +80,14 @@ make_request (const Options *o, GError **error)
       !fb_job_insert_string (&dict, "fill", o->fill, error) ||
       !fb_job_insert_string (&dict, "passes", o->passes, error))
     return NULL;
-  g_variant_dict_insert (&dict, "strength", "d", o->strength);
+  if (o->strength != FB_NOT_GIVEN)
+    g_variant_dict_insert (&dict, "strength", "d", o->strength);
   g_variant_dict_insert (&dict, "resolution", "i", o->resolution);
   g_variant_dict_insert (&dict, "feather", "d", o->feather);
-  g_variant_dict_insert (&dict, "grow", "d", o->grow);
-  g_variant_dict_insert (&dict, "blend", "d", o->blend);
+  if (o->grow != FB_NOT_GIVEN)
+    g_variant_dict_insert (&dict, "grow", "d", o->grow);
+  if (o->blend != FB_NOT_GIVEN)
+    g_variant_dict_insert (&dict, "blend", "d", o->blend);
   g_variant_dict_insert (&dict, "match-colours", "b", !o->keep_colours);
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
@@ -183,7 +190,7 @@ load_pictures (const Options *o, char **paths, int native, Place *place, GHashTa
 
   where = (FbInpaintPlace) { .canvas_width = mask->width, .canvas_height = mask->height, .mask = mask_bounds (mask),
                              .use = choice (fb_inpaint_use_names, o->use), .context = choice (fb_context_names, o->context),
-                             .strength = o->strength, .feather = o->feather, .native = native };
+                             .strength = o->strength != FB_NOT_GIVEN ? o->strength : -1.0, .feather = o->feather, .native = native };
   if (where.use == FB_INPAINT_EXPAND || !fb_inpaint_context (&where, &place->context))
     place->context = (FbRect) { 0, 0, mask->width, mask->height };      /* what is transparent is not in the mask; an empty mask, the engine refuses */
   g_hash_table_insert (pictures, "image", cut (place->image, place->context, place->image->n_channels));
@@ -202,7 +209,8 @@ fail (GError *error, int status)
 int
 fb_command_inpaint (int argc, char **argv)
 {
-  g_auto(Options)       options  = { .job.count = 1, .strength = -1.0, .feather = 0.1, .grow = -1.0, .blend = -1.0 };
+  g_auto(Options)       options  = { .job = FB_JOB_OPTIONS_INIT, .strength = FB_NOT_GIVEN, .feather = 0.1, .grow = FB_NOT_GIVEN,
+                                      .blend = FB_NOT_GIVEN };
   g_autoptr(GHashTable) pictures = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) fb_image_unref);
   g_autoptr(GVariant)   request  = NULL;
   GError               *error    = NULL;

@@ -4,10 +4,8 @@
  */
 #include "core/engine/command-job.h"
 
-#include <errno.h>
 #include <glib-unix.h>
 #include <glib/gi18n-lib.h>
-#include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +13,8 @@
 #include "core/engine/queue-private.h"
 #include "core/engine/trade.h"
 #include "core/image/png.h"
+
+#define LARGE ((gint64) 2048 * 2048)     /* pixels */
 
 typedef struct
 {
@@ -79,33 +79,24 @@ fb_job_options_add (FbJobOptions *o, GOptionContext *context)
 static gboolean
 check_output (const char *path, GError **error)
 {
-  g_autofree char *folder = g_path_get_dirname (path);
-  g_autofree char *lower  = g_ascii_strdown (path, -1);
-  int              code   = g_file_test (path, G_FILE_TEST_IS_DIR) ? EISDIR : 0;
+  g_autofree char *lower = g_ascii_strdown (path, -1);
 
   if (!g_str_has_suffix (lower, ".png"))
     {
       g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("“%s” is no name for a PNG file; choose one that ends in .png."), path);
       return FALSE;
     }
-  if (code == 0 && g_access (folder, W_OK | X_OK) != 0)
-    code = errno;
-  if (code == 0)
-    return TRUE;
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("“%s” cannot be written: %s."), path, g_strerror (code));
-  return FALSE;
+  return fb_command_check_output (path, error);
 }
 
 /* what the options alone show to be wrong */
 static gboolean
 check_numbers (const FbJobOptions *o, GError **error)
 {
-  if (o->threads < 0 || o->threads > FB_SETTINGS_MAX_THREADS)
-    {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("“%s” is %g; it must lie between %g and %g."), "--threads", (double) o->threads,
-                   0.0, (double) FB_SETTINGS_MAX_THREADS);
-      return FALSE;
-    }
+  if (!fb_command_check_range ("--threads", o->threads, 0, FB_SETTINGS_MAX_THREADS, error) ||
+      !fb_command_check_range ("--steps", o->steps, 1, 1000, error) ||
+      !fb_command_check_range ("--guidance", o->guidance, 1, 100, error))
+    return FALSE;
   if (o->seed < -1)
     {
       g_autofree char *seed = g_strdup_printf ("%" G_GINT64_FORMAT, o->seed);
@@ -135,17 +126,6 @@ fb_job_options_finish (FbJobOptions *o, char **argv, GError **error)
   return check_output (o->output, error);
 }
 
-static gboolean
-check_utf8 (const char *key, const char *text, GError **error)
-{
-  const char *bad;
-
-  if (g_utf8_validate (text, -1, &bad))
-    return TRUE;
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("“%s” is not valid UTF-8 text at byte %d."), key, (int) (bad - text));
-  return FALSE;
-}
-
 /* "NAME", "NAME=0.8"; a name may hold "=" if a strength follows */
 static GVariant *
 parse_lora (const char *text, GError **error)
@@ -155,7 +135,7 @@ parse_lora (const char *text, GError **error)
   char             *end      = NULL;
   double            strength = sign != NULL ? g_ascii_strtod (sign + 1, &end) : 1.0;
 
-  if (!check_utf8 ("lora", text, error))
+  if (!fb_command_check_text ("lora", text, error))
     return NULL;
   if (sign != NULL && (end == sign + 1 || *end != '\0'))
     {
@@ -170,7 +150,7 @@ fb_job_insert_string (GVariantDict *dict, const char *key, const char *value, GE
 {
   if (value == NULL)
     return TRUE;
-  if (!check_utf8 (key, value, error))
+  if (!fb_command_check_text (key, value, error))
     return FALSE;
   g_variant_dict_insert (dict, key, "s", value);
   return TRUE;
@@ -200,8 +180,10 @@ fb_job_options_to_dict (const FbJobOptions *o, GVariantDict *dict, GError **erro
       !fb_job_insert_string (dict, "dtype", o->dtype, error))
     return FALSE;
   g_variant_dict_insert (dict, "preview", "s", "none");
-  g_variant_dict_insert (dict, "n-steps", "i", o->steps);
-  g_variant_dict_insert (dict, "guidance-scale", "d", o->guidance);
+  if (o->steps != FB_NOT_GIVEN)
+    g_variant_dict_insert (dict, "n-steps", "i", o->steps);
+  if (o->guidance != FB_NOT_GIVEN)
+    g_variant_dict_insert (dict, "guidance-scale", "d", o->guidance);
   g_variant_dict_insert (dict, "seed", "x", o->seed);
   g_variant_dict_insert (dict, "count", "i", o->count);
   g_variant_dict_insert (dict, "clip-skip", "i", o->clip_skip);
@@ -252,6 +234,20 @@ print_seconds (GVariant *result)
 }
 
 static void
+show (const FbJobProgress *progress, gboolean done)
+{
+  g_autofree char *left = fb_command_duration (progress->seconds_left);
+  g_autofree char *line = NULL;
+
+  if (progress->seconds_left >= 0.0)
+    /* Translators: share of the work that is done, what is being done, and how long it will take, as “3 min” */
+    line = g_strdup_printf (_("%3.0f %% %s, about %s left"), progress->fraction * 100.0, fb_job_stage_label (progress->stage), left);
+  else
+    line = g_strdup_printf ("%3.0f %% %s", progress->fraction * 100.0, fb_job_stage_label (progress->stage));
+  fb_command_show (done ? "" : line);
+}
+
+static void
 on_changed (FbTask *task, gpointer user_data)
 {
   Command       *self = user_data;
@@ -263,8 +259,8 @@ on_changed (FbTask *task, gpointer user_data)
   done     = task->done;
   g_mutex_unlock (&task->lock);
 
-  if (!self->options->quiet && isatty (STDERR_FILENO))
-    fprintf (stderr, "\r%3.0f %% %-30s%s", progress.fraction * 100.0, fb_job_stage_label (progress.stage), done ? "\r\033[K" : "");
+  if (!self->options->quiet)
+    show (&progress, done);
   if (!done)
     return;
   for (guint i = self->n_saved; i < task->pictures->len; i++)
@@ -311,7 +307,7 @@ run (Command *self, const char *kind, FbWorkshop *workshop, GVariant *request, G
   self->task          = fb_task_new (workshop, kind_called (kind), request, pictures);
   self->task->changed = on_changed;
   self->task->owner   = self;
-  self->task->progress.stage = "load";
+  self->task->progress = (FbJobProgress) { .stage = "load", .seconds_left = -1.0 };
   g_unix_signal_add (SIGINT, on_interrupt, self);
   fb_queue_push (self->queue, self->task);
   g_main_loop_run (self->loop);
@@ -341,6 +337,8 @@ workshop_init (FbWorkshop *workshop, const FbJobOptions *options, GError **error
 static void
 workshop_clear (FbWorkshop *workshop)
 {
+  if (workshop->desk != NULL)
+    workshop->free_desk (workshop->desk);
   fb_residents_free (workshop->residents);
   fb_settings_free (workshop->settings);
 }
@@ -361,10 +359,26 @@ fb_command_model_size (const FbJobOptions *options, const char *kind, GVariant *
       g_variant_lookup (estimate.resolved, "height", "i", height);
       g_variant_unref (estimate.resolved);
     }
-  if (workshop.desk != NULL)
-    workshop.free_desk (workshop.desk);
   workshop_clear (&workshop);
   return done;
+}
+
+/* Of a size at which attention takes most of the time, which grows with the square of the pixels: said first, as nothing may follow for hours */
+static void
+warn_of_cost (FbWorkshop *workshop, const char *kind, GVariant *request)
+{
+  FbJobEstimate    estimate = { 0 };
+  g_autofree char *bytes    = NULL;
+  int              width = 0, height = 0;
+
+  g_variant_lookup (request, "width", "i", &width);
+  g_variant_lookup (request, "height", "i", &height);
+  if ((gint64) width * height < LARGE || !kind_called (kind)->estimate (workshop, request, &estimate, NULL, NULL))
+    return;                                                /* why there is no estimate, the job will say */
+
+  bytes = g_format_size (estimate.peak_bytes);
+  fprintf (stderr, _("flashbrush-engine: %d×%d pixels at once need about %s of memory and may take very long; Ctrl-C stops it.\n"), width, height, bytes);
+  g_variant_unref (estimate.resolved);
 }
 
 gboolean
@@ -376,6 +390,8 @@ fb_command_job (const FbJobOptions *options, const char *kind, GVariant *request
 
   if (!workshop_init (&workshop, options, error))
     return FALSE;
+  if (!options->quiet)
+    warn_of_cost (&workshop, kind, request);
   run (&self, kind, &workshop, request, pictures);
   workshop_clear (&workshop);
 

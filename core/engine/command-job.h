@@ -1,11 +1,10 @@
 /* core/engine/command-job.h: a job that makes pictures, on the command line. SPDX-License-Identifier: LGPL-3.0-or-later */
 #pragma once
 
+#include "core/engine/command-line.h"
 #include "core/image/image.h"
 
-#include <gio/gio.h>
-
-/* What all such commands take; all zeros but @count 1 to begin with */
+/* What all such commands take; FB_JOB_OPTIONS_INIT to begin with */
 typedef struct
 {
   char    *model, *vae, *taesd, *prompt, *negative, *sampler, *spacing, *dtype, *decoder, *output;
@@ -15,6 +14,8 @@ typedef struct
   double   guidance;
   gboolean quiet;
 } FbJobOptions;
+
+#define FB_JOB_OPTIONS_INIT { .count = 1, .steps = FB_NOT_GIVEN, .guidance = FB_NOT_GIVEN }
 
 void     fb_job_options_clear   (FbJobOptions *options);
 void     fb_job_options_add     (FbJobOptions *options, GOptionContext *context);

@@ -34,7 +34,9 @@ fb_command_models (int argc, char **argv)
   g_autofree char          *path     = fb_settings_path ();
 
   g_option_context_set_summary (context, _("Lists the models that are known: name, kind, family, size and path, separated by tabs."));
-  if (!g_option_context_parse (context, &argc, &argv, &error))
+  if (g_option_context_parse (context, &argc, &argv, &error) && argc > 1)
+    g_set_error (&error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("“%s” is one argument too many."), argv[1]);
+  if (error != NULL)
     {
       fprintf (stderr, "flashbrush-engine models: %s\n", error->message);
       return 2;

@@ -2,7 +2,6 @@
 #include "core/engine/command-trainer.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 #include "core/engine/distill-wish.h"
 #include "core/models/model.h"
@@ -14,13 +13,6 @@ fb_command_trainer_fail (const char *command, GError *error, int status)
     fprintf (stderr, "flashbrush-engine %s: %s\n", command, error->message);
   g_error_free (error);
   return status;
-}
-
-void
-fb_command_show (const char *line)
-{
-  if (isatty (STDERR_FILENO))
-    fprintf (stderr, "\r\033[K%s", line);
 }
 
 /* The device that FLASHBRUSH_DEVICE names; of several cards, each of a team's processes has its own.

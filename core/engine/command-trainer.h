@@ -6,8 +6,5 @@
 /* Says why flashbrush-engine @command ends, unless another process of its team does; takes @error, returns @status. */
 int         fb_command_trainer_fail (const char *command, GError *error, int status);
 
-/* A line that the next one overwrites, where there is somebody to see it; "" for none */
-void        fb_command_show         (const char *line);
-
 /* (transfer full): with the job's teacher, found beside the job or by name, on a device of this process' share of the cores */
 FbTrainer * fb_command_open_trainer (const FbDistillJob *job, const FbTeam *team, GError **error);

@@ -23,6 +23,21 @@ options_clear (Options *o)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
 
+static gboolean
+check_size (const Options *o, GError **error)
+{
+  const gboolean has_width = o->width != FB_NOT_GIVEN, has_height = o->height != FB_NOT_GIVEN;
+
+  if (has_width != has_height)
+    g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("--width and --height go together; give both, or --scale."));
+  else if (has_width && o->scale != FB_NOT_GIVEN)
+    g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("--scale and --width with --height say two sizes; leave one out."));
+  else
+    return fb_command_check_range ("--width", o->width, 1, 65536, error) && fb_command_check_range ("--height", o->height, 1, 65536, error) &&
+           (o->scale >= 1.0 || fb_command_check_range ("--scale", o->scale, 1, 4, error));       /* what is too much depends on the model */
+  return FALSE;
+}
+
 /* @argv afterwards: the file, then what may be the prompt */
 static gboolean
 parse (Options *o, int *argc, char ***argv, GError **error)
@@ -33,7 +48,7 @@ parse (Options *o, int *argc, char ***argv, GError **error)
     { "width",       0, 0, G_OPTION_ARG_INT, &o->width, N_("Width in pixels, instead of --scale"), N_("N") },
     { "height",      0, 0, G_OPTION_ARG_INT, &o->height, N_("Height in pixels, instead of --scale"), N_("N") },
     { "noise-level", 0, 0, G_OPTION_ARG_INT, &o->noise_level, N_("0 trusts the picture, 350 repaints it; 20"), N_("N") },
-    { "faithful",    0, 0, G_OPTION_ARG_STRING, &o->faithful, N_("What of the picture is kept: pixels, tones or none"), N_("NAME") },
+    { "faithful",    0, 0, G_OPTION_ARG_FILENAME, &o->faithful, N_("What of the picture is kept: pixels, tones or none"), N_("NAME") },
     G_OPTION_ENTRY_NULL
   };
   g_autoptr(GOptionContext) context = g_option_context_new (_("IMAGE.png [TEXT]"));
@@ -48,7 +63,8 @@ parse (Options *o, int *argc, char ***argv, GError **error)
       g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("A file is needed: the picture to make larger."));
       return FALSE;
     }
-  return fb_job_options_finish (&o->job, *argv + 2, error);
+  return fb_job_options_finish (&o->job, *argv + 2, error) && check_size (o, error) &&
+         fb_command_check_range ("--noise-level", o->noise_level, 0, 350, error);
 }
 
 static GVariant *
@@ -58,10 +74,15 @@ make_request (const Options *o, GError **error)
 
   if (!fb_job_options_to_dict (&o->job, &dict, error) || !fb_job_insert_string (&dict, "faithful", o->faithful, error))
     return NULL;
-  g_variant_dict_insert (&dict, "scale", "d", o->scale);
-  g_variant_dict_insert (&dict, "target-width", "i", o->width);
-  g_variant_dict_insert (&dict, "target-height", "i", o->height);
-  g_variant_dict_insert (&dict, "noise-level", "i", o->noise_level);
+  if (o->scale != FB_NOT_GIVEN)
+    g_variant_dict_insert (&dict, "scale", "d", o->scale);
+  if (o->width != FB_NOT_GIVEN)
+    {
+      g_variant_dict_insert (&dict, "target-width", "i", o->width);
+      g_variant_dict_insert (&dict, "target-height", "i", o->height);
+    }
+  if (o->noise_level != FB_NOT_GIVEN)
+    g_variant_dict_insert (&dict, "noise-level", "i", o->noise_level);
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
@@ -76,7 +97,8 @@ fail (GError *error, int status)
 int
 fb_command_upscale (int argc, char **argv)
 {
-  g_auto(Options)       options  = { .job.count = 1, .noise_level = -1 };
+  g_auto(Options)       options  = { .job = FB_JOB_OPTIONS_INIT, .scale = FB_NOT_GIVEN, .width = FB_NOT_GIVEN, .height = FB_NOT_GIVEN,
+                                      .noise_level = FB_NOT_GIVEN };
   g_autoptr(GHashTable) pictures = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) fb_image_unref);
   g_autoptr(GVariant)   request  = NULL;
   FbImage              *image    = NULL;

@@ -1,8 +1,11 @@
 /* core/image/png.c: pictures as PNG files. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/image/png.h"
 
+#include <errno.h>
 #include <glib/gi18n-lib.h>
+#include <glib/gstdio.h>
 #include <png.h>
+#include <unistd.h>
 
 #define MAX_PIXELS ((guint64) 1 << 28)     /* a file of a few kilobytes may promise any size */
 
@@ -13,6 +16,15 @@ fail (GError **error, const char *path, const char *reason)
 {
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, _("“%s”: %s."), path, reason);
   return FALSE;
+}
+
+/* The library has a few words for what it met; %NULL */
+static FbImage *
+fail_reading (GError **error, const char *path, const png_image *png)
+{
+  /* Translators: the second %s is what the library for PNG files says, in English */
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, _("“%s” is no PNG file, or a damaged one (%s). Save or copy it again."), path, png->message);
+  return NULL;
 }
 
 /* GLib names the temporary file, which nobody knows */
@@ -65,11 +77,13 @@ fb_image_load_png (const char *path, GError **error)
   g_autofree guint8  *bytes  = NULL;
   int                 n_channels;
 
-  if (!png_image_begin_read_from_file (&png, path))
+  if (g_access (path, R_OK) != 0)
     {
-      fail (error, path, png.message);
+      fail (error, path, g_strerror (errno));
       return NULL;
     }
+  if (!png_image_begin_read_from_file (&png, path))
+    return fail_reading (error, path, &png);
   if ((guint64) png.width * png.height > MAX_PIXELS)
     {
       png_image_free (&png);
@@ -81,12 +95,14 @@ fb_image_load_png (const char *path, GError **error)
   png.format = formats[n_channels];
   bytes      = g_try_malloc (PNG_IMAGE_SIZE (png));
   image      = fb_image_new ((int) png.width, (int) png.height, n_channels);
-  if (bytes == NULL || image == NULL || !png_image_finish_read (&png, NULL, bytes, 0, NULL))
+  if (bytes == NULL || image == NULL)
     {
-      fail (error, path, bytes == NULL || image == NULL ? _("there is no memory for the picture") : png.message);
+      fail (error, path, _("there is no memory for the picture"));
       png_image_free (&png);
       return NULL;
     }
+  if (!png_image_finish_read (&png, NULL, bytes, 0, NULL))
+    return fail_reading (error, path, &png);
   for (gsize i = 0; i < (gsize) png.width * png.height * n_channels; i++)
     image->pixels[i] = bytes[i] / 255.0f;
   return g_steal_pointer (&image);

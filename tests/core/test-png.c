@@ -77,6 +77,25 @@ test_what_was_saved_is_read_again (void)
 }
 
 static void
+test_what_is_no_picture_is_said_to_be_none (void)
+{
+  static const char * const texts[] = { "", "hello", "\x89PNG\r\n\x1a\n" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autoptr(Scratch)  folder = scratch_new ();
+      g_autofree char    *path   = file_in (folder);
+      g_autoptr(GError)   error  = NULL;
+
+      g_assert_true (g_file_set_contents (path, texts[i], -1, NULL));
+      g_assert_null (fb_image_load_png (path, &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_FAILED);
+      g_assert_nonnull (strstr (error->message, path));
+      g_assert_nonnull (strstr (error->message, "no PNG file"));
+    }
+}
+
+static void
 test_saving_replaces_files_only (void)
 {
   g_autoptr(Scratch)  folder = scratch_new ();
@@ -119,6 +138,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/core/image/png/a-file-from-pillow-is-read", test_a_file_from_pillow_is_read);
   g_test_add_func ("/core/image/png/every-prefix-is-refused", test_every_prefix_is_refused);
   g_test_add_func ("/core/image/png/what-was-saved-is-read-again", test_what_was_saved_is_read_again);
+  g_test_add_func ("/core/image/png/what-is-no-picture-is-said-to-be-none", test_what_is_no_picture_is_said_to_be_none);
   g_test_add_func ("/core/image/png/saving-replaces-files-only", test_saving_replaces_files_only);
   g_test_add_func ("/core/image/png/a-failure-to-save-names-the-file", test_a_failure_to_save_names_the_file);
 

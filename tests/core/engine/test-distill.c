@@ -177,6 +177,8 @@ errors_are_explained (void)
     { { "distill", "--steps", "5", "x.json" },                        2, "write a new one with --new" },
     { { "distill", "--new", "x.json", "--steps", "-5" },              2, "above 0" },
     { { "distill", "--new", "/nowhere/x.json", "-p", "a" },           2, "the folder does not exist" },
+    { { "distill", "--new", "x.json", "--pictures", "/nowhere" },     2, "“/nowhere” does not exist" },
+    { { "distill", "--new", "x.json", "-p", "\xff" },                 2, "“--prompt” is not valid UTF-8" },
     { { "eval" },                                                     2, "job file" },
     { { "eval", "x.json", "--samples", "1", "--guidance", "-3" },     2, "guidance of 1 to 100" },
     { { "eval", "/nowhere/job.json" },                                2, "/nowhere/job.json" },

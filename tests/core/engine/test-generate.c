@@ -526,6 +526,8 @@ the_commands_explain_their_errors (Fixture *f, gconstpointer data)
     { { "generate", "x", "--negative", "\xff" },     2, "“negative-prompt” is not valid UTF-8" },
     { { "generate", "x", "--lora", "\xff" },         2, "“lora” is not valid UTF-8" },
     { { "generate", "x", "--width", "0" },           2, "“--width” is 0" },
+    { { "generate", "x", "--steps", "0" },           2, "“--steps” is 0" },
+    { { "generate", "x", "--guidance", "0" },        2, "“--guidance” is 0" },
     { { "generate", "x", "--threads", "100000" },    2, "“--threads” is 100000" },
     { { "generate", "x", "--threads", "-3" },        2, "“--threads” is -3" },
     { { "generate", "x", "--seed", "-2" },           2, "“-2”" },
@@ -533,6 +535,7 @@ the_commands_explain_their_errors (Fixture *f, gconstpointer data)
     { { "generate", "x", "--lora", "a=b" },          2, "a=b" },
     { { "generate", "x", "--init", "/nowhere.png" }, 1, "/nowhere.png" },
     { { "generate", "x", "--no-such-option" },       2, "--no-such-option" },
+    { { "models", "all" },                           2, "“all” is one argument too many" },
     { { "paint" },                                   2, "paint" },
   };
 
@@ -543,6 +546,18 @@ the_commands_explain_their_errors (Fixture *f, gconstpointer data)
       if (strstr (errors, cases[i].text) == NULL)
         g_error ("“%s” is not in “%s”", cases[i].text, errors);
     }
+}
+
+static void
+the_command_warns_of_a_huge_size (Fixture *f, gconstpointer data)
+{
+  static const char * const arguments[] = { "generate", "x", "--width", "8192", "--height", "8192", NULL };
+  g_autofree char          *errors      = NULL;
+
+  g_setenv ("FLASHBRUSH_DEVICE_MEMORY", "100", TRUE);        /* so that it ends behind the warning */
+  errors = command (1, arguments, TRUE);
+  g_unsetenv ("FLASHBRUSH_DEVICE_MEMORY");
+  g_assert_nonnull (strstr (errors, "8192×8192 pixels at once need about"));
 }
 
 static void
@@ -742,6 +757,7 @@ main (int argc, char **argv)
   fixture_test ("/core/engine/generate/the-command-makes-the-engines-picture", NULL, the_command_makes_the_engines_picture);
   fixture_test ("/core/engine/generate/a-small-device-makes-the-same-picture", NULL, a_small_device_makes_the_same_picture);
   fixture_test ("/core/engine/generate/the-commands-explain-their-errors", NULL, the_commands_explain_their_errors);
+  fixture_test ("/core/engine/generate/the-command-warns-of-a-huge-size", NULL, the_command_warns_of_a_huge_size);
   fixture_test ("/core/engine/generate/the-command-draws-a-seed-and-tells-it", NULL, the_command_draws_a_seed_and_tells_it);
   fixture_test ("/core/engine/generate/the-command-models-lists-the-starter", NULL, the_command_models_lists_the_starter);
   fixture_test ("/core/engine/generate/the-metadata-names-the-loras", NULL, the_metadata_names_the_loras);

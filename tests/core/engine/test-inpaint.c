@@ -240,6 +240,9 @@ the_command_explains_its_errors (Fixture *f, gconstpointer data)
     { { in, "/nowhere.png" },                       1, "/nowhere.png" },
     { { in, mask, "--use", "sharpen" },             1, "sharpen"      },
     { { in, mask, "--feather", "3" },               1, "“feather”"    },
+    { { in, mask, "--context", "much" },            2, "“much”"       },
+    { { in, mask, "--strength", "-1" },             2, "“--strength”" },
+    { { in, mask, "--grow", "-0.5" },               2, "“--grow”"     },
     { { in, mask, "a", "b" },                       2, "quotes"       },
   };
 

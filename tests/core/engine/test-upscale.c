@@ -237,15 +237,20 @@ the_command_explains_its_errors (Fixture *f, gconstpointer data)
   g_autofree char *in = fixture_save_png (f, "in.png", some_picture (3));
   const struct { const char *arguments[6]; int status; const char *text; } cases[] =
   {
-    { { NULL },                                     2, "A file"          },
-    { { "/nowhere.png" },                           1, "/nowhere.png"    },
-    { { in, "--scale", "5" },                       1, "“scale”"         },
-    { { in, "--noise-level", "400" },               1, "“noise-level”"   },
-    { { in, "--width", "5" },                       1, "“target-height”" },
-    { { in, "--faithful", "very" },                 1, "very"            },
-    { { in, "--model", "nothing" },                 1, "nothing"         },
-    { { in, "a", "b" },                             2, "quotes"          },
-    { { in, "-o", "picture.jpg" },                  2, ".png"            },
+    { { NULL },                                       2, "A file" },
+    { { "/nowhere.png" },                             1, "/nowhere.png" },
+    { { in, "--scale", "5" },                         1, "“scale”" },
+    { { in, "--noise-level", "400" },                 2, "“--noise-level”" },
+    { { in, "--noise-level", "-1" },                  2, "“--noise-level”" },
+    { { in, "--scale", "0" },                         2, "“--scale” is 0" },
+    { { in, "--scale", "nan" },                       2, "“--scale” is nan" },
+    { { in, "--width", "5" },                         2, "--height" },
+    { { in, "--width", "0", "--height", "0" },        2, "“--width” is 0" },
+    { { in, "--scale=2", "--width=9", "--height=9" }, 2, "two sizes" },
+    { { in, "--faithful", "very" },                   1, "very" },
+    { { in, "--model", "nothing" },                   1, "nothing" },
+    { { in, "a", "b" },                               2, "quotes" },
+    { { in, "-o", "picture.jpg" },                    2, ".png" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
