@@ -68,7 +68,7 @@ static const FbArgChoice fb_background_choices[] G_GNUC_UNUSED =
 };
 
 #define FB_ARG_BACKGROUND \
-  FB_ARG_CHOICE ("background", N_("Bac_kground"), N_("Cuts a thing out of a plain background: a sticker, as a layer with a layer mask"), "keep", \
+  FB_ARG_CHOICE ("background", N_("_Background"), N_("Cuts a thing out of a plain background: a sticker, as a layer with a layer mask"), "keep", \
                  fb_background_choices)
 
 static const FbArgChoice fb_destination_choices[] G_GNUC_UNUSED =

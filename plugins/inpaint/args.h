@@ -78,7 +78,7 @@ static const FbArg inpaint_args[] =
 {
   FB_ARG_CHOICE ("use", N_("_What to do"), N_("What becomes of the masked part"), "fill", use_choices),
   FB_ARGS_PROMPT,
-  FB_ARG_LOCAL_CHOICE ("mask-from", N_("Mas_k from"), N_("What marks the part to be repainted; white or selected is repainted"), "selection", mask_choices),
+  FB_ARG_LOCAL_CHOICE ("mask-from", N_("Mask f_rom"), N_("What marks the part to be repainted; white or selected is repainted"), "selection", mask_choices),
   FB_ARG_LOCAL_STRING ("mask-name", N_("Its name"), N_("Name of the channel or the layer; for a layer mask of the layer that has it, empty for the chosen one"), ""),
   FB_ARG_LOCAL_INT ("expand-left", N_("Expand left"), N_("Pixels that “Expand” adds to the canvas on its left"), 0, EXPAND_MAX, 0),
   FB_ARG_LOCAL_INT ("expand-right", N_("Expand right"), N_("Pixels that “Expand” adds to the canvas on its right"), 0, EXPAND_MAX, 0),

@@ -34,11 +34,11 @@ static const FbArg upscale_args[] =
   FB_ARG_MODEL ("vae", N_("Autoencoder"), N_("Replaces the model's own autoencoder (VAE); empty for its own"), "vae"),
   FB_ARGS_SAMPLING,
   FB_ARGS_COUNT,
-  FB_ARG_AUTO_DOUBLE ("scale", NULL, N_("S_cale"), N_("Pixels made of one, per side, 1 to 4; 0 for as many as the model makes"), 8.0),
-  { FB_ARG_KIND_INT, "noise-level", N_("_Noise level"),
+  FB_ARG_AUTO_DOUBLE ("scale", NULL, N_("_Scale"), N_("Pixels made of one, per side, 1 to 4; 0 for as many as the model makes"), 8.0),
+  { FB_ARG_KIND_INT, "noise-level", N_("Noise _level"),
     N_("How little the picture is trusted: 1 wholly, 350 hardly at all; 0 for the model's own value"), 0, 999, 0, .zero_is_auto = TRUE, .omits_zero = TRUE },
-  FB_ARG_CHOICE ("faithful", N_("_Keep"), N_("What of the picture the result keeps to"), "pixels", faithful_choices),
+  FB_ARG_CHOICE ("faithful", N_("Faith_ful to"), N_("What of the picture the result keeps to"), "pixels", faithful_choices),
   FB_ARG_CHOICE ("preview", N_("Live preview"), N_("How the picture is shown while it forms"), "linear", steps_choices),
-  FB_ARG_LOCAL_CHOICE ("destination", N_("K_eep as"), N_("Where the result goes"), "new-image", enlarged_choices),
+  FB_ARG_LOCAL_CHOICE ("destination", N_("_Keep as"), N_("Where the result goes"), "new-image", enlarged_choices),
   FB_ARG_END
 };

@@ -3,6 +3,8 @@
 
 #include <gio/gio.h>
 
+#include "plugins/inpaint/args.h"
+#include "plugins/upscale/args.h"
 #include "ui/plot.h"
 #include "ui/record.h"
 #include "ui/sampling-args.h"
@@ -21,6 +23,39 @@ static const FbArg args[] =
 static const char whole[] =
   "{\"prompt\":\"a \\\"red\\\" äpple\",\"seed\":9007199254740993,\"n-steps\":4,\"guidance-scale\":1,\"width\":128,"
   "\"loras\":[[\"ink=1\",0.5],[\"wash\",-1]],\"preview\":\"taesd\",\"model-hash\":\"abc\"}";
+
+/* @taken: letters of what else is in the window */
+static void
+check_keys (const FbArg *table, const char *taken)
+{
+  g_autoptr(GString) keys = g_string_new (taken);
+
+  for (const FbArg *arg = table; arg->name != NULL; arg++)
+    {
+      const char *mark = arg->label != NULL ? strchr (arg->label, '_') : NULL;
+
+      if (mark == NULL)
+        continue;
+      if (strchr (keys->str, g_ascii_tolower (mark[1])) != NULL)
+        g_error ("“%s” has a key that something else has too", arg->label);
+      g_string_append_c (keys, g_ascii_tolower (mark[1]));
+    }
+}
+
+/* Alt with a letter goes to one place: where two have it, it only goes round between them. */
+static void
+test_keys (void)
+{
+  static const FbArg generate_args[] =
+  {
+    FB_ARGS_PROMPT, FB_ARGS_MODEL, FB_ARGS_SAMPLING, FB_ARGS_SIZE, FB_ARG_DOUBLE ("strength", "Change b_y", "", 0, 1, 1), FB_ARG_BACKGROUND,
+    FB_ARGS_RESULT, FB_ARG_END
+  };
+
+  check_keys (generate_args, "cegnix");                           /* the buttons in ui/dialog-window.c */
+  check_keys (inpaint_args, "ceginlx");                           /* and Live */
+  check_keys (upscale_args, "cegnix");
+}
 
 static void
 test_seeds (void)
@@ -222,6 +257,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
+  g_test_add_func ("/ui/args/each-key-leads-to-one-place", test_keys);
   g_test_add_func ("/ui/args/seeds-are-whole-numbers-from-0", test_seeds);
   g_test_add_func ("/ui/args/loras-need-a-name-and-a-number", test_loras);
   g_test_add_func ("/ui/args/loras-survive-a-round-trip", test_lora_round_trip);
