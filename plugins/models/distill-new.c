@@ -332,7 +332,7 @@ fill (FbDistillNew *self, GtkWidget *grid)
           fb_model_chooser_get_list (FB_MODEL_CHOOSER (self->teacher)));
   attach (self, grid, 1, _("_Pictures"), _("Pictures"), _("A folder of pictures, each with a .txt file that says what it shows; or the path of a text file of prompts, for which the teacher makes the pictures"),
           pictures, self->pictures);
-  attach (self, grid, 2, _("_Name"), _("Name"), _("What the LoRA will be called"), self->name, self->name);
+  attach (self, grid, 2, _("Nam_e"), _("Name"), _("What the LoRA will be called"), self->name, self->name);
   attach (self, grid, 3, _("P_reset"), _("Preset"), _("Settings for the training: small for models like the one that comes along"), self->preset, self->preset);
   attach (self, grid, 4, _("Si_ze"), _("Size"), _("Pixels per side of the pictures it learns from"), self->size, self->size);
   attach (self, grid, 5, _("_Iterations"), _("Iterations"), _("How often the student is corrected: more is better and takes longer"), self->steps, self->steps);

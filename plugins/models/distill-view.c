@@ -152,7 +152,7 @@ fb_distill_view_show (FbDistillView *self, GVariant *job)
   for (int loss = 0; loss < N_LOSSES; loss++)
     fb_plot_set_range (self->plots[loss], fb_distill_is_in (job, "preparing") ? 0 : n_steps);
 
-  gtk_button_set_label (GTK_BUTTON (self->pause), active ? _("_Pause") : _("_Resume"));
+  gtk_button_set_label (GTK_BUTTON (self->pause), active ? _("_Pause") : _("Res_ume"));
   gtk_widget_set_sensitive (self->pause, !fb_distill_is_in (job, "done"));
   gtk_widget_set_sensitive (self->stop, active || fb_distill_is_in (job, "paused") || (fb_distill_is_in (job, "failed") && step > 0));
   gtk_widget_set_sensitive (self->remove, !active);
