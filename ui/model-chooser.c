@@ -5,6 +5,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "ui/model-file.h"
+#include "ui/model-list.h"
 
 struct _FbModelChooser
 {
@@ -46,14 +47,6 @@ find_model (FbModelChooser *self)
   return NULL;
 }
 
-static gboolean
-makes_larger (GVariant *model)
-{
-  g_autofree const char **tasks = NULL;
-
-  return g_variant_lookup (model, "tasks", "^a&s", &tasks) && g_strv_contains (tasks, "upscale");
-}
-
 /* Says of a model that comes along what it can do, and how to get more. */
 static void
 show_limits (FbModelChooser *self)
@@ -64,7 +57,7 @@ show_limits (FbModelChooser *self)
   if (model != NULL)
     g_variant_lookup (model, "embedded", "b", &embedded);
   if (embedded)
-    gtk_label_set_text (GTK_LABEL (self->limits), makes_larger (model)
+    gtk_label_set_text (GTK_LABEL (self->limits), !fb_model_list_suits (model, "generate")
                         ? _("Small, makes photographs somewhat clearer. For more, add the x4 upscaler in “Models and Distillation”.")
                         : _("Small, for simple things like emoji. For more, add a full-size model in “Models and Distillation”."));
   gtk_widget_set_visible (self->limits, embedded);
