@@ -6,12 +6,27 @@
 
 /* --- the network's size -------------------------------------------------------------------------------------------------- */
 
-/* How badly @width × @height serves a crop of @w × @h: what is mirrored, and how far what is left is from @wanted pixels; logarithms */
-static double
-misfit (int w, int h, int width, int height, double wanted)
+/* what of a picture margins take, and how a crop is scaled to what is left of it */
+typedef struct
 {
-  double scale = MIN ((double) width / w, (double) height / h);
-  double used  = scale * w * scale * h;
+  int    across, down;
+  double scale;
+} Fit;
+
+static Fit
+fit_into (const FbPiece *piece, int width, int height, int margin)
+{
+  const int across = margin * (piece->margins.left + piece->margins.right), down = margin * (piece->margins.top + piece->margins.bottom);
+
+  return (Fit) { across, down, MIN ((double) (width - across) / piece->crop.width, (double) (height - down) / piece->crop.height) };
+}
+
+/* How badly @width × @height serves @piece's crop: what is mirrored, and how far what is left is from @wanted pixels; logarithms */
+static double
+misfit (const FbPiece *piece, int width, int height, int margin, double wanted)
+{
+  const Fit    fit  = fit_into (piece, width, height, margin);
+  const double used = fit.scale * piece->crop.width * fit.scale * piece->crop.height;
 
   return log ((double) width * height / used) + fabs (log (used / wanted));
 }
@@ -21,16 +36,17 @@ fb_piece_fit (FbPiece *piece, int native, int resolution)
 {
   const FbRect *c      = &piece->crop;
   int           base   = resolution > 0 ? resolution : native;
+  int           margin = base / 8;
   int           step   = MAX (64, base / 8 / 64 * 64);
   double        most   = 1.5 * base * base;
   double        wanted = resolution > 0 ? (double) base * base : CLAMP ((double) c->width * c->height, (double) base * base, most);
   double        best   = INFINITY;
-  double        scale;
+  Fit           fit;
 
   for (int height = MAX (step, base / 2 / step * step); height <= 2 * base; height += step)
     for (int width = MAX (step, base / 2 / step * step); width <= 2 * base; width += step)
       {
-        double bad = misfit (c->width, c->height, width, height, wanted);
+        double bad = misfit (piece, width, height, margin, wanted);
 
         if ((double) width * height <= MAX (most, (double) step * step) && bad < best)
           {
@@ -40,11 +56,11 @@ fb_piece_fit (FbPiece *piece, int native, int resolution)
           }
       }
 
-  scale = MIN ((double) piece->width / c->width, (double) piece->height / c->height);
-  piece->inner.width  = CLAMP ((int) rint (c->width * scale), 1, piece->width);
-  piece->inner.height = CLAMP ((int) rint (c->height * scale), 1, piece->height);
-  piece->inner.x      = (piece->width - piece->inner.width) / 2;
-  piece->inner.y      = (piece->height - piece->inner.height) / 2;
+  fit = fit_into (piece, piece->width, piece->height, margin);
+  piece->inner.width  = CLAMP ((int) rint (c->width * fit.scale), 1, piece->width - fit.across);
+  piece->inner.height = CLAMP ((int) rint (c->height * fit.scale), 1, piece->height - fit.down);
+  piece->inner.x      = (piece->width - fit.across - piece->inner.width) / 2 + (piece->margins.left ? margin : 0);
+  piece->inner.y      = (piece->height - fit.down - piece->inner.height) / 2 + (piece->margins.top ? margin : 0);
 }
 
 /* --- islands ------------------------------------------------------------------------------------------------------------- */
@@ -232,8 +248,18 @@ join_all (FbPieces *self)
   self->n = 1;
 }
 
+/* the sides of its crop that the piece @index draws at, within a cell's size */
+static FbSides
+drawn_sides (const FbPieces *self, int index)
+{
+  const FbRect *c = &self->pieces[index].crop;
+  const FbRect  b = fb_pieces_bounds (self, index);
+
+  return (FbSides) { b.x <= c->x, b.y <= c->y, b.x + b.width >= c->x + c->width, b.y + b.height >= c->y + c->height };
+}
+
 FbPieces *
-fb_pieces_new (const FbImage *denoise, const FbView *view, int native, int resolution)
+fb_pieces_new (const FbImage *denoise, const FbView *view, int native, int resolution, gboolean mirrors)
 {
   enum { MOST_ISLANDS = 48 };                                   /* a strewn mask is one */
 
@@ -260,7 +286,11 @@ fb_pieces_new (const FbImage *denoise, const FbView *view, int native, int resol
   if (self->n == 1)
     self->pieces[0].crop = (FbRect) { 0, 0, view->width, view->height };      /* as the client chose */
   for (int i = 0; i < self->n; i++)
-    fb_piece_fit (&self->pieces[i], native, resolution);
+    {
+      if (mirrors)
+        self->pieces[i].margins = drawn_sides (self, i);
+      fb_piece_fit (&self->pieces[i], native, resolution);
+    }
 
   return self;
 }

@@ -352,7 +352,7 @@ test_near_islands_are_one_piece_and_far_ones_several (void)
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_autoptr(FbImage)  mask   = dots (cases[i].width, 512, cases[i].n, cases[i].stride);
-      g_autoptr(FbPieces) pieces = fb_pieces_new (mask, &(FbView) { mask->width, mask->height, { 0, 0, mask->width, mask->height } }, 512, 0);
+      g_autoptr(FbPieces) pieces = fb_pieces_new (mask, &(FbView) { mask->width, mask->height, { 0, 0, mask->width, mask->height } }, 512, 0, FALSE);
 
       g_test_message ("case %d", (int) i);
       g_assert_cmpint (pieces->n, ==, cases[i].pieces);
@@ -367,6 +367,26 @@ test_near_islands_are_one_piece_and_far_ones_several (void)
           g_assert_cmpint (crop->x + crop->width, >=, 30 + k * cases[i].stride);
         }
     }
+}
+
+/* a hole at the right border and at no other is drawn with a margin there */
+static void
+test_margins_are_where_the_hole_meets_the_border (void)
+{
+  g_autoptr(FbImage)  mask   = fb_image_new (192, 192, 1);
+  const FbView        view   = { 192, 192, { 0, 0, 192, 192 } };
+  g_autoptr(FbPieces) plain  = NULL, mirrors = NULL;
+
+  for (int i = 0; i < 192 * 192; i++)
+    mask->pixels[i] = i % 192 >= 150 && i / 192 >= 80 && i / 192 < 120 ? 1.0f : 0.0f;
+  plain   = fb_pieces_new (mask, &view, 128, 0, FALSE);
+  mirrors = fb_pieces_new (mask, &view, 128, 0, TRUE);
+  g_assert_cmpint (mirrors->n, ==, 1);
+  g_assert_cmpint (plain->pieces[0].inner.width, ==, plain->pieces[0].width);
+  g_assert_true (mirrors->pieces[0].margins.right);
+  g_assert_false (mirrors->pieces[0].margins.left || mirrors->pieces[0].margins.top || mirrors->pieces[0].margins.bottom);
+  g_assert_cmpint (mirrors->pieces[0].inner.x + mirrors->pieces[0].inner.width + 16, <=, mirrors->pieces[0].width);
+  g_assert_cmpint (mirrors->pieces[0].inner.y + mirrors->pieces[0].inner.height, <=, mirrors->pieces[0].height);
 }
 
 /* --- fill ---------------------------------------------------------------------------------------------------------------- */
@@ -695,6 +715,7 @@ main (int argc, char **argv)
   ADD ("a-crop-comes-back-as-it-went", test_a_crop_comes_back_as_it_went);
   ADD ("transparent-neighbours-do-not-darken", test_transparent_neighbours_do_not_darken);
   ADD ("near-islands-are-one-piece-and-far-ones-several", test_near_islands_are_one_piece_and_far_ones_several);
+  ADD ("margins-are-where-the-hole-meets-the-border", test_margins_are_where_the_hole_meets_the_border);
   ADD ("fills-stay-in-the-hole", test_fills_stay_in_the_hole);
   ADD ("a-flat-border-fills-flat", test_a_flat_border_fills_flat);
   ADD ("streaks-end-away-from-the-border", test_streaks_end_away_from_the_border);

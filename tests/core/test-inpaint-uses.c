@@ -165,6 +165,44 @@ test_expanding_draws_where_nothing_is (InpaintFixture *f, gconstpointer data)
   g_assert_cmpfloat (result.picture->pixels[3], ==, 0.0f);
 }
 
+/* (transfer full): a yellow disc at the right border of a blue picture */
+static FbImage *
+disc_at_the_border (const float *ground)
+{
+  static const float  disc[3] = { 0.9f, 0.8f, 0.15f };
+  FbImage            *image   = fb_image_new (192, 192, 3);
+
+  for (int i = 0; i < 192 * 192; i++)
+    memcpy (image->pixels + 3 * i, hypot (i % 192 - 160, i / 192 - 100) < 30.0 ? disc : ground, 3 * sizeof (float));
+  return image;
+}
+
+/* the starter's autoencoder draws a white frame where its picture ends, 40 code values from this blue, but does not end there */
+static void
+test_what_is_removed_at_the_border_leaves_no_frame (InpaintFixture *f, gconstpointer data)
+{
+  static const float    blue[3] = { 0.27f, 0.43f, 0.75f };
+  g_autofree char      *path    = g_test_build_filename (G_TEST_DIST, "..", "data", "models", "starter", NULL);
+  FbModel              *starter = inpaint_open_model (path);
+  g_autoptr(FbInpaint)  request = request_for (disc_at_the_border (blue), inpaint_box_mask (192, 192, (FbRect) { 122, 60, 70, 80 }, 1.0f));
+  g_auto(InpaintResult) result  = { NULL };
+  double                off     = 0.0;
+
+  request->use                = FB_INPAINT_REMOVE;
+  request->generate->strength = -1.0;
+  g_free (request->generate->prompt);
+  request->generate->prompt = g_strdup ("");
+  inpaint_run (request, starter, &result);
+  for (int y = 60; y < 140; y++)
+    for (int x = 184; x < 192; x++)
+      for (int c = 0; c < 3; c++)
+        off += fabs (result.picture->pixels[(y * 192 + x) * 4 + c] - blue[c]) / (80 * 8 * 3);
+  g_test_message ("%.1f code values", off * 255.0);
+  g_assert_cmpfloat (off, <, 15.0 / 255.0);
+  inpaint_assert_untouched (request, result.picture);
+  fb_model_free (starter);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -178,6 +216,7 @@ main (int argc, char **argv)
     { "background-is-what-is-not-masked",   test_background_is_what_is_not_masked },
     { "a-new-background-leaves-the-thing",  test_a_new_background_leaves_the_thing },
     { "expanding-draws-where-nothing-is",   test_expanding_draws_where_nothing_is },
+    { "what-is-removed-at-the-border-leaves-no-frame", test_what_is_removed_at_the_border_leaves_no_frame },
   };
 
   g_test_init (&argc, &argv, NULL);
