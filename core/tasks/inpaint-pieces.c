@@ -315,20 +315,23 @@ fb_pieces_bounds (const FbPieces *self, int index)
 }
 
 double
-fb_inpaint_detail (const FbImage *mask, FbRect around, int native)
+fb_inpaint_detail (const FbImage *cells, int width, int height, int native)
 {
-  const FbView        view  = { around.width, around.height, { -around.x, -around.y, mask->width, mask->height } };
-  g_autoptr(FbPieces) cells = g_new0 (FbPieces, 1);
+  g_autoptr(FbPieces) self  = g_new0 (FbPieces, 1);
   g_autoptr(GArray)   stack = g_array_new (FALSE, FALSE, sizeof (int));
-  FbPiece             whole = { .crop = { 0, 0, view.width, view.height } };
+  FbPiece             whole = { .crop = { 0, 0, width, height } };
   int                 n     = 0;
   double              scale = 1.0;
 
-  cells_init (cells, mask, &view);
-  for (int i = 0; i < cells->cells_x * cells->cells_y && n < 2; i++)
-    if (cells->owners[i] == -2)
+  self->cells_x = cells->width;
+  self->cells_y = cells->height;
+  self->owners  = g_new (gint8, (size_t) cells->width * cells->height);
+  for (int i = 0; i < cells->width * cells->height; i++)
+    self->owners[i] = cells->pixels[i] > 0.0f ? -2 : -1;
+  for (int i = 0; i < cells->width * cells->height && n < 2; i++)
+    if (self->owners[i] == -2)
       {
-        flood (cells, i, 0, stack);
+        flood (self, i, 0, stack);
         n++;
       }
   if (n != 1)

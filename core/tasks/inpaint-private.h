@@ -138,7 +138,6 @@ typedef struct
   gboolean draws_all;
 } FbPieces;
 
-#define FB_PIECE_CELL 16
 #define FB_MAX_PIECES 16
 
 /* Diagonal of the largest island's bounds, within a cell's size; that of @bounds, the whole mask's, where it is in one piece. @longest: (inout):

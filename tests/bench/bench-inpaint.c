@@ -170,7 +170,11 @@ cut_request (const Canvas *canvas, const FbInpaintPlace *place, int resolution, 
   request->mask   = read_mask (place->mask, *shown, 1);
   request->around = (FbRect) { r.x - shown->x, r.y - shown->y, r.width, r.height };
   if (place->native < 256)
-    detail = fb_inpaint_detail (request->mask, request->around, place->native);
+    {
+      g_autoptr(FbImage) cells = read_mask (place->mask, r, FB_PIECE_CELL);
+
+      detail = fb_inpaint_detail (cells, r.width, r.height, place->native);
+    }
   request->image = read_canvas (canvas, r, (int) (1.0 / detail));
 
   return request;
