@@ -187,7 +187,7 @@ add_sides (FbDialog *self)
   GtkWidget *scroll  = gtk_scrolled_window_new (NULL, NULL);
 
   self->form = FB_FORM (fb_form_new (self->config, self->layout->args, self->layout->rows));
-  g_signal_connect_swapped (self->form, "unfolded", G_CALLBACK (grow_soon), self);
+  g_signal_connect_swapped (self->form, "grown", G_CALLBACK (grow_soon), self);
   gtk_scrolled_window_set_policy (GTK_SCROLLED_WINDOW (scroll), GTK_POLICY_NEVER, GTK_POLICY_AUTOMATIC);
   gtk_scrolled_window_set_propagate_natural_height (GTK_SCROLLED_WINDOW (scroll), TRUE);
   gtk_scrolled_window_set_overlay_scrolling (GTK_SCROLLED_WINDOW (scroll), FALSE);       /* or nobody sees that there is more below */

@@ -5,6 +5,7 @@
 
 #include "ui/handover.h"
 #include "ui/job.h"
+#include "ui/model-list.h"
 #include "ui/procedure.h"
 
 G_DEFINE_TYPE (FbDialog, fb_dialog, GIMP_TYPE_PROCEDURE_DIALOG)
@@ -325,34 +326,6 @@ on_capabilities (GObject *source, GAsyncResult *result, gpointer data)
     fb_dialog_show_error (self, error);
 }
 
-/* the texts that an entry of the engine's list has under @key hold @task; TRUE where it has none */
-static gboolean
-lists (GVariant *model, const char *key, const char *task)
-{
-  g_autofree const char **tasks = NULL;
-
-  return !g_variant_lookup (model, key, "^a&s", &tasks) || g_strv_contains (tasks, task);
-}
-
-/* (transfer full): of @models those that can do @task, the one that it takes by itself first, and all that are no models */
-static GVariant *
-models_for (GVariant *models, const char *task)
-{
-  GVariantBuilder builder;
-
-  g_variant_builder_init (&builder, G_VARIANT_TYPE ("aa{sv}"));
-  for (int others = 0; others < 2; others++)
-    for (gsize i = 0; i < g_variant_n_children (models); i++)
-      {
-        g_autoptr(GVariant) model = g_variant_get_child_value (models, i);
-
-        if (lists (model, "tasks", task) && lists (model, "default-for", task) == !others)
-          g_variant_builder_add_value (&builder, model);
-      }
-
-  return g_variant_ref_sink (g_variant_builder_end (&builder));
-}
-
 static void
 on_models (GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -362,7 +335,7 @@ on_models (GObject *source, GAsyncResult *result, gpointer data)
 
   if (self->form == NULL || all == NULL)
     return;
-  models = models_for (all, self->layout->kind);
+  models = fb_model_list_for_task (all, self->layout->kind);
   fb_form_set_models (self->form, models);
   self->lacks_models = g_variant_n_children (models) == 0;
   if (self->lacks_models)

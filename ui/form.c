@@ -237,7 +237,8 @@ attach_one (FbForm *self, const char *name)
     }
   else
     {
-      if (place->arg->kind == FB_ARG_KIND_LORAS)      /* several rows high: the label stays beside the first */
+      /* several rows high: the label stays beside the first */
+      if (place->arg->kind == FB_ARG_KIND_LORAS || FB_IS_MODEL_CHOOSER (place->widget))
         {
           gtk_widget_set_valign (place->label, GTK_ALIGN_START);
           gtk_widget_set_margin_top (place->label, 8);
@@ -276,7 +277,7 @@ static void
 on_expanded (GtkExpander *expander, GParamSpec *pspec, FbForm *self)
 {
   if (gtk_expander_get_expanded (expander))
-    g_signal_emit_by_name (self, "unfolded");
+    g_signal_emit_by_name (self, "grown");
 }
 
 static void
@@ -351,6 +352,8 @@ fb_form_set_reason (FbForm *self, const char *name, gboolean sensitive, const ch
     {
       gtk_label_set_text (GTK_LABEL (place->reason), reason != NULL ? reason : "");
       gtk_widget_set_visible (place->reason, reason != NULL);
+      if (reason != NULL)
+        g_signal_emit_by_name (self, "grown");
     }
   gtk_widget_set_sensitive (place->widget, sensitive);
   gtk_widget_set_tooltip_text (place->widget, reason != NULL ? reason : _(place->arg->blurb));
@@ -373,6 +376,7 @@ fb_form_set_models (FbForm *self, GVariant *models)
       else if (FB_IS_LORA_LIST (place->widget))
         fb_lora_list_set_models (FB_LORA_LIST (place->widget), models);
     }
+  g_signal_emit_by_name (self, "grown");              /* what a small model cannot do may stand there now */
 }
 
 static void
@@ -446,7 +450,7 @@ static void
 fb_form_class_init (FbFormClass *class)
 {
   G_OBJECT_CLASS (class)->finalize = finalize;
-  g_signal_new ("unfolded", FB_TYPE_FORM, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+  g_signal_new ("grown", FB_TYPE_FORM, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
 }
 
 static void

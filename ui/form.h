@@ -10,7 +10,7 @@
  * FbForm: one widget for each argument, bound to the procedure's config in both directions.
  *
  * A layout is a list of rows, from top to bottom, that ends with %NULL: "name" for one argument, "name|name" for two side by
- * side; what follows the row ">" is folded away until asked for. Signal unfolded (void): it was, so that there is more to show.
+ * side; what follows the row ">" is folded away until asked for. Signal grown (void): it was, or something else came up, so that there is more to show.
  */
 #define FB_TYPE_FORM (fb_form_get_type ())
 G_DECLARE_FINAL_TYPE (FbForm, fb_form, FB, FORM, GtkBox)

@@ -5,12 +5,15 @@
 #include <glib/gi18n-lib.h>
 
 #include "ui/model-file.h"
+#include "ui/model-list.h"
 
 struct _FbModelChooser
 {
   GtkBox     parent_instance;
   GtkWidget *combo;                /* ids are values of "model" */
   GtkWidget *button;
+  GtkWidget *limits;               /* what a model that comes along cannot do; else hidden */
+  GVariant  *models;               /* (nullable) */
   char      *kind;
   char      *empty;                /* label of the row for "" */
   char      *model;
@@ -19,6 +22,46 @@ struct _FbModelChooser
 enum { PROP_0, PROP_MODEL };
 
 G_DEFINE_FINAL_TYPE (FbModelChooser, fb_model_chooser, GTK_TYPE_BOX)
+
+/* (transfer full) (nullable): what is listed of the model that "model" means; the first is the default one */
+static GVariant *
+find_model (FbModelChooser *self)
+{
+  GVariantIter iter;
+  GVariant    *model;
+
+  if (self->models == NULL)
+    return NULL;
+
+  g_variant_iter_init (&iter, self->models);
+  while ((model = g_variant_iter_next_value (&iter)) != NULL)
+    {
+      const char *kind = "", *name = "";
+
+      g_variant_lookup (model, "kind", "&s", &kind);
+      g_variant_lookup (model, "name", "&s", &name);
+      if (g_str_equal (kind, self->kind) && (*self->model == '\0' || g_str_equal (name, self->model)))
+        return model;
+      g_variant_unref (model);
+    }
+  return NULL;
+}
+
+/* Says of a model that comes along what it can do, and how to get more. */
+static void
+show_limits (FbModelChooser *self)
+{
+  g_autoptr(GVariant) model    = g_str_equal (self->kind, "checkpoint") ? find_model (self) : NULL;
+  gboolean            embedded = FALSE;
+
+  if (model != NULL)
+    g_variant_lookup (model, "embedded", "b", &embedded);
+  if (embedded)
+    gtk_label_set_text (GTK_LABEL (self->limits), !fb_model_list_suits (model, "generate")
+                        ? _("Small, makes photographs somewhat clearer. For more, add the x4 upscaler in “Models and Distillation”.")
+                        : _("Small, for simple things like emoji. For more, add a full-size model in “Models and Distillation”."));
+  gtk_widget_set_visible (self->limits, embedded);
+}
 
 /* Selects the row of the property's value; a path that was never listed gets a row. */
 static void
@@ -34,6 +77,7 @@ show_model (FbModelChooser *self)
       gtk_combo_box_set_active_id (combo, self->model);
     }
   gtk_widget_set_tooltip_text (self->combo, self->model);
+  show_limits (self);
 }
 
 static void
@@ -100,6 +144,8 @@ fb_model_chooser_set_models (FbModelChooser *self, GVariant *models)
   GVariantIter     iter;
   GVariant        *model;
 
+  g_clear_pointer (&self->models, g_variant_unref);
+  self->models = g_variant_ref (models);
   g_signal_handlers_block_by_func (combo, on_changed, self);
   gtk_combo_box_text_remove_all (combo);
   gtk_combo_box_text_append (combo, "", empty);
@@ -142,6 +188,7 @@ finalize (GObject *object)
 {
   FbModelChooser *self = FB_MODEL_CHOOSER (object);
 
+  g_clear_pointer (&self->models, g_variant_unref);
   g_free (self->kind);
   g_free (self->empty);
   g_free (self->model);
@@ -165,7 +212,8 @@ fb_model_chooser_class_init (FbModelChooserClass *class)
 static void
 fb_model_chooser_init (FbModelChooser *self)
 {
-  GList *cells;
+  GtkWidget *row = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 4);
+  GList     *cells;
 
   self->model  = g_strdup ("");
   self->combo  = gtk_combo_box_text_new ();
@@ -177,13 +225,24 @@ fb_model_chooser_init (FbModelChooser *self)
   g_list_free (cells);
 
   gtk_widget_set_tooltip_text (self->button, _("Choose a file…"));
+  gtk_box_pack_start (GTK_BOX (row), self->combo, TRUE, TRUE, 0);
+  gtk_box_pack_start (GTK_BOX (row), self->button, FALSE, FALSE, 0);
+
+  self->limits = gtk_label_new (NULL);
+  gtk_label_set_xalign (GTK_LABEL (self->limits), 0.0f);
+  gtk_label_set_line_wrap (GTK_LABEL (self->limits), TRUE);
+  gtk_label_set_width_chars (GTK_LABEL (self->limits), 12);
+  gtk_label_set_max_width_chars (GTK_LABEL (self->limits), 40);
+  gtk_style_context_add_class (gtk_widget_get_style_context (self->limits), GTK_STYLE_CLASS_DIM_LABEL);
+  gtk_widget_set_no_show_all (self->limits, TRUE);
+
+  gtk_orientable_set_orientation (GTK_ORIENTABLE (self), GTK_ORIENTATION_VERTICAL);
   gtk_box_set_spacing (GTK_BOX (self), 4);
-  gtk_box_pack_start (GTK_BOX (self), self->combo, TRUE, TRUE, 0);
-  gtk_box_pack_start (GTK_BOX (self), self->button, FALSE, FALSE, 0);
+  gtk_box_pack_start (GTK_BOX (self), row, FALSE, FALSE, 0);
+  gtk_box_pack_start (GTK_BOX (self), self->limits, FALSE, FALSE, 0);
   g_signal_connect (self->combo, "changed", G_CALLBACK (on_changed), self);
   g_signal_connect (self->button, "clicked", G_CALLBACK (on_clicked), self);
-  gtk_widget_show_all (self->combo);
-  gtk_widget_show_all (self->button);
+  gtk_widget_show_all (row);
 }
 
 GtkWidget *

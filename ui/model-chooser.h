@@ -3,7 +3,7 @@
 
 #include <gtk/gtk.h>
 
-/* FbModelChooser: a list of names and a button that takes a file; property "model" s, a name or a path, "" for the default */
+/* FbModelChooser: a list of names and a button that takes a file, and under it what a model that comes along cannot do; property "model" s, a name or a path, "" for the default */
 #define FB_TYPE_MODEL_CHOOSER (fb_model_chooser_get_type ())
 G_DECLARE_FINAL_TYPE (FbModelChooser, fb_model_chooser, FB, MODEL_CHOOSER, GtkBox)
 

@@ -412,7 +412,7 @@ static GVariant *
 list_models (FbWorkshop *workshop, GCancellable *cancellable, GError **error)
 {
   const char *models = g_getenv ("FB_TEST_NO_MODELS") == NULL || !g_file_test (g_getenv ("FB_TEST_NO_MODELS"), G_FILE_TEST_EXISTS)
-                       ? "[{'name': <'test'>, 'kind': <'checkpoint'>, 'title': <'Test stripes'>},"
+                       ? "[{'name': <'test'>, 'kind': <'checkpoint'>, 'title': <'Test stripes'>, 'embedded': <true>},"
                          " {'name': <'ink'>, 'kind': <'lora'>}]"
                        : "@aa{sv} []";
 

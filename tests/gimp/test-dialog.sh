@@ -40,6 +40,7 @@ check opens-from-the-menu driver open
 before=$(digest)
 
 check says-what-it-costs driver says 'Takes about'
+check says-what-the-small-model-cannot-do driver says 'for simple things like emoji'
 check every-control-has-a-name driver unnamed
 check greys-out-the-negative-prompt driver disabled 'Negative prompt'
 check says-why has_reason
@@ -75,6 +76,12 @@ focus 'GIMP'
 xdotool key ctrl+z
 check one-undo-takes-it-back becomes_as_before
 
+focus '^Generate$'
+folded=$(height)
+check unfolds-more-settings driver press 'More settings'
+check grows-with-them grows
+check folds-them-away driver press 'More settings'
+
 batch '(gimp-floating-sel-attach (car (gimp-layer-new 1 "Floating" 50 50 RGBA-IMAGE 100 LAYER-MODE-NORMAL)) 2)'
 check inserts-beside-a-floating-selection driver press 'Insert'
 check says-what-floats driver says 'floating selection'
@@ -82,12 +89,6 @@ check offers-a-new-image-instead driver enabled 'New Image'
 shot 6-floating
 batch '(gimp-image-remove-layer 1 (car (gimp-image-get-floating-sel 1)))'
 check leaves-the-rest-as-it-was is_as_before
-
-focus '^Generate$'
-folded=$(height)
-check unfolds-more-settings driver press 'More settings'
-check grows-with-them grows
-check folds-them-away driver press 'More settings'
 
 focus '^Generate$'
 driver set 'Width' 100

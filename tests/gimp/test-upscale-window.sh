@@ -30,6 +30,7 @@ for _ in $(seq 60); do layers_are 1 2>/dev/null && break; sleep 1; done
 for _ in 1 2 3; do driver menu 'Super-Resolution...' 2>/dev/null && break; done
 check opens-from-the-menu driver open
 check says-what-it-costs driver says 'Needs about'
+check says-what-the-small-model-cannot-do driver says 'makes photographs somewhat clearer'
 check every-control-has-a-name driver unnamed
 check needs-no-words driver enabled 'Generate'
 shot upscale-1-open

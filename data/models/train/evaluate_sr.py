@@ -1,5 +1,6 @@
 # data/models/train/evaluate_sr.py: super-resolution against the classical filters. SPDX-License-Identifier: LGPL-3.0-or-later
 """python3 evaluate_sr.py --pack PACK --model MODEL --judge CLASSIFIER [--grid OUT.png] [--json OUT.json]
+python3 evaluate_sr.py --pack PACK --tiles 48 --write FOLDER    writes what is compared, for `./dev bench starter`: NN.webp, NN-small.png
 
 Held-out photographs made small by degrade.py (one fixed draw), enlarged by Lanczos, bicubic, and the model in 1 and 4 steps. Per way:
 
@@ -10,6 +11,7 @@ Held-out photographs made small by degrade.py (one fixed draw), enlarged by Lanc
 """
 import argparse
 import json
+import os
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from PIL import Image
 
 import common
 import data
+import figures
 import models
 from classifier import Classifier
 from degrade import degrade
@@ -52,16 +55,56 @@ def filtered(small, how):
     return torch.from_numpy(np.stack(large)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+def judged(x, large, judge):
+    """-> [4, N]: the figures above of the pictures x beside the originals."""
+    seen = torch.stack([judge.distance(a[None], b[None]) for a, b in zip(x, large)])
+    return torch.stack([psnr(x, large), ssim(x, large), seen, steps_between(x) / steps_between(large)])
+
+
+def tell(sums, n):
+    """Prints a line for each way; -> its means by name."""
+    means = {name: dict(zip(("psnr", "ssim", "seen", "edges"), (float(v) / n for v in total))) for name, total in sums.items()}
+    print(f"{n} tiles of held-out photographs")
+    for name, f in means.items():
+        print(f"{name:18s} psnr {f['psnr']:6.2f}  ssim {f['ssim']:.4f}  seen {f['seen']:.4f}  edges {f['edges']:.3f}")
+    return means
+
+
+def write(pack, n, folder):
+    """The first n held-out tiles as they are packed, their small pictures, and photographs.tsv, which says what is whose."""
+    pics = data.Pictures(pack, torch.device("cpu"), 256, n, ("held",))
+    rows, _, blob, ends = data.read_rows(pack)
+    held = [i for i, r in enumerate(rows) if r["split"] == "held"]
+    with open(os.path.join(pack, "manifest.json"), encoding="utf-8") as file:
+        sources = {s["file"]: s for s in json.load(file)["sources"]}
+    generator, small = torch.Generator().manual_seed(1), []
+    for ids in torch.arange(n).split(8):
+        small += list(degrade(data.over(pics.rgba[ids]), generator))
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "photographs.tsv"), "w", encoding="utf-8") as table:
+        table.write("tile\tphotograph\tauthor\tlicence\tDebian package\n")
+        for k, i in enumerate(held[:n]):
+            with open(os.path.join(folder, f"{k:02}.webp"), "wb") as file:
+                file.write(blob[ends[i - 1] if i else 0:ends[i]].tobytes())
+            pixels = ((small[k] + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy()
+            Image.fromarray(pixels).save(os.path.join(folder, f"{k:02}-small.png"), optimize=True)
+            s = sources[rows[i]["file"]]
+            table.write(f"{k:02}\t{s['file']}\t{s['author']}\t{s['licence']}\t{s['package']}\n")
+
+
 @torch.no_grad()
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pack", required=True)
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--judge", required=True)
+    parser.add_argument("--model", default="")
+    parser.add_argument("--judge", default=figures.JUDGE)
     parser.add_argument("--tiles", type=int, default=0, help="of those held out; all without it")
+    parser.add_argument("--write", default="")
     parser.add_argument("--grid", default="")
     parser.add_argument("--json", default="")
     args = parser.parse_args()
+    if args.write:
+        return write(args.pack, args.tiles or 48, args.write)
 
     cpu = torch.device("cpu")
     pics = data.Pictures(args.pack, cpu, 256, args.tiles, ("held",))
@@ -79,20 +122,14 @@ def main():
                 "coded and decoded": vae.decode(vae.encode(large)[0]).clamp(-1, 1),
                 "1 step": enlarge(schedule, unet, vae, context, small, 1), "4 steps": enlarge(schedule, unet, vae, context, small, 4)}
         for name, x in ways.items():
-            seen = torch.stack([judge.distance(a[None], b[None]) for a, b in zip(x, large)])
-            each = torch.stack([psnr(x, large), ssim(x, large), seen, steps_between(x) / steps_between(large)])
-            sums[name] = sums.get(name, 0) + each.double().sum(1)
+            sums[name] = sums.get(name, 0) + judged(x, large, judge).double().sum(1)
         if len(grid) < 6:
             grid.append(torch.stack([ways["bicubic"][0], ways["1 step"][0], ways["4 steps"][0], large[0]]))
-    figures = {name: dict(zip(("psnr", "ssim", "seen", "edges"), (float(v) / len(pics) for v in total))) for name, total in sums.items()}
-    print(f"{len(pics)} tiles of held-out photographs")
-    for name, f in figures.items():
-        print(f"{name:18s} psnr {f['psnr']:6.2f}  ssim {f['ssim']:.4f}  seen {f['seen']:.4f}  edges {f['edges']:.3f}")
-    print(f"BENCH starter_sr_psnr_gain_db {figures['1 step']['psnr'] - figures['bicubic']['psnr']:.2f} dB")
+    means = tell(sums, len(pics))
     if args.grid:
         data.write_grid(args.grid, torch.cat(grid), 4)
     if args.json:
-        common.write_json(args.json, dict(tiles=len(pics), figures=figures))
+        common.write_json(args.json, dict(tiles=len(pics), figures=means))
 
 
 if __name__ == "__main__":

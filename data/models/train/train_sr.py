@@ -3,7 +3,8 @@
 
 v-prediction, as the family's; half of the pictures are at pure noise, where the best guess of the latents is what one step draws:
 the faithful setting. The rest is spread over all timesteps, for more steps. The small picture gets the noise of its class on top,
-none in half of the cases. Its text model is one layer that nothing teaches: captions say nothing here, and all are empty.
+none in half of the cases. From --pixels-from on (of the time) the decoder learns too: what one step draws, and what the encoder says, are
+compared as pictures, for the nearest latents are not the nearest pixels. Its text model is one layer that nothing teaches: captions say nothing here, and all are empty.
 Exports OUT/model, a folder for diffusers' StableDiffusionUpscalePipeline.
 """
 import os
@@ -58,12 +59,11 @@ def enlarge(schedule, unet, vae, context, small, steps, seed=0, level=0):
     return vae.decode(x0 / vae.config["scaling_factor"]).float().clamp(-1, 1)
 
 
-def export(folder, unet, text, vae_folder, tokenizer, note):
-    common.export(folder + "/unet", unet.state_dict(), unet.config, note=note)
-    common.export(folder + "/text_encoder", text.state_dict(), text.config, stem="model")
-    for part, source in (("vae", vae_folder), ("tokenizer", tokenizer)):
-        shutil.rmtree(f"{folder}/{part}", ignore_errors=True)
-        shutil.copytree(source, f"{folder}/{part}", ignore=shutil.ignore_patterns("*.png", "*.pt"))
+def export(folder, unet, text, vae, tokenizer, note):
+    for part, network, stem in (("unet", unet, {}), ("vae", vae, {}), ("text_encoder", text, dict(stem="model"))):
+        common.export(f"{folder}/{part}", network.state_dict(), network.config, note=note, **stem)
+    shutil.rmtree(folder + "/tokenizer", ignore_errors=True)
+    shutil.copytree(tokenizer, folder + "/tokenizer")
     for part, kind in (("scheduler", "DDIMScheduler"), ("low_res_scheduler", "DDPMScheduler")):
         os.makedirs(f"{folder}/{part}", exist_ok=True)
         common.write_json(f"{folder}/{part}/scheduler_config.json",
@@ -72,7 +72,7 @@ def export(folder, unet, text, vae_folder, tokenizer, note):
 
 
 def main():
-    args = common.arguments(__doc__, batch=16, lr=1e-3, vae="", tokenizer="", crop=128, highest_level=100)
+    args = common.arguments(__doc__, batch=16, lr=1e-3, vae="", tokenizer="", crop=128, highest_level=100, channels="", pixels_from=0.7)
     run = common.Run(args)
     pics = data.Pictures(args.pack, run.device, args.size, args.limit)
     vae = common.load_model(models.AutoencoderKL, args.vae, run.device).to(memory_format=torch.channels_last)
@@ -83,15 +83,20 @@ def main():
     text = text.to(run.device).eval().requires_grad_(False)
     with torch.no_grad():
         context = text(torch.tensor([nothing], device=run.device))
-    unet = models.UNet2DConditionModel(models.toy(models.UPSCALER_UNET) if args.toy else models.UPSCALER_UNET)
+    config = models.toy(models.UPSCALER_UNET) if args.toy else models.UPSCALER_UNET
+    unet = models.UNet2DConditionModel(models.narrower(config, args.channels) if args.channels else config)
     unet = unet.to(run.device, memory_format=torch.channels_last)
     torch.nn.init.zeros_(unet.class_embedding.weight)
-    average = common.Average(unet, 0.998)
-    optimizer = torch.optim.AdamW(unet.parameters(), args.lr, betas=(0.9, 0.99), weight_decay=1e-3)
+    for module in unet.modules():
+        if isinstance(module, models.Resnet):    # residual branches that begin at nothing learn sooner
+            torch.nn.init.zeros_(module.conv2.weight)
+    average, decoder = common.Average(unet, 0.998), vae.decoder
+    decoder_average = common.Average(decoder.requires_grad_(True), 0.99)
+    optimizer = torch.optim.AdamW([*unet.parameters(), *decoder.parameters()], args.lr, betas=(0.9, 0.99), weight_decay=1e-3)
     if args.resume and not os.path.exists(args.resume + "/state.pt"):
         unet.load_state_dict(common.read_folder(args.resume + "/unet")[1])
         average.reset()
-    run.start(reserve=3, unet=unet, average=average, optimizer=optimizer)
+    run.start(reserve=3, unet=unet, decoder=decoder, average=average, decoder_average=decoder_average, optimizer=optimizer)
     run.note(f"{len(pics)} tiles, {models.n_parameters(unet) / 1e6:.2f} M parameters")
 
     schedule, g = Schedule(run.device), run.generator
@@ -114,26 +119,35 @@ def main():
         low = torch.where(label.view(-1, 1, 1, 1) > 0, a * small + s * noise, small)
         a, s = schedule.at(t)
         noise = torch.randn(z.shape, generator=g, device=run.device)
+        noisy = a * z + s * noise
         with run.autocast():
-            v = predict(torch.cat([a * z + s * noise, low], 1), t, context.expand(n, -1, -1), label).float()
+            v = predict(torch.cat([noisy, low], 1), t, context.expand(n, -1, -1), label).float()
         error = (v - (a * noise - s * z)).square().mean((1, 2, 3))
         loss = error.mean()
+        losses = dict(loss=loss, one_step=error[t == 999].mean() if (t == 999).any() else loss)
+        if run.progress() > args.pixels_from:
+            guess = torch.where((t == 999).view(-1, 1, 1, 1), a * noisy - s * v, z)
+            with run.autocast():
+                drawn = vae.decode(guess / vae.config["scaling_factor"])
+            losses["pixels"] = (drawn.float() - large).abs().mean()
+            loss = loss + 2 * losses["pixels"]
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_([*unet.parameters(), *decoder.parameters()], 1.0)
         run.set_rate(optimizer, run.rate())
         optimizer.step()
         average.update()
-        run.log(n, loss=loss, one_step=error[t == 999].mean() if (t == 999).any() else loss)
+        decoder_average.update()
+        run.log(n, **losses)
 
     run.save()
-    with average.applied(), torch.no_grad():
+    with average.applied(), decoder_average.applied(), torch.no_grad():
         large = data.over(data.Pictures(args.pack, run.device, args.size, 8, ("held",)).rgba)
         small = degrade(large, torch.Generator(run.device).manual_seed(1))
         shown = [F.interpolate(small, scale_factor=4, mode="bicubic").clamp(-1, 1),
                  *(enlarge(schedule, unet, vae, context, small, steps) for steps in (1, 4)), large]
         data.write_grid(args.out + "/sr.png", torch.stack(shown, 1).flatten(0, 1), 4)
-        export(args.out + "/model", unet, text, args.vae, args.tokenizer, dict(steps=run.step, seconds=round(run.trained), seed=args.seed))
+        export(args.out + "/model", unet, text, vae, args.tokenizer, dict(steps=run.step, seconds=round(run.trained), seed=args.seed))
 
 
 if __name__ == "__main__":
