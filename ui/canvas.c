@@ -206,6 +206,8 @@ fb_canvas_set_source (FbCanvas *self, GimpImage *image, GimpDrawable *drawable)
 void
 fb_canvas_set_result (FbCanvas *self, FbImage *result, const GdkRectangle *area)
 {
+  if (result != NULL && result == self->result && gdk_rectangle_equal (area, &self->result_area))
+    return;                                        /* making a large one ready takes long */
   g_clear_pointer (&self->result_surface, cairo_surface_destroy);
   g_clear_pointer (&self->result, fb_image_unref);
   if (result != NULL)

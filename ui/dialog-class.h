@@ -71,7 +71,7 @@ struct _FbDialog
   FbTarget             *job_target;
   char                 *job_prompt;
   int                   job_count;
-  GBytes               *job_mask;          /* what was painted for it, or NULL */
+  FbMask               *job_mask;          /* what was painted for it, or NULL */
   GPtrArray            *job_results;       /* of FbResult, those that have come */
 
   FbForm               *form;

@@ -76,7 +76,7 @@ fb_dialog_forget_job (FbDialog *self)
   g_ptr_array_set_size (self->job_results, 0);
   g_clear_pointer (&self->job_target, fb_target_free);
   g_clear_pointer (&self->job_prompt, g_free);
-  g_clear_pointer (&self->job_mask, g_bytes_unref);
+  g_clear_pointer (&self->job_mask, fb_mask_free);
 }
 
 static void

@@ -90,11 +90,28 @@ visible_part (FbImage *image)
   return part;
 }
 
+/* (transfer full): every @step-th pixel to a side; all of a large picture would take too long to look at */
+static FbImage *
+thinned (FbImage *image, int step)
+{
+  const int width = (image->width + step - 1) / step, height = (image->height + step - 1) / step, C = image->n_channels;
+  FbImage  *out   = step > 1 ? fb_image_new (width, height, C) : NULL;
+
+  if (out == NULL)
+    return fb_image_ref (image);
+  for (int y = 0; y < height; y++)
+    for (int x = 0; x < width; x++)
+      memcpy (out->pixels + ((gsize) y * width + x) * C, image->pixels + ((gsize) y * image->width + x) * step * C, C * sizeof (float));
+
+  return out;
+}
+
 /* (transfer floating): @whole in a square */
 static GtkWidget *
 thumbnail_new (FbImage *whole)
 {
-  g_autoptr(FbImage) shrunk  = fb_image_shrunk (whole, MAX (1, MIN (whole->width, whole->height) / (4 * THUMBNAIL)));
+  g_autoptr(FbImage) thin    = thinned (whole, MAX (1, MIN (whole->width, whole->height) / (16 * THUMBNAIL)));
+  g_autoptr(FbImage) shrunk  = fb_image_shrunk (thin, MAX (1, MIN (thin->width, thin->height) / (4 * THUMBNAIL)));
   g_autoptr(FbImage) image   = visible_part (shrunk);
   double             scale   = (double) THUMBNAIL / MAX (image->width, image->height);
   g_autoptr(FbImage) small   = fb_image_resize (image, MAX (1, (int) (image->width * scale)), MAX (1, (int) (image->height * scale)));

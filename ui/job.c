@@ -196,7 +196,7 @@ name_of (GVariant *request, const char *otherwise)
 }
 
 GimpValueArray *
-fb_job_run_for_gimp (GimpProcedure *procedure, FbJob *job, GVariant *request, FbTarget *target, GBytes *mask,
+fb_job_run_for_gimp (GimpProcedure *procedure, FbJob *job, GVariant *request, FbTarget *target, const FbMask *mask,
                      FbDestination destination, const char *otherwise, gboolean show, GError *error)
 {
   g_autoptr(FbJob)      owned      = job;

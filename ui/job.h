@@ -69,5 +69,5 @@ FbJob *          fb_job_prepare_for_gimp (const char *kind, GVariant *request, F
  *
  * Returns: the procedure's return values
  */
-GimpValueArray * fb_job_run_for_gimp (GimpProcedure *procedure, FbJob *job, GVariant *request, FbTarget *target, GBytes *mask,
+GimpValueArray * fb_job_run_for_gimp (GimpProcedure *procedure, FbJob *job, GVariant *request, FbTarget *target, const FbMask *mask,
                                       FbDestination destination, const char *otherwise, gboolean show, GError *error);

@@ -43,19 +43,36 @@ coverage (double distance, double radius, double hardness)
   return (guint8) lround (255.0 * (fade > 1.0 ? t * t * (3.0 - 2.0 * t) : t));
 }
 
+/* @away2: the squared distance; most pixels of a large brush are wholly in or out, and need no root */
+static guint8
+coverage_at (double away2, double radius, double hardness)
+{
+  const double outer = radius + 0.5, inner = outer - MAX (1.0, radius * (1.0 - hardness));
+
+  if (away2 >= outer * outer)
+    return 0;
+  return inner > 0.0 && away2 <= inner * inner ? 255 : coverage (sqrt (away2), radius, hardness);
+}
+
 static void
 paint_tile (guint8 *tile, const GdkRectangle *part, const Piece *piece)
 {
+  const guint8 done = piece->erase ? 0 : 255;
+
   for (int y = part->y; y < part->y + part->height; y++)
     for (int x = part->x; x < part->x + part->width; x++)
       {
+        guint8 *pixel = tile + (y % TILE) * TILE + x % TILE;
         double  px    = x + 0.5 - piece->x0;
         double  py    = y + 0.5 - piece->y0;
-        double  along = piece->length2 > 0.0 ? CLAMP ((px * piece->dx + py * piece->dy) / piece->length2, 0.0, 1.0) : 0.0;
-        double  away  = hypot (px - along * piece->dx, py - along * piece->dy);
-        guint8 *pixel = tile + (y % TILE) * TILE + x % TILE;
+        double  along, dx, dy;
 
-        *pixel = combine (*pixel, coverage (away, piece->radius0 + along * piece->d_radius, piece->hardness), piece->erase);
+        if (*pixel == done)
+          continue;
+        along  = piece->length2 > 0.0 ? CLAMP ((px * piece->dx + py * piece->dy) / piece->length2, 0.0, 1.0) : 0.0;
+        dx     = px - along * piece->dx;
+        dy     = py - along * piece->dy;
+        *pixel = combine (*pixel, coverage_at (dx * dx + dy * dy, piece->radius0 + along * piece->d_radius, piece->hardness), piece->erase);
       }
 }
 
@@ -82,27 +99,31 @@ fb_mask_stroke (FbMask *mask, double x0, double y0, double radius0, double x1, d
 
 /* --- an outline ---------------------------------------------------------------------------------------------------------- */
 
-/* cairo's coverage of the outline in one tile */
+/* Draws what cairo covers of the outline in the row of tiles that begins at (@x, @y): all of them at once, as each call looks at all of the outline. */
 static void
-fill_tile (guint8 *tile, cairo_surface_t *surface, int column, int row, const double *points, int n, gboolean erase)
+draw_row (cairo_surface_t *surface, int x, int y, const double *points, int n)
 {
-  cairo_t      *cr = cairo_create (surface);
-  const guint8 *from;
-  int           stride;
+  cairo_t *cr = cairo_create (surface);
 
   cairo_set_operator (cr, CAIRO_OPERATOR_CLEAR);
   cairo_paint (cr);
   cairo_set_operator (cr, CAIRO_OPERATOR_OVER);
-  cairo_translate (cr, -column * TILE, -row * TILE);
+  cairo_translate (cr, -x, -y);
   for (int i = 0; i < n; i++)
     cairo_line_to (cr, points[2 * i], points[2 * i + 1]);
   cairo_close_path (cr);
   cairo_fill (cr);
   cairo_destroy (cr);
-
   cairo_surface_flush (surface);
-  from   = cairo_image_surface_get_data (surface);
-  stride = cairo_image_surface_get_stride (surface);
+}
+
+/* @tile gets what the row of tiles has @left pixels from its beginning. */
+static void
+fill_tile (guint8 *tile, cairo_surface_t *surface, int left, gboolean erase)
+{
+  const guint8 *from   = cairo_image_surface_get_data (surface) + left;
+  const int     stride = cairo_image_surface_get_stride (surface);
+
   for (int y = 0; y < TILE; y++)
     for (int x = 0; x < TILE; x++)
       tile[y * TILE + x] = combine (tile[y * TILE + x], from[y * stride + x], erase);
@@ -114,6 +135,7 @@ fb_mask_polygon (FbMask *mask, const double *points, int n, gboolean erase)
   cairo_surface_t *surface;
   GdkRectangle     area, inside;
   double           x0 = G_MAXDOUBLE, y0 = G_MAXDOUBLE, x1 = -G_MAXDOUBLE, y1 = -G_MAXDOUBLE;
+  int              first, last;
 
   for (int i = 0; i < n; i++)
     {
@@ -126,11 +148,16 @@ fb_mask_polygon (FbMask *mask, const double *points, int n, gboolean erase)
   if (n < 3 || !fb_mask_clip (mask, &area, &inside))
     return (GdkRectangle) { 0 };
 
-  surface = cairo_image_surface_create (CAIRO_FORMAT_A8, TILE, TILE);
+  first   = inside.x / TILE;
+  last    = (inside.x + inside.width - 1) / TILE;
+  surface = cairo_image_surface_create (CAIRO_FORMAT_A8, (last + 1 - first) * TILE, TILE);
   for (int row = inside.y / TILE; row <= (inside.y + inside.height - 1) / TILE; row++)
-    for (int column = inside.x / TILE; column <= (inside.x + inside.width - 1) / TILE; column++)
-      if (!erase || mask->tiles[row * mask->n_columns + column] != NULL)
-        fill_tile (fb_mask_tile_for_writing (mask, column, row), surface, column, row, points, n, erase);
+    {
+      draw_row (surface, first * TILE, row * TILE, points, n);
+      for (int column = first; column <= last; column++)
+        if (!erase || mask->tiles[row * mask->n_columns + column] != NULL)
+          fill_tile (fb_mask_tile_for_writing (mask, column, row), surface, (column - first) * TILE, erase);
+    }
   cairo_surface_destroy (surface);
 
   return inside;

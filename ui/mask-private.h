@@ -5,10 +5,11 @@
 
 #define TILE 256
 
-/* reference-counted; written to only by the one mask that holds it */
+/* written to only by the one mask that holds it; others may hold it in other threads */
 typedef struct
 {
-  guint8 pixels[TILE * TILE];
+  gatomicrefcount n_refs;
+  guint8          pixels[TILE * TILE];
 } Tile;
 
 /* @tiles: [n_rows, n_columns]; NULL is all 0 */

@@ -8,9 +8,19 @@
 static Tile *
 tile_new (guint8 value)
 {
-  Tile *tile = g_rc_box_new (Tile);
+  Tile *tile = g_new (Tile, 1);
 
+  g_atomic_ref_count_init (&tile->n_refs);
   memset (tile->pixels, value, sizeof tile->pixels);
+
+  return tile;
+}
+
+static Tile *
+tile_ref (Tile *tile)
+{
+  if (tile != NULL)
+    g_atomic_ref_count_inc (&tile->n_refs);
 
   return tile;
 }
@@ -18,8 +28,8 @@ tile_new (guint8 value)
 static void
 tile_unref (Tile *tile)
 {
-  if (tile != NULL)
-    g_rc_box_release (tile);
+  if (tile != NULL && g_atomic_ref_count_dec (&tile->n_refs))
+    g_free (tile);
 }
 
 static void
@@ -33,11 +43,18 @@ guint8 *
 fb_mask_tile_for_writing (FbMask *mask, int column, int row)
 {
   Tile **place = &mask->tiles[row * mask->n_columns + column];
-  Tile  *own   = *place != NULL ? g_rc_box_dup (sizeof (Tile), *place) : tile_new (0);
+  Tile  *tile  = *place;
 
-  tile_set (place, own);
+  if (tile == NULL)
+    *place = tile_new (0);
+  else if (!g_atomic_ref_count_compare (&tile->n_refs, 1))
+    {
+      *place = tile_new (0);
+      memcpy ((*place)->pixels, tile->pixels, sizeof tile->pixels);
+      tile_unref (tile);
+    }
 
-  return own->pixels;
+  return (*place)->pixels;
 }
 
 FbMask *
@@ -60,7 +77,7 @@ fb_mask_copy (const FbMask *mask)
   FbMask *self = fb_mask_new (mask->width, mask->height);
 
   for (int i = 0; i < mask->n_columns * mask->n_rows; i++)
-    self->tiles[i] = mask->tiles[i] != NULL ? g_rc_box_acquire (mask->tiles[i]) : NULL;
+    self->tiles[i] = tile_ref (mask->tiles[i]);
 
   return self;
 }
@@ -167,7 +184,7 @@ fb_mask_fill (FbMask *mask, guint8 value)
   Tile *tile = value != 0 ? tile_new (value) : NULL;      /* one for all */
 
   for (int i = 0; i < mask->n_columns * mask->n_rows; i++)
-    tile_set (&mask->tiles[i], tile != NULL ? g_rc_box_acquire (tile) : NULL);
+    tile_set (&mask->tiles[i], tile_ref (tile));
   tile_unref (tile);
 }
 
@@ -187,10 +204,10 @@ fb_mask_invert (FbMask *mask)
           made = tile_new (0);
           for (int p = 0; p < TILE * TILE; p++)
             made->pixels[p] = 255 - tile->pixels[p];
-          g_hash_table_insert (inverted, g_rc_box_acquire (tile), made);
+          g_hash_table_insert (inverted, tile_ref (tile), made);
         }
       else
-        g_rc_box_acquire (made);
+        tile_ref (made);
       tile_set (&mask->tiles[i], made);
     }
   tile_unref (full);
@@ -316,66 +333,6 @@ fb_mask_is_full (const FbMask *mask)
       }
 
   return TRUE;
-}
-
-/* How @from rows or columns become fewer: each belongs to exactly one of those. */
-typedef struct
-{
-  int *owners;                     /* [from] */
-  int *counts;                     /* [to]: how many belong to it */
-} Shrink;
-
-static void
-shrink_init (Shrink *self, int from, int to)
-{
-  self->owners = g_new (int, from);
-  self->counts = g_new0 (int, to);
-  for (int i = 0; i < from; i++)
-    {
-      self->owners[i] = (int) ((gint64) i * to / from);
-      self->counts[self->owners[i]]++;
-    }
-}
-
-static void
-shrink_clear (Shrink *self)
-{
-  g_free (self->owners);
-  g_free (self->counts);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Shrink, shrink_clear)
-
-/* @n_rows of @area from @y on become one row of means. */
-static void
-mean_row (const FbMask *mask, const GdkRectangle *area, int y, int n_rows, const Shrink *across, int width, guint8 *row, guint32 *sums, float *out)
-{
-  memset (sums, 0, (gsize) width * sizeof *sums);
-  for (int k = 0; k < n_rows; k++)
-    {
-      fb_mask_read (mask, &(GdkRectangle) { area->x, area->y + y + k, area->width, 1 }, row);
-      for (int x = 0; x < area->width; x++)
-        sums[across->owners[x]] += row[x];
-    }
-  for (int x = 0; x < width; x++)
-    out[x] = (float) (sums[x] / (255.0 * across->counts[x] * n_rows));
-}
-
-FbImage *
-fb_mask_to_image (const FbMask *mask, const GdkRectangle *area, int width, int height)
-{
-  FbImage            *image  = fb_image_new (width, height, 1);
-  g_autofree guint8  *row    = g_malloc (area->width);
-  g_autofree guint32 *sums   = g_new (guint32, width);
-  g_auto(Shrink)      across = { NULL }, down = { NULL };
-
-  g_return_val_if_fail (width <= area->width && height <= area->height, NULL);
-
-  shrink_init (&across, area->width, width);
-  shrink_init (&down, area->height, height);
-  for (int y = 0, from = 0; image != NULL && y < height; from += down.counts[y], y++)
-    mean_row (mask, area, from, down.counts[y], &across, width, row, sums, image->pixels + (gsize) y * width);
-
-  return image;
 }
 
 /* --- in a record --------------------------------------------------------------------------------------------------------- */

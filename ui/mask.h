@@ -1,7 +1,8 @@
 /* ui/mask.h: what is to be repainted, on a canvas of any size. SPDX-License-Identifier: LGPL-3.0-or-later
  *
  * 8 bit a pixel, 255 repaints. Kept as tiles that copies share until one of them is written to, so that a mask over a huge
- * canvas costs what is painted on it, and every step of an undo history costs what the step changed.
+ * canvas costs what is painted on it, and every step of an undo history costs what the step changed. A copy may be read and
+ * freed in another thread.
  */
 #pragma once
 
@@ -37,13 +38,16 @@ gboolean fb_mask_get_bounds (const FbMask *mask, GdkRectangle *bounds);
 gboolean fb_mask_is_full    (const FbMask *mask);
 
 /**
- * fb_mask_to_image:
- * @area: of the canvas
+ * fb_mask_to_image: ui/mask-image.c
+ * @area: of the canvas or beyond
  * @width, @height: of the picture; at most @area's, each pixel is the mean of those it covers
  *
  * Returns: (transfer full): one channel, 0 … 1, or %NULL when memory runs out
  */
 FbImage * fb_mask_to_image (const FbMask *mask, const GdkRectangle *area, int width, int height);
+
+/* The same as @job's picture @name, made in a thread from @mask as it is now. */
+void      fb_mask_add_to_job (const FbMask *mask, const GdkRectangle *area, int width, int height, FbJob *job, const char *name);
 
 /* --- painting; each returns what may have changed, for the screen --------------------------------------------------------- */
 

@@ -26,7 +26,7 @@ clear (gpointer data)
 
   fb_image_unref (self->image);
   g_clear_pointer (&self->parameters, g_variant_unref);
-  g_clear_pointer (&self->mask, g_bytes_unref);
+  g_clear_pointer (&self->mask, fb_mask_free);
 }
 
 void
@@ -43,8 +43,8 @@ fb_result_set_parameters (FbResult *result, GVariant *parameters)
 }
 
 void
-fb_result_set_mask (FbResult *result, GBytes *mask)
+fb_result_set_mask (FbResult *result, const FbMask *mask)
 {
-  g_clear_pointer (&result->mask, g_bytes_unref);
-  result->mask = g_bytes_ref (mask);
+  g_clear_pointer (&result->mask, fb_mask_free);
+  result->mask = fb_mask_copy (mask);
 }

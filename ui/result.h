@@ -2,18 +2,19 @@
 #pragma once
 
 #include "core/engine/client.h"
+#include "ui/mask.h"
 
 /**
  * FbResult: reference-counted
  * @parameters: (nullable): a{sv} from the engine: prompt, model and LoRA hashes, sampler, sizes, versions
- * @mask: (nullable): what the user painted, as fb_mask_pack() gives it
+ * @mask: (nullable): what the user painted
  */
 typedef struct
 {
   FbImage  *image;
   gint64    seed;
   GVariant *parameters;
-  GBytes   *mask;
+  FbMask   *mask;
 } FbResult;
 
 /* references @image and @parameters */
@@ -24,4 +25,4 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbResult, fb_result_unref)
 
 /* Hashes of large models are known only when the job has finished. */
 void       fb_result_set_parameters (FbResult *result, GVariant *parameters);
-void       fb_result_set_mask       (FbResult *result, GBytes *mask);
+void       fb_result_set_mask       (FbResult *result, const FbMask *mask);

@@ -1,17 +1,41 @@
 /* ui/shrink.c: a picture in fewer pixels, for the screen. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "ui/shrink.h"
 
-/* @n pixels of @C channels, the fourth of them alpha, to @sums */
+#include <string.h>
+
+/* @n pixels of four channels, the fourth of them alpha, to @sums: a pixel at a time */
+static void
+add_up_alpha (const float *pixels, int n, double *sums)
+{
+  typedef float Pixel __attribute__ ((vector_size (16)));
+
+  Pixel sum = { 0.0f };
+
+  for (int i = 0; i < n; i++, pixels += 4)
+    {
+      Pixel p;
+
+      memcpy (&p, pixels, sizeof p);
+      sum += p * (Pixel) { p[3], p[3], p[3], 1.0f };
+    }
+  for (int c = 0; c < 4; c++)
+    sums[c] += sum[c];
+}
+
+/* the same of any number of channels */
 static void
 add_up (const float *pixels, int n, int C, double *sums)
 {
+  if (C == 4)
+    {
+      add_up_alpha (pixels, n, sums);
+      return;
+    }
   for (int i = 0; i < n; i++, pixels += C)
     {
-      const float alpha = C == 4 ? pixels[3] : 1.0f;
-
       for (int c = 0; c < MIN (C, 3); c++)
-        sums[c] += alpha * pixels[c];
-      sums[3] += alpha;
+        sums[c] += pixels[c];
+      sums[3] += 1.0;
     }
 }
 

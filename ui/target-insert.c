@@ -161,7 +161,11 @@ cut_out_layer (const FbTarget *target, GimpImage *image, GimpLayer *layer, FbRes
   gimp_layer_set_blend_space (layer, blend_space (image));
   fb_target_mask (layer, result->image);
   if (result->mask != NULL)
-    fb_record_write_mask (GIMP_ITEM (layer), result->mask);
+    {
+      g_autoptr(GBytes) packed = fb_mask_pack (result->mask);
+
+      fb_record_write_mask (GIMP_ITEM (layer), packed);
+    }
 }
 
 static void

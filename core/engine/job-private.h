@@ -56,9 +56,14 @@ struct _FbJob
   GError         *error;
 };
 
-/* core/engine/job-run.c: begins the job's way, and ends it with @error (transfer full) wherever it is */
+/* core/engine/job-run.c: begins the job's way; ends it, with @error (transfer full) wherever it is, or because the engine is lost and nothing more comes */
 void fb_job_find_engine (FbJob *self);
+void fb_job_finish      (FbJob *self);
 void fb_job_end_early   (FbJob *self, GError *error);
+void fb_job_lose        (FbJob *self, GError *error);
+
+/* core/engine/job-fetch.c: fetches what is waiting, finished pictures first; ends the job when that was the last */
+void fb_job_take_next   (FbJob *self);
 
 /* core/engine/job-supply.c: has @parcel ready to be sent, with @fd where the link passes descriptors and else −1, and then goes on with fb_job_put(). */
 void fb_job_supply      (FbJob *self, FbJobParcel *parcel);

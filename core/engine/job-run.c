@@ -6,18 +6,15 @@
 #include "core/engine/job-private.h"
 
 #include <gio/gunixfdlist.h>
-#include <glib/gi18n-lib.h>
 #include <unistd.h>
 
 #include "core/engine/pixels.h"
 #include "core/engine/place.h"
 
-#define PREVIEW (-1)
-
 /* --- the end ---------------------------------------------------------------------------------------------------------- */
 
-static void
-finish (FbJob *self)
+void
+fb_job_finish (FbJob *self)
 {
   if (self->finished)
     return;
@@ -57,156 +54,14 @@ void
 fb_job_end_early (FbJob *self, GError *error)
 {
   end_with (self, error);
-  finish (self);
+  fb_job_finish (self);
 }
 
-/* The engine is lost: nothing more will come. */
-static void
-lose (FbJob *self, GError *error)
+void
+fb_job_lose (FbJob *self, GError *error)
 {
   fb_engine_client_drop_link (self->client, self->link);
   fb_job_end_early (self, error);
-}
-
-/* --- fetching --------------------------------------------------------------------------------------------------------- */
-
-static void take_next (FbJob *self);
-
-static void
-arrived (FbJob *self, int number, FbImage *image)
-{
-  if (number == PREVIEW)
-    {
-      fb_job_emit_progress (self, image);
-      return;
-    }
-  ((FbJobPicture *) self->pictures->pdata[number])->image = fb_image_ref (image);
-  self->n_fetched++;
-  fb_job_emit_picture (self, number);
-}
-
-/* Adds what one Take brought. Returns: the image, if that was all of it; %NULL with @error when the engine sent nonsense */
-static FbImage *
-receive (FbJob *self, GVariant *shape, GVariant *bytes, GVariant *handles, GUnixFDList *fds, GError **error)
-{
-  guint   width, height, n_channels;
-  FbImage *image;
-
-  g_variant_get (shape, "(uuu)", &width, &height, &n_channels);
-  if (fds != NULL && g_unix_fd_list_get_length (fds) == 1)
-    {
-      int fd = g_unix_fd_list_get (fds, 0, error);
-
-      image = fd >= 0 ? fb_pixels_from_fd (fd, width, height, n_channels, error) : NULL;
-      if (fd >= 0)
-        close (fd);
-      return image;
-    }
-
-  if (self->incoming == NULL)
-    {
-      if (!fb_pixels_check_shape (width, height, n_channels, NULL, error))
-        return NULL;
-      self->incoming = fb_image_new (width, height, n_channels);
-      self->n_filled = 0;
-      if (self->incoming == NULL)
-        {
-          g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_NO_MEMORY, _("There is no memory for a picture of %u × %u pixels."), width, height);
-          return NULL;
-        }
-    }
-  if (!fb_pixels_put_chunk (self->incoming, &self->n_filled, self->n_filled, bytes, error))
-    return NULL;
-  return self->n_filled == fb_image_n_bytes (self->incoming) ? g_steal_pointer (&self->incoming) : NULL;
-}
-
-typedef struct
-{
-  FbJob *job;
-  int    number;
-} Take;
-
-static void take (FbJob *self, int number);
-
-static void
-on_taken (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  Take                   *what    = user_data;
-  g_autoptr(FbJob)        self    = what->job;
-  int                     number  = what->number;
-  g_autoptr(GVariant)     shape   = NULL;
-  g_autoptr(GVariant)     bytes   = NULL;
-  g_autoptr(GVariant)     handles = NULL;
-  g_autoptr(GUnixFDList)  fds     = NULL;
-  g_autoptr(FbImage)      image   = NULL;
-  GError                 *error   = NULL;
-
-  g_free (what);
-  self->n_calls--;
-  self->taking = FALSE;
-  if (fb_dbus_engine1_call_take_finish (FB_DBUS_ENGINE1 (source), &shape, &bytes, &handles, &fds, result, &error) && !self->finished)
-    image = receive (self, shape, bytes, handles, fds, &error);
-
-  if (self->finished)
-    {
-      g_clear_error (&error);
-      return;
-    }
-  if (error != NULL)
-    {
-      g_clear_pointer (&self->incoming, fb_image_unref);
-      fb_link_explain (error);
-      if (is_engine_error (error, FB_ENGINE_ERROR_DIED) || is_engine_error (error, FB_ENGINE_ERROR_TIMED_OUT))
-        {
-          lose (self, error);
-          return;
-        }
-      if (number == PREVIEW)                               /* the job ended meanwhile; nobody misses it */
-        g_clear_error (&error);
-      else
-        {
-          fb_job_end_early (self, error);
-          return;
-        }
-    }
-  else if (image != NULL)
-    arrived (self, number, image);
-  else
-    {
-      take (self, number);                                 /* the next chunk */
-      return;
-    }
-  if (!self->finished)
-    take_next (self);
-}
-
-static void
-take (FbJob *self, int number)
-{
-  Take *what = g_new (Take, 1);
-
-  *what = (Take) { g_object_ref (self), number };
-  self->taking = TRUE;
-  self->n_calls++;
-  g_dbus_proxy_set_default_timeout (G_DBUS_PROXY (self->proxy), fb_link_ms (fb_link_limits.pixels));
-  fb_dbus_engine1_call_take (self->proxy, self->number, number, self->incoming != NULL ? self->n_filled : 0, NULL, self->calls, on_taken, what);
-}
-
-/* fetches what is waiting, finished pictures first; ends the job when that was the last */
-static void
-take_next (FbJob *self)
-{
-  if (self->taking || self->finished)
-    return;
-  if (self->n_fetched < self->pictures->len)
-    take (self, (int) self->n_fetched);
-  else if (self->answered)
-    finish (self);
-  else if (self->has_preview)
-    {
-      self->has_preview = FALSE;
-      take (self, PREVIEW);
-    }
 }
 
 /* --- running ---------------------------------------------------------------------------------------------------------- */
@@ -231,7 +86,7 @@ on_progress (FbDbusEngine1 *proxy, guint32 number, GVariant *dict, FbJob *self)
   self->has_preview |= has_preview;
 
   fb_job_emit_progress (self, NULL);
-  take_next (self);
+  fb_job_take_next (self);
 }
 
 static void
@@ -246,7 +101,7 @@ on_picture (FbDbusEngine1 *proxy, guint32 number, int index, gint64 seed, GVaria
   picture->seed     = seed;
   picture->metadata = g_variant_ref (metadata);
   g_ptr_array_add (self->pictures, picture);
-  take_next (self);
+  fb_job_take_next (self);
 }
 
 /* The engine left, or is about to, before it took the job on: another one may do it. */
@@ -275,11 +130,11 @@ fail (FbJob *self, GError *error)
   if (try_again (self, error))
     g_clear_error (&error);
   else if (is_engine_error (error, FB_ENGINE_ERROR_DIED))
-    lose (self, error);
+    fb_job_lose (self, error);
   else
     {
       end_with (self, error);
-      take_next (self);                                    /* pictures that were finished before it failed */
+      fb_job_take_next (self);                                    /* pictures that were finished before it failed */
     }
 }
 
@@ -306,7 +161,7 @@ on_run (GObject *source, GAsyncResult *result, gpointer user_data)
     }
   self->result   = g_steal_pointer (&answer);
   self->answered = TRUE;
-  take_next (self);
+  fb_job_take_next (self);
 }
 
 static void
@@ -322,7 +177,7 @@ on_beat_answer (GObject *source, GAsyncResult *result, gpointer user_data)
     return;
   fb_link_explain (error);
   if (!self->finished && is_engine_error (error, FB_ENGINE_ERROR_TIMED_OUT))
-    lose (self, error);
+    fb_job_lose (self, error);
   else
     g_clear_error (&error);
 }

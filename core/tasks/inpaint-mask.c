@@ -242,8 +242,9 @@ fb_mask_distance (const float *mask, int width, int height, float reach)
 gboolean
 fb_mask_bounds (const FbImage *mask, FbRect *bounds)
 {
-  int left = mask->width, right = -1, top = -1, bottom = -1;
+  int left = mask->width, right = -1, top = mask->height, bottom = -1;
 
+#pragma omp parallel for schedule(static) reduction(min : left, top) reduction(max : right, bottom)
   for (int y = 0; y < mask->height; y++)
     {
       const float *row   = mask->pixels + (size_t) y * mask->width;
@@ -257,10 +258,10 @@ fb_mask_bounds (const FbImage *mask, FbRect *bounds)
         last--;
       left   = MIN (left, first);
       right  = MAX (right, last);
-      top    = top < 0 ? y : top;
-      bottom = y;
+      top    = MIN (top, y);
+      bottom = MAX (bottom, y);
     }
-  if (top < 0)
+  if (right < 0)
     return FALSE;
 
   *bounds = (FbRect) { left, top, right + 1 - left, bottom + 1 - top };
@@ -270,10 +271,13 @@ fb_mask_bounds (const FbImage *mask, FbRect *bounds)
 static FbImage *
 copy_mask (const FbImage *mask)
 {
-  FbImage *copy = fb_image_new (mask->width, mask->height, 1);
+  const size_t  w    = mask->width;
+  FbImage      *copy = fb_image_new (mask->width, mask->height, 1);
 
-  if (copy != NULL)
-    memcpy (copy->pixels, mask->pixels, fb_image_n_bytes (mask));
+#pragma omp parallel for schedule(static)
+  for (int y = 0; y < (copy != NULL ? mask->height : 0); y++)
+    memcpy (copy->pixels + y * w, mask->pixels + y * w, w * sizeof (float));
+
   return copy;
 }
 

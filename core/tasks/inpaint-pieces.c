@@ -6,12 +6,27 @@
 
 /* --- the network's size -------------------------------------------------------------------------------------------------- */
 
-/* How badly @width × @height serves a crop of @w × @h: what is mirrored, and how far what is left is from @wanted pixels; logarithms */
-static double
-misfit (int w, int h, int width, int height, double wanted)
+/* what of a picture margins take, and how a crop is scaled to what is left of it */
+typedef struct
 {
-  double scale = MIN ((double) width / w, (double) height / h);
-  double used  = scale * w * scale * h;
+  int    across, down;
+  double scale;
+} Fit;
+
+static Fit
+fit_into (const FbPiece *piece, int width, int height, int margin)
+{
+  const int across = margin * (piece->margins.left + piece->margins.right), down = margin * (piece->margins.top + piece->margins.bottom);
+
+  return (Fit) { across, down, MIN ((double) (width - across) / piece->crop.width, (double) (height - down) / piece->crop.height) };
+}
+
+/* How badly @width × @height serves @piece's crop: what is mirrored, and how far what is left is from @wanted pixels; logarithms */
+static double
+misfit (const FbPiece *piece, int width, int height, int margin, double wanted)
+{
+  const Fit    fit  = fit_into (piece, width, height, margin);
+  const double used = fit.scale * piece->crop.width * fit.scale * piece->crop.height;
 
   return log ((double) width * height / used) + fabs (log (used / wanted));
 }
@@ -21,16 +36,17 @@ fb_piece_fit (FbPiece *piece, int native, int resolution)
 {
   const FbRect *c      = &piece->crop;
   int           base   = resolution > 0 ? resolution : native;
+  int           margin = base / 8;
   int           step   = MAX (64, base / 8 / 64 * 64);
   double        most   = 1.5 * base * base;
   double        wanted = resolution > 0 ? (double) base * base : CLAMP ((double) c->width * c->height, (double) base * base, most);
   double        best   = INFINITY;
-  double        scale;
+  Fit           fit;
 
   for (int height = MAX (step, base / 2 / step * step); height <= 2 * base; height += step)
     for (int width = MAX (step, base / 2 / step * step); width <= 2 * base; width += step)
       {
-        double bad = misfit (c->width, c->height, width, height, wanted);
+        double bad = misfit (piece, width, height, margin, wanted);
 
         if ((double) width * height <= MAX (most, (double) step * step) && bad < best)
           {
@@ -40,11 +56,11 @@ fb_piece_fit (FbPiece *piece, int native, int resolution)
           }
       }
 
-  scale = MIN ((double) piece->width / c->width, (double) piece->height / c->height);
-  piece->inner.width  = CLAMP ((int) rint (c->width * scale), 1, piece->width);
-  piece->inner.height = CLAMP ((int) rint (c->height * scale), 1, piece->height);
-  piece->inner.x      = (piece->width - piece->inner.width) / 2;
-  piece->inner.y      = (piece->height - piece->inner.height) / 2;
+  fit = fit_into (piece, piece->width, piece->height, margin);
+  piece->inner.width  = CLAMP ((int) rint (c->width * fit.scale), 1, piece->width - fit.across);
+  piece->inner.height = CLAMP ((int) rint (c->height * fit.scale), 1, piece->height - fit.down);
+  piece->inner.x      = (piece->width - fit.across - piece->inner.width) / 2 + (piece->margins.left ? margin : 0);
+  piece->inner.y      = (piece->height - fit.down - piece->inner.height) / 2 + (piece->margins.top ? margin : 0);
 }
 
 /* --- islands ------------------------------------------------------------------------------------------------------------- */
@@ -232,8 +248,18 @@ join_all (FbPieces *self)
   self->n = 1;
 }
 
+/* the sides of its crop that the piece @index draws at, within a cell's size */
+static FbSides
+drawn_sides (const FbPieces *self, int index)
+{
+  const FbRect *c = &self->pieces[index].crop;
+  const FbRect  b = fb_pieces_bounds (self, index);
+
+  return (FbSides) { b.x <= c->x, b.y <= c->y, b.x + b.width >= c->x + c->width, b.y + b.height >= c->y + c->height };
+}
+
 FbPieces *
-fb_pieces_new (const FbImage *denoise, const FbView *view, int native, int resolution)
+fb_pieces_new (const FbImage *denoise, const FbView *view, int native, int resolution, gboolean mirrors)
 {
   enum { MOST_ISLANDS = 48 };                                   /* a strewn mask is one */
 
@@ -260,7 +286,11 @@ fb_pieces_new (const FbImage *denoise, const FbView *view, int native, int resol
   if (self->n == 1)
     self->pieces[0].crop = (FbRect) { 0, 0, view->width, view->height };      /* as the client chose */
   for (int i = 0; i < self->n; i++)
-    fb_piece_fit (&self->pieces[i], native, resolution);
+    {
+      if (mirrors)
+        self->pieces[i].margins = drawn_sides (self, i);
+      fb_piece_fit (&self->pieces[i], native, resolution);
+    }
 
   return self;
 }
@@ -285,20 +315,23 @@ fb_pieces_bounds (const FbPieces *self, int index)
 }
 
 double
-fb_inpaint_detail (const FbImage *mask, FbRect around, int native)
+fb_inpaint_detail (const FbImage *cells, int width, int height, int native)
 {
-  const FbView        view  = { around.width, around.height, { -around.x, -around.y, mask->width, mask->height } };
-  g_autoptr(FbPieces) cells = g_new0 (FbPieces, 1);
+  g_autoptr(FbPieces) self  = g_new0 (FbPieces, 1);
   g_autoptr(GArray)   stack = g_array_new (FALSE, FALSE, sizeof (int));
-  FbPiece             whole = { .crop = { 0, 0, view.width, view.height } };
+  FbPiece             whole = { .crop = { 0, 0, width, height } };
   int                 n     = 0;
   double              scale = 1.0;
 
-  cells_init (cells, mask, &view);
-  for (int i = 0; i < cells->cells_x * cells->cells_y && n < 2; i++)
-    if (cells->owners[i] == -2)
+  self->cells_x = cells->width;
+  self->cells_y = cells->height;
+  self->owners  = g_new (gint8, (size_t) cells->width * cells->height);
+  for (int i = 0; i < cells->width * cells->height; i++)
+    self->owners[i] = cells->pixels[i] > 0.0f ? -2 : -1;
+  for (int i = 0; i < cells->width * cells->height && n < 2; i++)
+    if (self->owners[i] == -2)
       {
-        flood (cells, i, 0, stack);
+        flood (self, i, 0, stack);
         n++;
       }
   if (n != 1)

@@ -78,16 +78,18 @@ gboolean fb_inpaint_context  (const FbInpaintPlace *place, FbRect *context);
  */
 FbRect   fb_inpaint_shown    (const FbInpaintPlace *place, double grow, FbRect context);
 
+#define FB_PIECE_CELL 16      /* pixels to a side of the squares that a mask's islands are told apart by */
+
 /**
  * fb_inpaint_detail:
- * @mask: [h, w], 1 channel: what will be sent
- * @around: as in FbInpaint
+ * @cells: [h, w], 1 channel: above 0 where one of the context's cells, from its first pixel on, holds some of the mask
+ * @width, @height: the context's, in the mask's pixels
  * @native: as in FbInpaintPlace
  *
  * At which scale of the mask's pixels the context is worth reading for a single pass: at twice the detail that the model sees or up to four times, halved
  * as often as that allows, so that who has the pixels only takes means; 1 at most, and 1 where the mask's islands may be drawn each for itself.
  */
-double   fb_inpaint_detail   (const FbImage *mask, FbRect around, int native);
+double   fb_inpaint_detail   (const FbImage *cells, int width, int height, int native);
 
 /* what a negative strength stands for here: 1, and 0.4 for FB_INPAINT_REFINE; the job itself knows the model, and takes 0.4 for FB_INPAINT_REMOVE with
  * an ordinary one, 0.05 with one below 256 pixels and then without words for FB_INPAINT_EXPAND too, after the hole has been filled from its border */

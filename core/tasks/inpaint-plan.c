@@ -57,6 +57,16 @@ room_around (const FbView *view, const FbRect *bounds)
   return MIN (MIN (left, right), MIN (top, bottom));
 }
 
+/* Whether a hole that goes up to the picture's border sees what is there mirrored beyond it. The starter's autoencoder knows pictures on white: at its own
+ * border it drew a white frame. Measured on fifteen coloured grounds, in the outer 8 pixels of what was removed or made wider: 31 code values of 8 bits
+ * from the ground without, 8 with margins of an eighth. Not for a new thing, which was coarser then and cut off by the border, nor for larger models, of
+ * which none was there to measure. */
+static gboolean
+mirrors_margins (const FbInpaint *r, int native)
+{
+  return native < 256 && fb_inpaint_goes_on (r);
+}
+
 gboolean
 fb_inpaint_run_plan (FbInpaintRun *run, int native, GError **error)
 {
@@ -79,7 +89,7 @@ fb_inpaint_run_plan (FbInpaintRun *run, int native, GError **error)
   fb_mask_grow (mask, &ramps, &run->denoise, &run->composite);
   if (run->denoise == NULL || run->composite == NULL)
     return fb_inpaint_no_memory (error, r->image);
-  run->pieces = fb_pieces_new (run->denoise, &view, native, r->resolution);
+  run->pieces = fb_pieces_new (run->denoise, &view, native, r->resolution, mirrors_margins (r, native));
   run->pieces->draws_all = run->pieces->n == 1 && r->image->width < view.width && r->generate->strength > 0.0;
   plan_second_pass (run, native);
 

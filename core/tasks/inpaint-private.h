@@ -91,17 +91,25 @@ void      fb_mask_grow     (const FbImage *mask, const FbRamps *ramps, FbImage *
 
 /* --- pieces: core/tasks/inpaint-pieces.c ----------------------------------------------------------------------------- */
 
+/* of a rectangle */
+typedef struct
+{
+  gboolean left, top, right, bottom;
+} FbSides;
+
 /**
  * FbPiece: a part of the context that goes through the network by itself
  * @crop: in the context's pixels
  * @width, @height: of the network's picture
  * @inner: where the crop lies on that, scaled evenly; the rest mirrors it
+ * @margins: of @crop, beyond which an eighth of the model's size at least is mirrored
  */
 typedef struct
 {
-  FbRect crop;
-  int    width, height;
-  FbRect inner;
+  FbRect  crop;
+  int     width, height;
+  FbRect  inner;
+  FbSides margins;
 } FbPiece;
 
 /**
@@ -130,7 +138,6 @@ typedef struct
   gboolean draws_all;
 } FbPieces;
 
-#define FB_PIECE_CELL 16
 #define FB_MAX_PIECES 16
 
 /* Diagonal of the largest island's bounds, within a cell's size; that of @bounds, the whole mask's, where it is in one piece. @longest: (inout):
@@ -142,18 +149,19 @@ double     fb_mask_diagonal (const FbImage *mask, const FbView *view, const FbRe
  * @denoise: [h, w] of @view's shown part, not 0 everywhere
  * @native: the model's own size
  * @resolution: as in FbInpaint, 0 for @native
+ * @mirrors: whether a piece has margins where it draws at its crop's sides
  *
  * Islands of the mask are drawn together, with the whole context around, where that needs no more pixels at the same detail than each for
  * itself does.
  */
-FbPieces * fb_pieces_new  (const FbImage *denoise, const FbView *view, int native, int resolution);
+FbPieces * fb_pieces_new  (const FbImage *denoise, const FbView *view, int native, int resolution, gboolean mirrors);
 void       fb_pieces_free (FbPieces *pieces);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbPieces, fb_pieces_free)
 
 /**
  * fb_piece_fit:
  *
- * The network's size for @piece's crop, from a short list: sides in steps of an eighth of the model's, 64 at least; as many pixels as the crop
+ * The network's size for @piece's crop with its margins, from a short list: sides in steps of an eighth of the model's, 64 at least; as many pixels as the crop
  * has, between native² and 1.5 native², or resolution² if one is given. Where the shape fits none, a strip is mirrored.
  */
 void       fb_piece_fit   (FbPiece *piece, int native, int resolution);
@@ -289,6 +297,9 @@ void     fb_match_seam    (FbImage *picture, const FbImage *image, const float *
 /* (transfer full): the mask as the task means it: 0 … 1 (not a number is 0), inverted for a background, with what is transparent where the picture
  * is to go on; %NULL when memory runs out */
 FbImage * fb_inpaint_mask   (const FbInpaint *request);
+
+/* Whether what is around @request's hole goes on in it with little that is drawn. @request is resolved. */
+gboolean  fb_inpaint_goes_on (const FbInpaint *request);
 
 /* @request has both pictures. */
 FbView    fb_inpaint_view   (const FbInpaint *request);

@@ -183,6 +183,12 @@ picture_problem (const FbRect *around, const FbImage *image, const FbImage *mask
   return NULL;
 }
 
+gboolean
+fb_inpaint_goes_on (const FbInpaint *request)
+{
+  return (request->use == FB_INPAINT_REMOVE || request->use == FB_INPAINT_EXPAND) && request->generate->strength < 0.5;
+}
+
 FbView
 fb_inpaint_view (const FbInpaint *request)
 {

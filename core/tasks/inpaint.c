@@ -71,7 +71,7 @@ fb_inpaint_weigh (const FbPiece *piece, const FbImage *mask, float *known)
       }
 }
 
-/* What is removed makes way for what has been filled in from around, which counts too: @amount of it at the border, and nothing 32 pixels of a 512-pixel
+/* Where the surroundings go on, what has been filled in from there counts too: @amount of it at the border, and nothing 32 pixels of a 512-pixel
  * picture inside. */
 static void
 count_rim (const FbPiece *piece, const FbHole *hole, float amount, float *known)
@@ -94,14 +94,14 @@ static void
 match (const FbInpaint *r, const FbPiece *piece, const FbImage *image, const FbImage *filled, const FbImage *mask, const FbHole *hole, float *known,
        FbImage *drawn)
 {
-  const gboolean removes = r->use == FB_INPAINT_REMOVE;
-  const FbHole  *fading  = removes || r->use == FB_INPAINT_EXPAND ? NULL : hole;
+  const gboolean goes_on = r->use == FB_INPAINT_REMOVE || fb_inpaint_goes_on (r);
+  const FbHole  *fading  = goes_on || r->use == FB_INPAINT_EXPAND ? NULL : hole;
 
   fb_inpaint_weigh (piece, mask, known);
   fb_match_colours (drawn, image, known, fading);
-  if (removes)
+  if (goes_on)
     count_rim (piece, hole, 1.0 - r->generate->strength, known);
-  fb_match_seam (drawn, removes ? filled : image, known, fading, removes);
+  fb_match_seam (drawn, goes_on ? filled : image, known, fading, goes_on);
 }
 
 static FbImage *

@@ -52,6 +52,13 @@ measure (FbDialog *dialog)
   return self->source != NULL ? fb_target_copy (self->source) : fb_target_new (fb_dialog_get_image (dialog), NULL);
 }
 
+/* (transfer full): the mask that @target's job has */
+static FbMask *
+mask_for (InpaintDialog *self, const FbTarget *target)
+{
+  return inpaint_enlarge_mask (fb_canvas_get_mask (self->canvas), target);
+}
+
 /* the job for what is painted now; @target gets its place */
 static FbJob *
 job_for (InpaintDialog *self, GVariant *request, FbTarget *target, int pixels_max, GError **error)
@@ -66,7 +73,7 @@ job_for (InpaintDialog *self, GVariant *request, FbTarget *target, int pixels_ma
 
   if (!inpaint_use_margins (target, dialog->config, error))
     return NULL;
-  mask = inpaint_enlarge_mask (fb_canvas_get_mask (self->canvas), target);
+  mask = mask_for (self, target);
   fb_estimator_get_model_size (dialog->estimator, &width, &height);
   if (!inpaint_check_mask (mask, use, error) || !inpaint_place_target (target, request, resolved, context, mask, width, NULL, error))
     return NULL;
@@ -75,23 +82,14 @@ job_for (InpaintDialog *self, GVariant *request, FbTarget *target, int pixels_ma
   return inpaint_job_new (dialog->client, request, target, mask, width, pixels_max, error);
 }
 
-/* (transfer full): the mask that @target's job has */
-static GBytes *
-pack_mask (InpaintDialog *self, const FbTarget *target)
-{
-  g_autoptr(FbMask) mask = inpaint_enlarge_mask (fb_canvas_get_mask (self->canvas), target);
-
-  return fb_mask_pack (mask);
-}
-
 static FbJob *
 job_new (FbDialog *dialog, GVariant *request, FbTarget *target, GError **error)
 {
   InpaintDialog *self = SELF (dialog);
   FbJob         *job  = job_for (self, request, target, INPAINT_PIXELS_MAX, error);
 
-  g_clear_pointer (&dialog->job_mask, g_bytes_unref);
-  dialog->job_mask = pack_mask (self, target);
+  g_clear_pointer (&dialog->job_mask, fb_mask_free);
+  dialog->job_mask = mask_for (self, target);
 
   return job;
 }
@@ -189,7 +187,7 @@ live_show (FbJob *job, FbImage *picture, const FbTarget *target, gboolean is_dra
   FbDialog            *dialog     = FB_DIALOG (self);
   g_autoptr(GVariant)  parameters = NULL;
   g_autoptr(FbResult)  result     = NULL;
-  g_autoptr(GBytes)    mask       = NULL;
+  g_autoptr(FbMask)    mask       = NULL;
   g_autofree char     *prompt     = NULL;
 
   if (is_draft || !is_complete)
@@ -202,7 +200,7 @@ live_show (FbJob *job, FbImage *picture, const FbTarget *target, gboolean is_dra
 
   parameters = fb_job_get_metadata (job, 0);
   result     = fb_result_new (picture, fb_job_get_seed (job, 0), parameters);
-  mask       = pack_mask (self, target);
+  mask       = mask_for (self, target);
   prompt     = inpaint_dialog_text (self, "prompt");
   fb_result_set_mask (result, mask);
   fb_dialog_set_status (dialog, _("Done"));

@@ -118,7 +118,6 @@ inpaint_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, G
   g_autoptr(GVariant)  request          = NULL;
   g_autoptr(FbMask)    found            = NULL;
   g_autoptr(FbMask)    mask             = NULL;
-  g_autoptr(GBytes)    packed           = NULL;
   GimpValueArray      *values           = NULL;
   GError              *error            = NULL;
   FbJob               *job              = NULL;
@@ -135,8 +134,7 @@ inpaint_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, G
       job  = job_for (request, context, NULL, target, mask, destination, &error);
     }
 
-  packed = job != NULL ? fb_mask_pack (mask) : NULL;
-  values = fb_job_run_for_gimp (procedure, job, request, target, packed, destination, _("Inpainted"), FALSE, error);
+  values = fb_job_run_for_gimp (procedure, job, request, target, mask, destination, _("Inpainted"), FALSE, error);
   inpaint_forget_source (target);
 
   return values;
@@ -277,7 +275,6 @@ continue_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, 
   g_autoptr(GVariant)  request  = NULL;
   g_autoptr(FbTarget)  target   = NULL;
   g_autoptr(FbMask)    mask     = NULL;
-  g_autoptr(GBytes)    packed   = NULL;
   GimpValueArray      *values   = NULL;
   GError              *error    = NULL;
   FbJob               *job      = NULL;
@@ -301,8 +298,7 @@ continue_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, 
       job     = job_for (request, context, &place, target, mask, FB_DESTINATION_NEW_LAYER, &error);
     }
 
-  packed = job != NULL ? fb_mask_pack (mask) : NULL;
-  values = fb_job_run_for_gimp (procedure, job, request, target, packed, FB_DESTINATION_NEW_LAYER, _("Inpainted"), FALSE, error);
+  values = fb_job_run_for_gimp (procedure, job, request, target, mask, FB_DESTINATION_NEW_LAYER, _("Inpainted"), FALSE, error);
   if (target != NULL)
     inpaint_forget_source (target);
 

@@ -283,27 +283,24 @@ inpaint_place_target (FbTarget *target, GVariant *request, GVariant *resolved, c
 
 /* at which scale of its own pixels what is seen is worth reading: a second pass needs all of it, and so does what is transparent, or is to stay */
 static double
-detail_for (GVariant *request, const FbImage *marked, FbRect around, int native)
+detail_for (GVariant *request, const FbTarget *target, const FbMask *mask, int native)
 {
-  const char *use = "", *passes = "auto";
-  double      strength = 1.0;
+  const FbRect       seen     = fb_target_seen (target);
+  const GdkRectangle whole    = { seen.x + target->margins.left, seen.y + target->margins.top,
+                                  (seen.width + FB_PIECE_CELL - 1) / FB_PIECE_CELL * FB_PIECE_CELL,
+                                  (seen.height + FB_PIECE_CELL - 1) / FB_PIECE_CELL * FB_PIECE_CELL };
+  const char        *use      = "", *passes = "auto";
+  double             strength = 1.0;
+  g_autoptr(FbImage) cells    = NULL;
 
   g_variant_lookup (request, "use", "&s", &use);
   g_variant_lookup (request, "passes", "&s", &passes);
   g_variant_lookup (request, "strength", "d", &strength);
   if (native <= 0 || native >= INPAINT_TWO_PASSES || g_str_equal (passes, "two") || use_of (use) == FB_INPAINT_EXPAND || strength == 0.0)
     return 1.0;
+  cells = fb_mask_to_image (mask, &whole, whole.width / FB_PIECE_CELL, whole.height / FB_PIECE_CELL);
 
-  return fb_inpaint_detail (marked, around, native);
-}
-
-static FbJob *
-no_memory (GError **error, int width, int height)
-{
-  g_set_error (error, FB_TARGET_ERROR, FB_TARGET_ERROR_SIZE,
-               _("There is not enough memory for %d × %d pixels; select a smaller part."), width, height);
-
-  return NULL;
+  return cells != NULL ? fb_inpaint_detail (cells, seen.width, seen.height, native) : 1.0;
 }
 
 /* Too many pixels: all that is seen becomes what is shown. */
@@ -338,7 +335,6 @@ inpaint_job_new (FbEngineClient *client, GVariant *request, FbTarget *target, co
   double               scale  = MIN (1.0, sqrt ((double) pixels_max / ((double) seen.width * seen.height)));
   double               detail = 1.0;
   g_auto(GVariantDict) dict   = G_VARIANT_DICT_INIT (request);
-  g_autoptr(FbImage)   marked = NULL;
   g_autoptr(FbJob)     job    = NULL;
   GdkRectangle         area;
   FbRect               around;
@@ -348,18 +344,15 @@ inpaint_job_new (FbEngineClient *client, GVariant *request, FbTarget *target, co
     show_all (target);
   area   = (GdkRectangle) { target->x + target->margins.left, target->y + target->margins.top, target->width, target->height };
   around = moved (seen, -target->x, -target->y);
-  marked = fb_mask_to_image (mask, &area, MAX (1, (int) (area.width * scale)), MAX (1, (int) (area.height * scale)));
-  if (marked == NULL)
-    return no_memory (error, area.width, area.height);
   if (scale >= 1.0)
     {
-      detail = detail_for (request, marked, around, native);
+      detail = detail_for (request, target, mask, native);
       g_variant_dict_insert (&dict, "around", "(iiii)", around.x, around.y, around.width, around.height);
     }
   width  = MAX (1, scale < 1.0 ? (int) (seen.width * scale) : (int) round (seen.width * detail));
   height = MAX (1, scale < 1.0 ? (int) (seen.height * scale) : (int) round (seen.height * detail));
   job    = fb_job_new (client, "inpaint", g_variant_dict_end (&dict));
-  fb_job_add_picture (job, "mask", marked);
+  fb_mask_add_to_job (mask, &area, MAX (1, (int) (area.width * scale)), MAX (1, (int) (area.height * scale)), job, "mask");
   if (!read_for (target, job, width, height, pixels_max <= INPAINT_DRAFT_MAX, error))
     return NULL;
 

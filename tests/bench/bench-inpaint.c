@@ -170,7 +170,11 @@ cut_request (const Canvas *canvas, const FbInpaintPlace *place, int resolution, 
   request->mask   = read_mask (place->mask, *shown, 1);
   request->around = (FbRect) { r.x - shown->x, r.y - shown->y, r.width, r.height };
   if (place->native < 256)
-    detail = fb_inpaint_detail (request->mask, request->around, place->native);
+    {
+      g_autoptr(FbImage) cells = read_mask (place->mask, r, FB_PIECE_CELL);
+
+      detail = fb_inpaint_detail (cells, r.width, r.height, place->native);
+    }
   request->image = read_canvas (canvas, r, (int) (1.0 / detail));
 
   return request;
@@ -390,7 +394,7 @@ measure_stages (int native)
   STAGE ("bounds", { fb_mask_bounds (mask, &bounds); diagonal = fb_mask_diagonal (mask, &view, &bounds, native, &longest); }, {});
   fb_ramps_init (&ramps, diagonal, fb_inpaint_unit (longest, 2 * native, native), 1.0, &wishes);
   STAGE ("grow", fb_mask_grow (mask, &ramps, &denoise, &composite), { fb_image_unref (denoise); fb_image_unref (composite); });
-  STAGE ("pieces", pieces = fb_pieces_new (denoise, &view, native, 0), fb_pieces_free (pieces));
+  STAGE ("pieces", pieces = fb_pieces_new (denoise, &view, native, 0, FALSE), fb_pieces_free (pieces));
   seen = fb_piece_scaled (&pieces->pieces[0], &view, request->image->width, request->image->height);
   STAGE ("take", taken = fb_piece_take (&seen, request->image), fb_image_unref (taken));
   STAGE ("take_mask", taken_mask = fb_piece_take_mask (&pieces->pieces[0], denoise, view.shown), fb_image_unref (taken_mask));

@@ -165,6 +165,75 @@ test_expanding_draws_where_nothing_is (InpaintFixture *f, gconstpointer data)
   g_assert_cmpfloat (result.picture->pixels[3], ==, 0.0f);
 }
 
+/* (transfer full): a yellow disc at the right border of a blue picture */
+static FbImage *
+disc_at_the_border (const float *ground)
+{
+  static const float  disc[3] = { 0.9f, 0.8f, 0.15f };
+  FbImage            *image   = fb_image_new (192, 192, 3);
+
+  for (int i = 0; i < 192 * 192; i++)
+    memcpy (image->pixels + 3 * i, hypot (i % 192 - 160, i / 192 - 100) < 30.0 ? disc : ground, 3 * sizeof (float));
+  return image;
+}
+
+/* mean distance of @r of @picture from @ground, in code values of 8 bits */
+static double
+off_the_ground (const FbImage *picture, FbRect r, const float *ground)
+{
+  double off = 0.0;
+
+  for (int y = r.y; y < r.y + r.height; y++)
+    for (int x = r.x; x < r.x + r.width; x++)
+      for (int c = 0; c < 3; c++)
+        off += fabs (picture->pixels[((size_t) y * picture->width + x) * 4 + c] - ground[c]);
+
+  return off / (3.0 * r.width * r.height) * 255.0;
+}
+
+/* Runs @request, which goes on without words, with the starter. */
+static void
+go_on_with_the_starter (FbInpaint *request, InpaintResult *result)
+{
+  g_autofree char *path    = g_test_build_filename (G_TEST_DIST, "..", "data", "models", "starter", NULL);
+  FbModel         *starter = inpaint_open_model (path);
+
+  inpaint_run (request, starter, result);
+  inpaint_assert_untouched (request, result->picture);
+  fb_model_free (starter);
+}
+
+static const float blue[3] = { 0.27f, 0.43f, 0.75f };
+
+/* the starter's autoencoder draws a white frame where its picture ends, but does not end there; 38 code values with it */
+static void
+test_what_is_removed_at_the_border_leaves_no_frame (InpaintFixture *f, gconstpointer data)
+{
+  g_autoptr(FbInpaint)  request = request_for (disc_at_the_border (blue), inpaint_box_mask (192, 192, (FbRect) { 122, 60, 70, 80 }, 1.0f));
+  g_auto(InpaintResult) result  = { NULL };
+
+  request->use = FB_INPAINT_REMOVE;
+  go_on_with_the_starter (request, &result);
+  g_assert_cmpfloat (off_the_ground (result.picture, (FbRect) { 184, 60, 8, 80 }, blue), <, 15.0);
+}
+
+/* what is drawn begins with the colours that were there; 3.4 code values off without that */
+static void
+test_what_is_made_wider_begins_without_a_step (InpaintFixture *f, gconstpointer data)
+{
+  g_autoptr(FbInpaint)  request = request_for (fb_image_new (192, 128, 4), inpaint_box_mask (192, 128, (FbRect) { 0, 0, 0, 0 }, 1.0f));
+  g_auto(InpaintResult) result  = { NULL };
+
+  for (int i = 0; i < 192 * 128; i++)
+    {
+      memcpy (request->image->pixels + 4 * i, blue, sizeof blue);
+      request->image->pixels[4 * i + 3] = i % 192 < 128 ? 1.0f : 0.0f;
+    }
+  request->use = FB_INPAINT_EXPAND;
+  go_on_with_the_starter (request, &result);
+  g_assert_cmpfloat (off_the_ground (result.picture, (FbRect) { 129, 0, 6, 128 }, blue), <, 2.5);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -178,6 +247,8 @@ main (int argc, char **argv)
     { "background-is-what-is-not-masked",   test_background_is_what_is_not_masked },
     { "a-new-background-leaves-the-thing",  test_a_new_background_leaves_the_thing },
     { "expanding-draws-where-nothing-is",   test_expanding_draws_where_nothing_is },
+    { "what-is-removed-at-the-border-leaves-no-frame", test_what_is_removed_at_the_border_leaves_no_frame },
+    { "what-is-made-wider-begins-without-a-step",      test_what_is_made_wider_begins_without_a_step },
   };
 
   g_test_init (&argc, &argv, NULL);

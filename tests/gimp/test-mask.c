@@ -160,6 +160,43 @@ test_shrinks_by_the_mean (void)
   g_assert_cmpfloat_with_epsilon (sum / 28.0, 1.0 / 3.0, 0.02);
 }
 
+/* a picture of squares has something wherever the mask has, also where it goes beyond the canvas */
+static void
+test_squares_of_a_picture_miss_nothing (void)
+{
+  g_autoptr(FbMask)  mask    = fb_mask_new (70, 40);
+  g_autoptr(FbImage) squares = NULL;
+  const guint8       faint   = 1;
+
+  fb_mask_write (mask, &(GdkRectangle) { 63, 33, 1, 1 }, &faint);
+  squares = fb_mask_to_image (mask, &(GdkRectangle) { 0, 0, 80, 48 }, 5, 3);
+  for (int i = 0; i < 15; i++)
+    g_assert_cmpint (squares->pixels[i] > 0.0f, ==, i == 2 * 5 + 3);
+}
+
+/* outlines are drawn a row of tiles at a time */
+static void
+test_outlines_cross_tiles_without_a_seam (void)
+{
+  g_autoptr(FbMask) mask   = fb_mask_new (1000, 700);
+  const double      box[]  = { 200, 100, 900, 100, 900, 600, 200, 600 };
+  const double      hole[] = { 500, 200, 700, 200, 700, 300, 500, 300 };
+  GdkRectangle      bounds;
+
+  fb_mask_polygon (mask, box, 4, FALSE);
+  fb_mask_polygon (mask, hole, 4, TRUE);
+  g_assert_true (fb_mask_get_bounds (mask, &bounds));
+  g_assert_true (gdk_rectangle_equal (&bounds, &(GdkRectangle) { 200, 100, 700, 500 }));
+  for (int y = 90; y < 610; y += 3)
+    for (int x = 190; x < 910; x += 3)
+      {
+        const gboolean in  = x >= 200 && x < 900 && y >= 100 && y < 600;
+        const gboolean out = x >= 500 && x < 700 && y >= 200 && y < 300;
+
+        g_assert_cmpint (at (mask, x, y), ==, in && !out ? 255 : 0);
+      }
+}
+
 static void
 test_packs_and_unpacks (void)
 {
@@ -227,6 +264,8 @@ main (int argc, char **argv)
   g_test_add_func ("/ui/mask/outlines-are-filled", test_outlines_are_filled);
   g_test_add_func ("/ui/mask/shrinks-by-the-mean", test_shrinks_by_the_mean);
   g_test_add_func ("/ui/mask/margins-are-masked-and-the-rest-moves", test_margins_are_masked_and_the_rest_moves);
+  g_test_add_func ("/ui/mask/squares-of-a-picture-miss-nothing", test_squares_of_a_picture_miss_nothing);
+  g_test_add_func ("/ui/mask/outlines-cross-tiles-without-a-seam", test_outlines_cross_tiles_without_a_seam);
   g_test_add_func ("/ui/mask/packs-and-unpacks", test_packs_and_unpacks);
   g_test_add_func ("/ui/mask/damaged-ones-are-refused", test_damaged_ones_are_refused);
 
