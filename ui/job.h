@@ -4,6 +4,7 @@
 #include <libgimp/gimp.h>
 
 #include "core/engine/client.h"
+#include "ui/mask.h"
 #include "ui/target.h"
 
 /**
