@@ -99,20 +99,20 @@ read_in_thread (GTask *task, gpointer job, gpointer data, GCancellable *cancella
 static void
 on_read (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  FbJob      *self  = FB_JOB (source);
-  const Read *what  = g_task_get_task_data (G_TASK (result));
-  GError     *error = NULL;
-  FbImage    *image = g_task_propagate_pointer (G_TASK (result), &error);
+  g_autoptr(FbJob)  self  = user_data;
+  const Read       *what  = g_task_get_task_data (G_TASK (result));
+  GError           *error = NULL;
+  FbImage          *image = g_task_propagate_pointer (G_TASK (result), &error);
 
   self->n_calls--;
   received (self, what->number, image, error);
 }
 
-/* (transfer full) @fd */
+/* (transfer full) @fd. The task does not hold the job: its last reference may go in the thread, where a job must not end. */
 static void
 read_later (FbJob *self, int number, int fd, GVariant *shape)
 {
-  g_autoptr(GTask)  task = g_task_new (self, NULL, on_read, NULL);
+  g_autoptr(GTask)  task = g_task_new (NULL, NULL, on_read, g_object_ref (self));
   Read             *what = g_new (Read, 1);
 
   *what = (Read) { .number = number, .fd = fd };

@@ -36,11 +36,12 @@ make_ready (GTask *task, gpointer job, gpointer data, GCancellable *cancellable)
 }
 
 static void
-on_ready (GObject *source, GAsyncResult *result, gpointer parcel)
+on_ready (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  FbJob  *self  = FB_JOB (source);
-  GError *error = NULL;
-  int     fd    = (int) g_task_propagate_int (G_TASK (result), &error);
+  g_autoptr(FbJob)  self   = user_data;
+  FbJobParcel      *parcel = ((Work *) g_task_get_task_data (G_TASK (result)))->parcel;
+  GError           *error  = NULL;
+  int               fd     = (int) g_task_propagate_int (G_TASK (result), &error);
 
   self->n_calls--;
   if (!self->finished && error != NULL)
@@ -55,10 +56,11 @@ on_ready (GObject *source, GAsyncResult *result, gpointer parcel)
     }
 }
 
+/* The task does not hold the job: its last reference may go in the thread, where a job must not end. */
 static void
 finish_in_thread (FbJob *self, FbJobParcel *parcel)
 {
-  g_autoptr(GTask)  task = g_task_new (self, NULL, on_ready, parcel);
+  g_autoptr(GTask)  task = g_task_new (NULL, NULL, on_ready, g_object_ref (self));
   Work             *work = g_new (Work, 1);
 
   *work = (Work) { parcel, self->link->with_fds };
