@@ -47,7 +47,7 @@ cmd_bench ()
   elif [ "$name" = starter ]; then
     prepare_peers
     in_root "$peers_env/bin/python" "$here/tests/bench/starter.py" --engine "$bench_dir/stage/bin/flashbrush-engine" \
-      --model "$here/data/models/starter" "$@"
+      --model "$here/data/models/starter" --upscaler "$here/data/models/starter-upscale" "$@"
   elif [ "$name" = distill ]; then
     prepare_peers
     in_root "$peers_env/bin/python" "$here/tests/bench/peers_distill.py" --ours "$bench_dir/tests/bench/bench-distill" \

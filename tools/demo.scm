@@ -6,16 +6,18 @@
 (define (demo-export image path)
   (file-png-export #:run-mode RUN-NONINTERACTIVE #:image image #:file path))
 
-; Calls @generate, which returns an image and its seeds, and writes the image to @path.
+; Writes the new image of @result, which is an image and its seeds, to @path.
+(define (demo-new result path)
+  (display "seed ") (display (car (cadr result))) (newline)
+  (demo-stage "export")
+  (demo-export (car result) path)
+  (gimp-image-delete (car result))
+  (demo-stage "end"))
+
+; Calls @generate, and writes the image that comes to @path.
 (define (demo generate path)
-  (let* ((result #f))
-    (demo-stage "generate")
-    (set! result (generate))
-    (display "seed ") (display (car (cadr result))) (newline)
-    (demo-stage "export")
-    (demo-export (car result) path)
-    (gimp-image-delete (car result))
-    (demo-stage "end")))
+  (demo-stage "generate")
+  (demo-new (generate) path))
 
 ; Selects what is white in @path, a picture of the mask; where it is "" an ellipse in the middle.
 (define (demo-select image path)
@@ -29,15 +31,20 @@
           (gimp-image-select-color image CHANNEL-OP-REPLACE layer '(255 255 255))
           (gimp-image-remove-layer image layer)))))
 
-; Opens @picture, or where it is "" calls @sample for one; calls @inpaint with the image and its layer, and writes the picture before and after.
-(define (demo-inpaint sample picture mask inpaint before path)
-  (let* ((image #f) (layer #f) (result #f))
+; The image in the file @picture, or where that is "" the one that @sample makes, which is written to @before.
+(define (demo-open sample picture before)
+  (let* ((image #f))
     (if (string=? picture "")
-        (begin (demo-stage "sample") (set! image (car (sample))))
+        (begin (demo-stage "sample") (set! image (car (sample))) (demo-export image before))
         (begin (demo-stage "open") (set! image (car (gimp-file-load RUN-NONINTERACTIVE picture)))))
-    (set! layer (vector-ref (car (gimp-image-get-layers image)) 0))
+    image))
+
+(define (demo-first-layer image) (vector-ref (car (gimp-image-get-layers image)) 0))
+
+; Calls @inpaint with the image and its layer, what @mask shows selected, and writes the image to @path.
+(define (demo-inpaint sample picture mask inpaint before path)
+  (let* ((image (demo-open sample picture before)) (layer (demo-first-layer image)) (result #f))
     (demo-select image mask)
-    (if (string=? picture "") (demo-export image before))
     (demo-stage "inpaint")
     (set! result (inpaint image layer))
     (display "seed ") (display (car (cadr result))) (newline)
@@ -45,3 +52,10 @@
     (demo-export image path)
     (gimp-image-delete image)
     (demo-stage "end")))
+
+; Calls @upscale with the image and its layer, and writes the new image that comes to @path.
+(define (demo-upscale sample picture upscale before path)
+  (let* ((image (demo-open sample picture before)))
+    (demo-stage "upscale")
+    (demo-new (upscale image (demo-first-layer image)) path)
+    (gimp-image-delete image)))

@@ -60,7 +60,7 @@ demo_options ()
       *)        rest+=("$1"); shift ;;
     esac
   done
-  case "$task" in generate|inpaint) ;; *) die "there is no task “$task”; the tasks are: generate, inpaint" ;; esac
+  case "$task" in generate|inpaint|upscale) ;; *) die "there is no task “$task”; the tasks are: generate, inpaint, upscale" ;; esac
   [[ $seed =~ ^-?[0-9]+$ ]] || die "--seed takes a whole number, not “$seed”"
   [[ $steps =~ ^[0-9]*$ ]] || die "--steps takes a whole number, not “$steps”"
   case "$out" in *.png) ;; *) die "-o takes a name that ends in .png, not “$out”" ;; esac
@@ -69,7 +69,7 @@ demo_options ()
   [ ! -e "$model" ] || model=$(readlink -f "$model")
 }
 
-# The arguments that both tasks have
+# The arguments that all tasks have
 demo_arguments ()
 {
   echo -n "#:run-mode RUN-NONINTERACTIVE #:prompt $(scheme_string "$1") #:seed \"$seed\""
@@ -96,25 +96,40 @@ run_demo ()
   [ -s "$out" ] || die "GIMP made no picture. $(reason_in "$log")"
 }
 
-# demo [PROMPT], demo --task inpaint [IMAGE [MASK]]; the options are in ./dev help
+# What a task works on where no image is named, as Script-Fu
+demo_sample='(lambda () (plug-in-flashbrush-generate #:run-mode RUN-NONINTERACTIVE #:prompt "cat face, noto" #:seed "7"))'
+
+demo_generate ()
+{
+  run_demo "(demo (lambda () (plug-in-flashbrush-generate $(demo_arguments "${rest[0]:-${prompt:-cat face, noto}}")
+             #:destination \"new-image\")) $(scheme_string "$out"))"
+}
+
+demo_inpaint ()
+{
+  local use=fill mask
+  [ -n "$prompt" ] || use=remove
+  if [ "${rest[1]:-none}" = none ]; then rest[1]=""; fi
+  mask=$(existing "${rest[1]}") || exit 1
+  run_demo "(demo-inpaint $demo_sample $image $mask (lambda (image layer) (plug-in-flashbrush-inpaint $(demo_arguments "$prompt")
+             #:image image #:drawables (vector layer) #:use \"$use\")) $(scheme_string "$before") $(scheme_string "$out"))"
+}
+
+demo_upscale ()
+{
+  run_demo "(demo-upscale $demo_sample $image (lambda (image layer) (plug-in-flashbrush-upscale $(demo_arguments "$prompt")
+             #:image image #:drawables (vector layer) #:destination \"new-image\")) $(scheme_string "$before") $(scheme_string "$out"))"
+}
+
+# demo [PROMPT], demo --task inpaint [IMAGE [MASK]], demo --task upscale [IMAGE]; the options are in ./dev help
 cmd_demo ()
 {
-  local task=generate prompt="" seed=-1 steps="" model="" out=demo.png log=$build_dir/demo.log before use image mask rest=()
+  local task=generate prompt="" seed=-1 steps="" model="" out=demo.png log=$build_dir/demo.log before image rest=()
   demo_options "$@"
-  if [ "$task" = generate ]; then
-    prompt=${rest[0]:-${prompt:-cat face, noto}}
-    run_demo "(demo (lambda () (plug-in-flashbrush-generate $(demo_arguments "$prompt") #:destination \"new-image\")) $(scheme_string "$out"))"
-  else
-    if [ "${rest[1]:-none}" = none ]; then rest[1]=""; fi
-    image=$(existing "${rest[0]:-}") || exit 1
-    mask=$(existing "${rest[1]}") || exit 1
-    before=${out%.png}-before.png
-    use=fill; [ -n "$prompt" ] || use=remove
-    run_demo "(demo-inpaint (lambda () (plug-in-flashbrush-generate #:run-mode RUN-NONINTERACTIVE #:prompt \"cat face, noto\" #:seed \"7\"))
-               $image $mask (lambda (image layer) (plug-in-flashbrush-inpaint $(demo_arguments "$prompt") #:image image
-                 #:drawables (vector layer) #:use \"$use\")) $(scheme_string "$before") $(scheme_string "$out"))"
-    printf '%-12s %s\n' before "$([ -n "${rest[0]:-}" ] && readlink -f "${rest[0]}" || echo "$before")"
-  fi
+  before=${out%.png}-before.png
+  if [ "$task" != generate ]; then image=$(existing "${rest[0]:-}") || exit 1; fi
+  "demo_$task"
+  if [ "$task" != generate ]; then printf '%-12s %s\n' before "$([ -n "${rest[0]:-}" ] && readlink -f "${rest[0]}" || echo "$before")"; fi
   printf '%-12s %s\n' picture "$out"
 }
 

@@ -1,11 +1,14 @@
 # tests/bench/starter.py: how well and how fast the model that comes along draws. SPDX-License-Identifier: LGPL-3.0-or-later
-"""./dev bench starter [--pictures N] [--teacher-steps N] [--guidance X]
+"""./dev bench starter [--only PART] [--pictures N] [--teacher-steps N] [--guidance X]
 
 Draws through the engine, as people do, with the few-step LoRA in four steps, and asks the judge of tests/evaluation/ what it sees:
 
 - of the 200 prompts of tests/evaluation/prompts.tsv, half of them combinations that are kept from training, how many are among its first five;
 - the Fréchet distance of N pictures, each asking for one of the judge's things in one of the styles, and the same of the model without the LoRA at
   --teacher-steps and --guidance: their ratio. 0 leaves this out.
+
+Super-resolution enlarges the small pictures of tests/evaluation/photographs/, in 1 step and in 4, beside bicubic and Lanczos: the lines of
+data/models/train/evaluate_sr.py, whose first column less bicubic's is the gain.
 
 The time is that of a picture of 256×256 from a warm engine, the command included: the median of nine.
 """
@@ -22,11 +25,16 @@ sys.path.insert(0, os.path.join(HERE, "..", "..", "data", "models", "train"))
 
 import torch
 
+from PIL import Image
+
 import captions
 import common
+import data
+import evaluate_sr
 import figures
 from classifier import Classifier
 
+PHOTOGRAPHS = os.path.join(HERE, "..", "evaluation", "photographs")
 PROMPTS = os.path.join(HERE, "..", "evaluation", "prompts.tsv")
 FEW = ["--sampler", "flash", "--steps", "4", "--guidance", "1"]
 
@@ -67,6 +75,27 @@ def frechet(args, judge, folder):
     print(f"BENCH starter_frechet_student_over_teacher {far[0] / far[1]:.3f} ratio", flush=True)
 
 
+@torch.no_grad()
+def upscale(args, judge, folder):
+    tiles = sorted(name[:2] for name in os.listdir(PHOTOGRAPHS) if name.endswith(".webp"))
+    at = lambda name: os.path.join(PHOTOGRAPHS, name)
+    large, small = (figures.read_pictures([at(tile + end) for tile in tiles]) for end in (".webp", "-small.png"))
+    ways = {"bicubic": evaluate_sr.filtered(small, Image.BICUBIC), "lanczos": evaluate_sr.filtered(small, Image.LANCZOS)}
+    for faithful in ("pixels", "tones", "none"):
+        for steps in ("1", "4"):
+            paths = [os.path.join(folder, f"{tile}-{steps}-{faithful}.png") for tile in tiles]
+            for tile, path in zip(tiles, paths):
+                subprocess.run([args.engine, "upscale", at(tile + "-small.png"), "--model", args.upscaler, "--seed", "1", "--steps", steps,
+                                "--faithful", faithful, "-o", path, "--quiet"], check=True)
+            ways[f"{steps}, {faithful}"] = figures.read_pictures(paths)
+    means = evaluate_sr.tell({name: evaluate_sr.judged(x, large, judge).double().sum(1) for name, x in ways.items()}, len(tiles))
+    best = max(f["psnr"] for name, f in means.items() if name.startswith("1, "))
+    print(f"BENCH starter_sr_psnr_gain_db {best - means['bicubic']['psnr']:.2f} dB", flush=True)
+    if args.grid:
+        shown = [w[::8] for w in (ways["bicubic"], ways["1, tones"], ways["4, tones"], large)]
+        data.write_grid(args.grid, torch.stack(shown, 1).flatten(0, 1), 4)
+
+
 def seconds(args, folder):
     times = []
     for i in range(10):
@@ -88,6 +117,9 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--engine", required=True)
     p.add_argument("--model", required=True)
+    p.add_argument("--upscaler", required=True)
+    p.add_argument("--only", choices=("seconds", "top5", "frechet", "upscale"))
+    p.add_argument("--grid", default="", help="super-resolution's pictures, as a PNG")
     p.add_argument("--pictures", type=int, default=500)
     p.add_argument("--teacher-steps", type=int, default=50)
     p.add_argument("--guidance", type=float, default=2.0)
@@ -95,9 +127,13 @@ def main():
     judge = common.load_model(Classifier, figures.JUDGE, torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:
         own_engine(folder)
-        seconds(args, folder)
-        top5(args, judge, folder)
-        if args.pictures:
+        if args.only in (None, "seconds"):
+            seconds(args, folder)
+        if args.only in (None, "upscale"):
+            upscale(args, judge, folder)
+        if args.only in (None, "top5"):
+            top5(args, judge, folder)
+        if args.only in (None, "frechet") and args.pictures:
             frechet(args, judge, folder)
 
 

@@ -22,7 +22,7 @@ refused a-seed-is-a-number              "--seed takes a whole number, not “blu
 refused steps-are-a-number              "--steps takes a whole number, not “-3”" demo --steps -3
 refused an-option-needs-its-value       "--model needs a value" demo --model
 refused an-unknown-option-is-named      "demo has no option --size; ./dev help lists them" demo --size 512
-refused an-unknown-task-is-named        "there is no task “paint”; the tasks are: generate, inpaint" demo --task paint
+refused an-unknown-task-is-named        "there is no task “paint”; the tasks are: generate, inpaint, upscale" demo --task paint
 refused a-picture-is-a-png              "-o takes a name that ends in .png, not “cat.jpg”" demo -o cat.jpg
 refused a-missing-folder-is-named       "there is no folder nowhere to write nowhere/cat.png into" demo -o nowhere/cat.png
 refused a-missing-image-is-named        "there is no file nowhere.png" demo --task inpaint nowhere.png

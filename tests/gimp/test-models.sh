@@ -58,7 +58,7 @@ n=0
 check () { n=$((n + 1)); name=$1; shift; if "$@"; then echo "ok $n /gimp/models/$name"; else echo "not ok $n /gimp/models/$name"; fi; }
 printed () { grep -qxF -- "$1" "$scratch/out"; }
 
-check lists-what-came-along         printed 'list: starter checkpoint sd-1.5 1 1 large'
+check lists-what-came-along         printed 'list: starter checkpoint sd-1.5 2 2 large'
 check describes-a-model             printed 'describe: sd-1.5 F16 MIT and Apache-2.0 dpmpp-2m 6 5.0'
 check brings-in-a-lora              printed 'import-lora: ink lora sd-1.5 1'
 check tells-what-suits-a-lora       printed 'describe-lora: CC0-1.0 flash 4 #t'
@@ -72,7 +72,7 @@ check unloads                       printed 'unload: 1'
 check forgets-a-model               printed 'remove-model: 0'
 check deletes-its-own-copy          printed 'remove-lora: 1'
 check forgets-one-of-many           printed 'remove-one-of-many: 0'
-check lists-what-is-left            printed 'left: (starter b)'
+check lists-what-is-left            printed 'left: (starter starter-upscale b)'
 check leaves-files-elsewhere-alone  test -e "$ink" -a -e "$scratch/many/a.safetensors" -a -d "$scratch/downloads/mine/unet"
 check ends-well                     test $status = 0
 
