@@ -2,11 +2,10 @@
 """python3 evaluate_inpaint.py --engine flashbrush-engine --model MODEL PICTURES [--pictures 48] [--grid OUT.png]
 
 PICTURES is a folder as pictures.py writes it. In each of some pictures an ellipse of 64 to 80 pixels is cut out of the middle part and filled by the engine, with
-the picture's caption and without words, and by what OpenCV has (opencv-python-headless): Telea's and Bertalmio's (Navier-Stokes). Compared inside the
-hole's bounds alone:
+the picture's caption and without words, and by what OpenCV has (opencv-python-headless): Telea's and Bertalmio's (Navier-Stokes):
 
-  psnr   dB over RGB
-  seen   the distance between the features of the judge of tests/evaluation/, like LPIPS; smaller is nearer
+  psnr   dB over RGB, inside the hole's bounds
+  seen   the distance between the features of the judge of tests/evaluation/, like LPIPS, of the 96×96 pixels around; smaller is nearer
 """
 import argparse
 import os
@@ -46,10 +45,13 @@ def drawn(args, folder, picture, mask, caption, use, options, seed):
 
 
 def compare(judge, a, b, bounds):
-    """-> psnr and seen inside the bounds of two uint8 pictures."""
+    """-> psnr and seen of two uint8 pictures."""
     y, x, h, w = bounds
-    a, b = (torch.from_numpy(p[y:y + h, x:x + w].copy()).permute(2, 0, 1)[None].float() / 127.5 - 1 for p in (a, b))
-    return np.array([float(-10 * ((a - b).square().mean() / 4).clamp_min(1e-9).log10()), float(judge.distance(a, b))])
+    a, b = (torch.from_numpy(p.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1 for p in (a, b))
+    inside = (a - b)[..., y:y + h, x:x + w]
+    top, left = (min(max(0, at + n // 2 - 48), side - 96) for at, n, side in ((y, h, a.shape[2]), (x, w, a.shape[3])))
+    near = lambda p: p[..., top:top + 96, left:left + 96]
+    return np.array([float(-10 * (inside.square().mean() / 4).clamp_min(1e-9).log10()), float(judge.distance(near(a), near(b)))])
 
 
 @torch.no_grad()
