@@ -21,6 +21,7 @@
 
 #define STOP_SECONDS  2.0        /* for the running job to end after SIGTERM; a task takes 0.3 s */
 #define FLUSH_SECONDS 0.5        /* for the last answers to reach their clients */
+#define END_SECONDS   6          /* for everything after the distiller's state is saved; then the process goes whatever holds it */
 
 void
 fb_server_touch (FbServer *self)
@@ -292,6 +293,7 @@ end (FbServer *self)
   idle = fb_queue_stop (self->errands, self->hung ? 0.0 : STOP_SECONDS);
   if (idle && self->workshop.distiller != NULL)    /* saves its state; no errand can ask for it any more */
     g_clear_pointer (&self->workshop.distiller, self->workshop.free_distiller);
+  alarm (END_SECONDS);
   idle = fb_queue_stop (self->queue, self->hung ? 0.0 : STOP_SECONDS) && idle;
   while (g_main_context_iteration (NULL, FALSE))   /* the cancelled job's own answer */
     ;
