@@ -2,9 +2,9 @@
 """Trains the upscaler's UNet on photographs (pack_photos.py) made small by degrade.py, in the latents of --vae (train_vae.py --upscaler).
 
 v-prediction, as the family's; half of the pictures are at pure noise, where the best guess of the latents is what one step draws:
-the faithful setting. The rest is spread over all timesteps, for more steps. The small picture gets the noise of its class on top,
-none in seven of ten cases. From --pixels-from on (of the time) the decoder learns too: what one step draws, and what the encoder says, are
-compared as pictures, for the nearest latents are not the nearest pixels. Its text model is one layer that nothing teaches: captions say nothing here, and all are empty.
+the faithful setting. The rest is spread over all timesteps, for more steps. The small picture gets the noise of its class on top:
+class 0, a hundredth, in seven of ten cases. From --pixels-from on (of the time) the decoder learns too: what one step draws, and what
+the encoder says, are compared as pictures, for the nearest latents are not the nearest pixels. Its text model is one layer that nothing teaches: captions say nothing here, and all are empty.
 Exports OUT/model, a folder for diffusers' StableDiffusionUpscalePipeline.
 """
 import os
@@ -46,7 +46,7 @@ def enlarge(schedule, unet, vae, context, small, steps, seed=0, level=0):
     generator = torch.Generator().manual_seed(seed)
     drawn = lambda *shape: torch.randn(*shape, generator=generator).to(device)
     a, s = schedule.at(torch.full((n,), level, device=device))
-    low = a * small + s * drawn(*small.shape) if level else small
+    low = a * small + s * drawn(*small.shape)
     times = [round(1000 - i * 1000 / steps) - 1 for i in range(steps)]
     x = drawn(n, 4, *small.shape[2:])
     for i, t in enumerate(times):
@@ -116,7 +116,7 @@ def main():
         label = torch.where(rand(n) < 0.7, torch.zeros(n, device=run.device), rand(n) * (args.highest_level + 1)).long()
         a, s = schedule.at(label)
         noise = torch.randn(small.shape, generator=g, device=run.device)
-        low = torch.where(label.view(-1, 1, 1, 1) > 0, a * small + s * noise, small)
+        low = a * small + s * noise
         a, s = schedule.at(t)
         noise = torch.randn(z.shape, generator=g, device=run.device)
         noisy = a * z + s * noise
