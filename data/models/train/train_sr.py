@@ -1,10 +1,11 @@
 # data/models/train/train_sr.py: super-resolution by four. SPDX-License-Identifier: LGPL-3.0-or-later
 """Trains the upscaler's UNet on photographs (pack_photos.py) made small by degrade.py, in the latents of --vae (train_vae.py --upscaler).
 
-v-prediction, as the family's; half of the pictures are at pure noise, where the best guess of the latents is what one step draws:
+v-prediction, as the family's; half of the pictures (--one-step) are at pure noise, where the best guess of the latents is what one step draws:
 the faithful setting. The rest is spread over all timesteps, for more steps. The small picture gets the noise of its class on top:
 class 0, a hundredth, in seven of ten cases. From --pixels-from on (of the time) the decoder learns too: what one step draws, and what
-the encoder says, are compared as pictures, for the nearest latents are not the nearest pixels. Its text model is one layer that nothing teaches: captions say nothing here, and all are empty.
+the encoder says, are compared as pictures, for the nearest latents are not the nearest pixels; with --squares by their squares and
+the latents hardly any more, which serves PSNR. Its text model is one layer that nothing teaches: captions say nothing here, and all are empty.
 Exports OUT/model, a folder for diffusers' StableDiffusionUpscalePipeline.
 """
 import os
@@ -72,7 +73,7 @@ def export(folder, unet, text, vae, tokenizer, note):
 
 
 def main():
-    args = common.arguments(__doc__, batch=16, lr=1e-3, vae="", tokenizer="", crop=128, highest_level=100, channels="", pixels_from=0.6)
+    args = common.arguments(__doc__, batch=16, lr=1e-3, vae="", tokenizer="", crop=128, highest_level=100, channels="", pixels_from=0.6, one_step=0.5, squares=False)
     run = common.Run(args)
     pics = data.Pictures(args.pack, run.device, args.size, args.limit)
     vae = common.load_model(models.AutoencoderKL, args.vae, run.device).to(memory_format=torch.channels_last)
@@ -112,7 +113,7 @@ def main():
         small = degrade(large, g)
         with torch.no_grad(), run.autocast():
             z = vae.encode(large)[0].float() * vae.config["scaling_factor"]
-        t = torch.where(rand(n) < 0.5, torch.full((n,), 999, device=run.device), (rand(n) * 1000).long())
+        t = torch.where(rand(n) < args.one_step, torch.full((n,), 999, device=run.device), (rand(n) * 1000).long())
         label = torch.where(rand(n) < 0.7, torch.zeros(n, device=run.device), rand(n) * (args.highest_level + 1)).long()
         a, s = schedule.at(label)
         noise = torch.randn(small.shape, generator=g, device=run.device)
@@ -129,8 +130,9 @@ def main():
             guess = torch.where((t == 999).view(-1, 1, 1, 1), a * noisy - s * v, z)
             with run.autocast():
                 drawn = vae.decode(guess / vae.config["scaling_factor"])
-            losses["pixels"] = (drawn.float() - large).abs().mean()
-            loss = loss + 4 * losses["pixels"]
+            off = drawn.float() - large
+            losses["pixels"] = off.square().mean() if args.squares else off.abs().mean()
+            loss = 0.1 * loss + 20 * losses["pixels"] if args.squares else loss + 4 * losses["pixels"]
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_([*unet.parameters(), *decoder.parameters()], 1.0)
