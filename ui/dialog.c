@@ -414,6 +414,15 @@ fb_dialog_init (FbDialog *self)
   self->seeds       = g_strv_builder_new ();
 }
 
+/* what GIMP was used for meanwhile may have changed what a job takes */
+static gboolean
+on_focus (FbEstimator *estimator)
+{
+  fb_estimator_ask (estimator);
+
+  return GDK_EVENT_PROPAGATE;
+}
+
 FbDialog *
 fb_dialog_new (GType type, GimpProcedure *procedure, GimpProcedureConfig *config, const FbDialogLayout *layout, GimpImage *image)
 {
@@ -443,7 +452,7 @@ fb_dialog_new (GType type, GimpProcedure *procedure, GimpProcedureConfig *config
   g_signal_connect_swapped (self->cancel, "clicked", G_CALLBACK (fb_dialog_cancel), self);
   g_signal_connect_swapped (config, "notify", G_CALLBACK (on_config), self);
   g_signal_connect_swapped (self->estimator, "changed", G_CALLBACK (on_estimate), self);
-  g_signal_connect_swapped (self, "focus-in-event", G_CALLBACK (fb_estimator_ask), self->estimator);
+  g_signal_connect_swapped (self, "focus-in-event", G_CALLBACK (on_focus), self->estimator);
 
   fb_engine_client_get_capabilities_async (self->client, NULL, on_capabilities, g_object_ref (self));
   fb_engine_client_list_models_async (self->client, NULL, on_models, g_object_ref (self));
