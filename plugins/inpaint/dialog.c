@@ -37,7 +37,7 @@ static gboolean
 on_focus (InpaintDialog *self)
 {
   if (fb_dialog_get_image (FB_DIALOG (self)) != NULL && !fb_canvas_is_painting (self->canvas))
-    inpaint_dialog_refresh (self, NULL);              /* what stands against it is said when something is to be done */
+    inpaint_dialog_refresh_later (self);
 
   return GDK_EVENT_PROPAGATE;
 }
@@ -61,7 +61,7 @@ mask_for (InpaintDialog *self, const FbTarget *target)
 
 /* the job for what is painted now; @target gets its place */
 static FbJob *
-job_for (InpaintDialog *self, GVariant *request, FbTarget *target, int pixels_max, GError **error)
+job_for (InpaintDialog *self, GVariant *request, FbTarget *target, gboolean is_draft, GError **error)
 {
   FbDialog          *dialog   = FB_DIALOG (self);
   g_autoptr(FbMask)  mask     = NULL;
@@ -79,14 +79,15 @@ job_for (InpaintDialog *self, GVariant *request, FbTarget *target, int pixels_ma
     return NULL;
   fb_canvas_set_context (self->canvas, &(GdkRectangle) { target->seen.x, target->seen.y, target->seen.width, target->seen.height });
 
-  return inpaint_job_new (dialog->client, request, target, mask, width, pixels_max, error);
+  return is_draft ? inpaint_dialog_draft_job (self, request, target, mask, width, error)
+                  : inpaint_job_new (dialog->client, request, target, mask, width, INPAINT_PIXELS_MAX, error);
 }
 
 static FbJob *
 job_new (FbDialog *dialog, GVariant *request, FbTarget *target, GError **error)
 {
   InpaintDialog *self = SELF (dialog);
-  FbJob         *job  = job_for (self, request, target, INPAINT_PIXELS_MAX, error);
+  FbJob         *job  = job_for (self, request, target, FALSE, error);
 
   g_clear_pointer (&dialog->job_mask, fb_mask_free);
   dialog->job_mask = mask_for (self, target);
@@ -164,7 +165,7 @@ live_job_new (gboolean is_draft, FbTarget **target, GError **error, gpointer dat
   FbDialog            *dialog  = FB_DIALOG (self);
   g_autoptr(GVariant)  request = NULL;
 
-  if (!is_ready (dialog) || dialog->job != NULL || dialog->is_waiting || !inpaint_dialog_refresh (self, error))
+  if (!is_ready (dialog) || dialog->job != NULL || dialog->is_waiting || (!(is_draft && inpaint_dialog_can_draft (self)) && !inpaint_dialog_refresh (self, error)))
     return NULL;
   if (fb_estimator_get_error (dialog->estimator) != NULL)
     {
@@ -177,7 +178,7 @@ live_job_new (gboolean is_draft, FbTarget **target, GError **error, gpointer dat
   *target = measure (dialog);
   fb_dialog_set_status (dialog, is_draft ? _("Draft") : _("Refining"));
 
-  return job_for (self, request, *target, is_draft ? INPAINT_DRAFT_MAX : INPAINT_PIXELS_MAX, error);
+  return job_for (self, request, *target, is_draft, error);
 }
 
 static void

@@ -10,6 +10,7 @@
 #include "plugins/inpaint/args.h"
 #include "plugins/inpaint/dialog.h"
 #include "plugins/inpaint/request.h"
+#include "plugins/inpaint/source.h"
 #include "ui/job.h"
 #include "ui/mask-source.h"
 #include "ui/plug-in.h"

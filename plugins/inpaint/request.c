@@ -6,8 +6,9 @@
 #include <glib/gi18n-lib.h>
 
 #include "plugins/inpaint/args.h"
+#include "plugins/inpaint/source.h"
+#include "ui/drawable-surface.h"
 #include "ui/mask-source.h"
-#include "ui/record.h"
 
 static gboolean
 refuse (GError **error, const char *sentence)
@@ -34,17 +35,6 @@ use_of (const char *name)
 }
 
 /* --- the mask ------------------------------------------------------------------------------------------------------------ */
-
-static GimpLayer *
-layer_of (const FbTarget *target)
-{
-  GimpItem *item = target->drawable_id > 0 ? gimp_item_get_by_id (target->drawable_id) : NULL;
-
-  if (item != NULL && gimp_item_is_layer_mask (item))
-    return gimp_layer_from_mask (GIMP_LAYER_MASK (item));
-
-  return item != NULL && gimp_item_is_layer (item) ? GIMP_LAYER (item) : NULL;
-}
 
 static FbMask *
 mask_of_what_is_open (const FbTarget *target, GimpImage *image)
@@ -94,7 +84,7 @@ inpaint_find_mask (FbTarget *target, GimpProcedureConfig *config, GError **error
   GdkRectangle       bounds;
 
   g_object_get (config, "mask-from", &from, "mask-name", &name, "use", &use, NULL);
-  drawable = fb_mask_find (image, layer_of (target), fb_mask_from_name (from), name, error);
+  drawable = fb_mask_find (image, inpaint_layer_of (target), fb_mask_from_name (from), name, error);
   if (drawable == NULL)
     return NULL;
   mask = fb_mask_read_drawable (image, drawable);
@@ -126,95 +116,6 @@ inpaint_check_mask (const FbMask *mask, const char *use, GError **error)
 }
 
 /* --- what the model sees ------------------------------------------------------------------------------------------------- */
-
-/* (transfer full) (nullable): what @layer's record says but for the seed; NULL where it has none */
-static GVariant *
-recipe_of (GimpItem *layer)
-{
-  g_autoptr(GVariant)  recorded = fb_record_read (layer, inpaint_args, NULL);
-  g_auto(GVariantDict) dict     = G_VARIANT_DICT_INIT (recorded);
-
-  if (recorded == NULL)
-    return NULL;
-  g_variant_dict_remove (&dict, "seed");
-
-  return g_variant_ref_sink (g_variant_dict_end (&dict));
-}
-
-/* whether both are there, and the same */
-static gboolean
-is_same_mask (GBytes *a, GBytes *b)
-{
-  return a != NULL && b != NULL && g_bytes_equal (a, b);
-}
-
-/* Hides of @layers, and of the groups among them, what has this recipe and mask. */
-static void
-hide_variations (GimpItem **layers, GVariant *recipe, GBytes *mask)
-{
-  for (int i = 0; layers != NULL && layers[i] != NULL; i++)
-    {
-      g_autoptr(GVariant)   own    = recipe_of (layers[i]);
-      g_autoptr(GBytes)     marked = own != NULL ? fb_record_read_mask (layers[i]) : NULL;
-      g_autofree GimpItem **inside = gimp_item_is_group (layers[i]) ? gimp_item_get_children (layers[i]) : NULL;
-
-      if (own != NULL && g_variant_equal (own, recipe) && is_same_mask (marked, mask))
-        gimp_item_set_visible (layers[i], FALSE);
-      hide_variations (inside, recipe, mask);
-    }
-}
-
-/* (transfer none): a layer of @image, not in it, with what is visible without @without and its variations. They are hidden in a copy, so that the
- * image and its undo history stay as they are. */
-static GimpLayer *
-copy_visible (GimpImage *image, GimpLayer *without)
-{
-  g_autoptr(GVariant)    recipe = without != NULL ? recipe_of (GIMP_ITEM (without)) : NULL;
-  g_autoptr(GBytes)      mask   = recipe != NULL ? fb_record_read_mask (GIMP_ITEM (without)) : NULL;
-  g_autofree GimpItem  **layers = NULL;
-  GimpImage             *copy;
-  GimpLayer             *visible;
-
-  if (mask == NULL)
-    return gimp_layer_new_from_visible (image, image, "");
-
-  copy   = gimp_image_duplicate (image);
-  layers = (GimpItem **) gimp_image_get_layers (copy);
-  hide_variations (layers, recipe, mask);
-  visible = gimp_layer_new_from_visible (copy, image, "");
-  gimp_image_delete (copy);
-
-  return visible;
-}
-
-gboolean
-inpaint_use_source (FbTarget *target, const char *source, GimpLayer *without, GError **error)
-{
-  GimpImage *image = gimp_image_get_by_id (target->image_id);
-  GimpLayer *layer = layer_of (target);
-
-  if (image == NULL)
-    return refuse (error, _("There is no picture to work on; open an image."));
-  if (g_strcmp0 (source, "visible") == 0)
-    {
-      layer                 = copy_visible (image, without);
-      target->input_is_copy = TRUE;
-    }
-  else if (layer == NULL || target->n_drawables != 1)
-    return refuse (error, _("Select exactly one layer to work on, or look at all that is visible."));
-  target->input_id = gimp_item_get_id (GIMP_ITEM (layer));
-
-  return TRUE;
-}
-
-void
-inpaint_forget_source (FbTarget *target)
-{
-  if (target->input_is_copy && gimp_item_id_is_valid (target->input_id))
-    gimp_item_delete (gimp_item_get_by_id (target->input_id));
-  target->input_is_copy = FALSE;
-  target->input_id      = 0;
-}
 
 static FbRect
 moved (FbRect r, int dx, int dy)
@@ -331,15 +232,18 @@ read_for (const FbTarget *target, FbJob *job, int width, int height, gboolean is
 FbJob *
 inpaint_job_new (FbEngineClient *client, GVariant *request, FbTarget *target, const FbMask *mask, int native, int pixels_max, GError **error)
 {
-  const FbRect         seen   = fb_target_seen (target);
-  double               scale  = MIN (1.0, sqrt ((double) pixels_max / ((double) seen.width * seen.height)));
-  double               detail = 1.0;
-  g_auto(GVariantDict) dict   = G_VARIANT_DICT_INIT (request);
-  g_autoptr(FbJob)     job    = NULL;
+  const FbRect         seen     = fb_target_seen (target);
+  const gboolean       is_draft = pixels_max <= INPAINT_DRAFT_MAX;
+  double               scale    = MIN (1.0, sqrt ((double) pixels_max / ((double) seen.width * seen.height)));
+  double               detail   = 1.0;
+  g_auto(GVariantDict) dict     = G_VARIANT_DICT_INIT (request);
+  g_autoptr(FbJob)     job      = NULL;
   GdkRectangle         area;
   FbRect               around;
   int                  width, height;
 
+  if (is_draft)
+    scale = MIN (scale, (double) FB_THUMBNAIL_MAX / MAX (seen.width, seen.height));     /* a strip, too, is to be had at a glance */
   if (scale < 1.0)
     show_all (target);
   area   = (GdkRectangle) { target->x + target->margins.left, target->y + target->margins.top, target->width, target->height };
@@ -353,7 +257,7 @@ inpaint_job_new (FbEngineClient *client, GVariant *request, FbTarget *target, co
   height = MAX (1, scale < 1.0 ? (int) (seen.height * scale) : (int) round (seen.height * detail));
   job    = fb_job_new (client, "inpaint", g_variant_dict_end (&dict));
   fb_mask_add_to_job (mask, &area, MAX (1, (int) (area.width * scale)), MAX (1, (int) (area.height * scale)), job, "mask");
-  if (!read_for (target, job, width, height, pixels_max <= INPAINT_DRAFT_MAX, error))
+  if (!read_for (target, job, width, height, is_draft, error))
     return NULL;
 
   return g_steal_pointer (&job);

@@ -27,15 +27,6 @@ FbMask *   inpaint_find_mask (FbTarget *target, GimpProcedureConfig *config, GEr
 gboolean   inpaint_check_mask (const FbMask *mask, const char *use, GError **error);
 
 /**
- * inpaint_use_source:
- *
- * Makes the chosen layer, or a copy of all that is visible, the input of @target. The copy is the caller's to delete with inpaint_forget_source().
- * With @without (nullable), that layer counts as hidden, and so do its variations: what the same job made with other seeds.
- */
-gboolean   inpaint_use_source    (FbTarget *target, const char *source, GimpLayer *without, GError **error);
-void       inpaint_forget_source (FbTarget *target);
-
-/**
  * inpaint_place_target:
  * @resolved: (nullable): what the engine made of @request: its strength where that one leaves it open, as how soft the edges are follows it
  * @native: the model's own size, or 0

@@ -2,7 +2,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "plugins/inpaint/source.h"
 #include "tests/gimp/checks.h"
+#include "tests/gimp/digest.h"
 #include "ui/target.h"
 
 /* --- any image, any mask ------------------------------------------------------------------------------------------------- */
@@ -315,6 +317,46 @@ check_glances (void)
   check_glance (GIMP_INDEXED, GIMP_PRECISION_U8_NON_LINEAR,    0, "indexed");
 }
 
+/* A draft of all that is visible sees just what a copy of the whole picture shows there, composed of no more than it needs: with a layer that sticks out, one
+ * that is hidden, a group, and a filter that takes what lies around. */
+static void
+check_look_at_part (void)
+{
+  const FbRect        seen   = { 20, -10, 80, 70 };
+  GimpLayer          *chosen = NULL;
+  GimpImage          *image  = users_image (GIMP_RGB, GIMP_PRECISION_U8_NON_LINEAR, &chosen);
+  GimpLayer          *hidden = add_layer (image, NULL, "hidden", 0, 0, 120, 90);
+  GimpLayer          *above  = add_layer (image, NULL, "above", 70, 30, 300, 20);
+  GimpDrawableFilter *blur   = gimp_drawable_append_new_filter (GIMP_DRAWABLE (above), "gegl:gaussian-blur", "blur", GIMP_LAYER_MODE_REPLACE, 1.0,
+                                                                "std-dev-x", 6.0, "std-dev-y", 6.0, NULL);
+  g_autoptr(FbTarget) target = fb_target_new (image, (GimpDrawable *[]) { GIMP_DRAWABLE (chosen), NULL });
+  g_autoptr(FbImage)  all    = NULL, part = NULL;
+  g_autofree char    *before = NULL, *after = NULL;
+  float               most   = 0.0f;
+
+  gimp_item_set_visible (GIMP_ITEM (hidden), FALSE);
+  gimp_layer_set_opacity (above, 60.0);
+  before       = fb_test_digest (image, NULL);
+  target->seen = seen;
+  inpaint_use_source (target, "visible", NULL, NULL);
+  all = fb_target_read (target, seen.width, seen.height, NULL);
+  inpaint_forget_source (target);
+
+  check (blur != NULL && inpaint_look_at_part (target, NULL), "inpaint/look-at-part/works");
+  check (is_at (GIMP_LAYER (gimp_item_get_by_id (target->input_id)), 20, 0, 80, 60), "inpaint/look-at-part/takes-no-more-than-is-seen");
+  part = fb_target_read (target, seen.width, seen.height, NULL);
+  inpaint_forget_source (target);
+  for (int i = 0; all != NULL && part != NULL && i < 4 * seen.width * seen.height; i++)
+    most = fmaxf (most, fabsf (all->pixels[i] - part->pixels[i]));
+  check (all != NULL && part != NULL && most < 1.1f / 255.0f, "inpaint/look-at-part/shows-what-the-whole-shows (%g)", most);
+
+  target->seen = (FbRect) { -200, -200, 100, 100 };
+  check (!inpaint_look_at_part (target, NULL), "inpaint/look-at-part/is-nothing-beside-the-canvas");
+  after = fb_test_digest (image, NULL);
+  check (g_str_equal (before, after), "inpaint/look-at-part/leaves-the-image-as-it-was");
+  gimp_image_delete (image);
+}
+
 void
 check_inpaint_any (void)
 {
@@ -329,4 +371,5 @@ check_inpaint_any (void)
   check_layers_end ();
   check_steps ();
   check_glances ();
+  check_look_at_part ();
 }

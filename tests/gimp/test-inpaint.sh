@@ -65,6 +65,8 @@ shown_at ()
   for _ in $(seq 50); do [ -s "$scratch/shown" ] && break; sleep 0.1; done
   cat "$scratch/shown"
 }
+# fill_base HOW: the lowest layer
+fill_base () { batch "(let ((layers (car (gimp-image-get-layers 1)))) (gimp-drawable-fill (vector-ref layers (- (vector-length layers) 1)) $1))"; }
 is_replaced () { [ "$(shown_at "$1" "$2")" = 255 ]; }
 is_kept ()     { [ "$(shown_at "$1" "$2")" = 0 ]; }
 
@@ -185,6 +187,20 @@ driver press 'Generate'
 check finishes-again driver says 'Done'
 check inserts-again driver press 'Insert'
 check says-so-again driver says 'Inserted as the layer “green pear”'
+
+# all that is visible is the source now
+focus 'GIMP'
+fill_base FILL-FOREGROUND
+driver press 'Live'
+focus '^Inpaint$'
+check drafts-from-what-has-just-changed changes stroke 45 45 55 55
+check sees-what-has-changed gets_coloured 25 25
+check refines-from-it driver says 'Done'
+driver press 'Live'
+focus 'GIMP'
+fill_base FILL-WHITE
+focus '^Inpaint$'
+check sees-it-without-a-stroke gets_white 25 25
 focus '^Inpaint$'
 xdotool key Escape
 check closes driver gone
