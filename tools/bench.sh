@@ -13,6 +13,7 @@ list_benches ()
       | while IFS=$'\t' read -r name what; do printf '  %-12s %s\n' "$name" "$what"; done
   done
   printf '  %-12s %s\n' peers "one UNet step against PyTorch and OpenVINO, in a virtual environment of theirs"
+  printf '  %-12s %s\n' peers-cuda "that part of cuda which times PyTorch on the card; --device cpu --tiny tries it without one"
   printf '  %-12s %s\n' starter "how well and how fast the model that comes along draws, judged in the same environment"
 }
 
@@ -28,6 +29,14 @@ prepare_peers ()
   touch "$peers_env/.ready"
 }
 
+# compare_on_card [ARGUMENT...]: pictures and training iterations against PyTorch's
+compare_on_card ()
+{
+  prepare_peers
+  in_root "$peers_env/bin/python" "$here/tests/bench/peers_cuda.py" --ours "$bench_dir/tests/bench/bench-cuda" \
+    --ours-distill "$bench_dir/tests/bench/bench-distill" "$@"
+}
+
 # bench [NAME [ARGUMENT...]]: runs one benchmark; without a name, lists them
 cmd_bench ()
 {
@@ -35,7 +44,7 @@ cmd_bench ()
   if [ -z "$name" ]; then echo "./dev bench NAME, where NAME is one of"; list_benches; return; fi
   shift
   case "$name" in
-    peers|starter) ;;
+    peers|peers-cuda|starter) ;;
     *) [ -e "$here/tests/bench/bench-$name.c" ] || die "there is no bench “$name”; ./dev bench lists them" ;;
   esac
 
@@ -48,11 +57,14 @@ cmd_bench ()
     prepare_peers
     in_root "$peers_env/bin/python" "$here/tests/bench/starter.py" --engine "$bench_dir/stage/bin/flashbrush-engine" \
       --model "$here/data/models/starter" --upscaler "$here/data/models/starter-upscale" "$@"
+  elif [ "$name" = peers-cuda ]; then
+    compare_on_card "$@"
   elif [ "$name" = distill ]; then
     prepare_peers
     in_root "$peers_env/bin/python" "$here/tests/bench/peers_distill.py" --ours "$bench_dir/tests/bench/bench-distill" \
       --engine "$bench_dir/stage/bin/flashbrush-engine" "$@"
   else
     in_root env GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-1000}" "$bench_dir/tests/bench/bench-$name" "$@"   # as the engine sets it
+    [ "$name" != cuda ] || compare_on_card
   fi
 }

@@ -1,7 +1,9 @@
 /* tests/bench/bench-cuda.c: full-size SD 1.5 at 512×512 on an NVIDIA card. SPDX-License-Identifier: LGPL-3.0-or-later
  *
- * The card's two ceilings first, then what the models take of them. Each figure goes out as a line "BENCH name value unit". */
+ * The card's two ceilings first, then what the models take of them. Each figure goes out as a line "BENCH name value unit". With --serve our side of
+ * peers_cuda.py: for a line "step" on standard input it draws a picture and answers with the seconds; for "peak", with the most bytes so far. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/tasks/generate.h"
@@ -20,6 +22,24 @@
 #define N_TIMES   7
 #define N_CANCELS 60
 #define BATCH     8
+
+static char    *model_path;
+static char    *device_name;
+static char    *dtype_name;
+static gboolean serves;
+static gboolean make_model;
+static int      size = LATENT * 8;
+
+static const GOptionEntry options[] =
+{
+  { "model",      0, 0, G_OPTION_ARG_FILENAME, &model_path,  "Checkpoint to measure, instead of the random one", "FOLDER" },
+  { "serve",      0, 0, G_OPTION_ARG_NONE,     &serves,      "Draw a picture in four steps for every line read, and print its seconds", NULL },
+  { "device",     0, 0, G_OPTION_ARG_STRING,   &device_name, "With --serve: the device, instead of the card", "cpu|cuda" },
+  { "dtype",      0, 0, G_OPTION_ARG_STRING,   &dtype_name,  "With --serve: the precision, f16 if not told", "f32|bf16|f16" },
+  { "size",       0, 0, G_OPTION_ARG_INT,      &size,        "With --serve: pixels of a side", "PIXELS" },
+  { "make-model", 0, 0, G_OPTION_ARG_NONE,     &make_model,  "Print the random checkpoint's path, making it if need be", NULL },
+  { NULL }
+};
 
 static void
 check (FbDevice *dev)
@@ -181,8 +201,8 @@ four_steps (void)
   request->sampler        = g_strdup ("flash");
   request->n_steps        = 4;
   request->guidance_scale = 1.0;
-  request->width          = LATENT * 8;
-  request->height         = LATENT * 8;
+  request->width          = size;
+  request->height         = size;
   request->preview        = FB_PREVIEW_NONE;
   request->decoder        = FB_DECODER_FULL;
   return request;
@@ -353,22 +373,71 @@ measure (const char *path, FbDtype dtype)
   measure_small_cards (dev, model, name);
 }
 
-int
-main (int argc, char *argv[])
+static FbDtype
+dtype_from_name (const char *name)
+{
+  for (FbDtype dtype = FB_DTYPE_F32; dtype <= FB_DTYPE_F16; dtype++)
+    if (g_str_equal (name, fb_dtype_name (dtype)))
+      return dtype;
+  g_printerr ("bench-cuda: “%s” is no precision\n", name);
+  exit (2);
+}
+
+static void
+serve (void)
+{
+  GError             *error = NULL;
+  g_autoptr(FbDevice) dev   = fb_device_new (device_name != NULL ? device_name : "cuda", 0, &error);
+  g_autoptr(FbModel)  model = NULL;
+  char                line[64];
+
+  bench_die_on (error);
+  model = fb_model_open (model_path, NULL, NULL, dev, dtype_from_name (dtype_name != NULL ? dtype_name : "f16"), &error);
+  bench_die_on (error);
+  for (int i = 0; i < 2; i++)                                    /* that find algorithms, and record */
+    time_job (model);
+  printf ("ready\n");
+  fflush (stdout);
+  while (fgets (line, sizeof line, stdin) != NULL)
+    {
+      printf ("%.6f\n", g_str_has_prefix (line, "peak") ? (double) fb_device_bytes_peak (dev) : time_job (model));
+      fflush (stdout);
+    }
+}
+
+static void
+measure_ceilings (void)
 {
   GError             *error = NULL;
   g_autoptr(FbDevice) dev   = fb_device_new ("cuda", 0, &error);
-  g_autofree char    *path  = NULL;
 
   bench_die_on (error);
   printf ("BENCH cuda_copy_gb_per_s %.0f GB/s\n", copy_rate (dev) * 1e-9);
   if (fb_device_supports (dev, FB_DTYPE_BF16))
     printf ("BENCH cuda_product_8192_bf16_tflops %.0f TFLOP/s\n", product_rate (dev, FB_DTYPE_BF16, 8192, 8192, 8192) * 1e-12);
   fflush (stdout);
-  g_clear_pointer (&dev, fb_device_unref);                       /* what it keeps must not warm the models' start */
+}
 
-  path = argc > 1 ? g_strdup (argv[1]) : bench_checkpoint (&error);
+int
+main (int argc, char *argv[])
+{
+  g_autoptr(GOptionContext) context = g_option_context_new ("– SD 1.5 on a card");
+  GError                   *error   = NULL;
+
+  g_option_context_add_main_entries (context, options, NULL);
+  g_option_context_parse (context, &argc, &argv, &error);
   bench_die_on (error);
-  measure (path, FB_DTYPE_F16);
+  if (!make_model && !serves)
+    measure_ceilings ();                                         /* on a device of its own: what it keeps must not warm the models' start */
+  if (model_path == NULL)
+    model_path = bench_checkpoint (&error);
+  bench_die_on (error);
+
+  if (make_model)
+    printf ("%s\n", model_path);
+  else if (serves)
+    serve ();
+  else
+    measure (model_path, FB_DTYPE_F16);
   return 0;
 }

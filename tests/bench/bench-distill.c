@@ -1,7 +1,8 @@
 /* tests/bench/bench-distill.c: a training iteration against PyTorch's, starter and SD 1.5; memory; two ranks. SPDX-License-Identifier: LGPL-3.0-or-later
  *
  * Our side of peers_distill.py, which writes the job and asks: a line "step" on standard input makes an iteration and is answered by its seconds,
- * "calls" by the network calls of the last one (as fb_networks_n_calls() counts), "peak" by the most memory the process has had, in bytes. */
+ * "calls" by the network calls of the last one (as fb_networks_n_calls() counts), "peak" by the most memory the process has had, in bytes; on a card
+ * by the most of the card's. */
 #include <stdio.h>
 
 #include "core/distill/trainer-private.h"
@@ -10,12 +11,14 @@
 
 static gboolean make_model;
 static gboolean best_dtype;
+static char    *device_name;
 static char   **paths;
 
 static const GOptionEntry options[] =
 {
   { "make-model",       0, 0, G_OPTION_ARG_NONE,           &make_model, "Print the random checkpoint's path, making it if need be", NULL },
   { "best-dtype",       0, 0, G_OPTION_ARG_NONE,           &best_dtype, "Print what networks compute in here, f32 or bf16", NULL },
+  { "device",           0, 0, G_OPTION_ARG_STRING,         &device_name, "The device, the processor if not told", "cpu|cuda" },
   { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &paths,      NULL, "JOB.json" },
   { NULL }
 };
@@ -45,7 +48,7 @@ serve (const char *path)
 {
   GError                  *error   = NULL;
   g_autoptr(FbDistillJob)  job     = fb_distill_job_load (path, &error);
-  g_autoptr(FbDevice)      dev     = job != NULL ? fb_device_new ("cpu", job->threads, &error) : NULL;
+  g_autoptr(FbDevice)      dev     = job != NULL ? fb_device_new (device_name != NULL ? device_name : "cpu", job->threads, &error) : NULL;
   g_autoptr(FbTrainer)     trainer = dev != NULL ? fb_trainer_new (job, job->teacher, dev, &error) : NULL;
   double                   before  = 0.0;
   char                     line[64];
@@ -60,7 +63,7 @@ serve (const char *path)
   while (fgets (line, sizeof line, stdin) != NULL)
     {
       if (g_str_has_prefix (line, "peak"))
-        answer ((double) bench_peak_bytes ());
+        answer ((double) (fb_device_has_memory (dev) ? fb_device_bytes_peak (dev) : bench_peak_bytes ()));
       else if (g_str_has_prefix (line, "calls"))
         answer (fb_networks_n_calls (trainer->networks) - before);
       else

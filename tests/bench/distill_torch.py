@@ -1,6 +1,6 @@
 """A Flash Diffusion iteration in PyTorch: the loop that ours is timed against. SPDX-License-Identifier: LGPL-3.0-or-later
 
-Usage: python distill_torch.py JOB.json [--compiled] [--checkpointing]
+Usage: python distill_torch.py JOB.json [--compiled] [--checkpointing] [--device cpu|cuda]
 
 Reads the fields of our own job files that decide the work; the mixture must name one start step and the guidance be one number. Latents and
 prompts are random: encoding them is no part of an iteration. One frozen diffusers UNet is teacher (PEFT's adapter off) and student (on), and stops
@@ -46,9 +46,12 @@ def mid_features(net, z, t, context):
 
 
 class Loop:
-    def __init__(self, job, compiled, checkpointing):
+    def __init__(self, job, compiled, checkpointing, device):
         torch.manual_seed(job["seed"])
-        torch.set_num_threads(job["threads"])
+        if device == "cpu":
+            torch.set_num_threads(job["threads"])
+        torch.backends.cudnn.benchmark = True
+        self.device = device
         self.bf16 = job["dtype"] == "bf16"
         self.dtype = torch.bfloat16 if self.bf16 else torch.float32
         self.batch, self.k, self.clip, self.omega = job["batch_size"], job["teacher_steps"], job["clip"], job["guidance_min"]
@@ -57,7 +60,7 @@ class Loop:
         side, self.calls = job["width"] // 8, 0.0
 
         self.net = UNet2DConditionModel.from_pretrained(job["teacher"], subfolder="unet", torch_dtype=self.dtype).requires_grad_(False)
-        self.net.to(memory_format=torch.channels_last)
+        self.net.to(device, memory_format=torch.channels_last)
         self.net.add_adapter(LoraConfig(r=job["lora_rank"], lora_alpha=job["lora_alpha"], target_modules=job["lora_targets"]))
         if checkpointing:
             self.net.enable_gradient_checkpointing()
@@ -65,12 +68,12 @@ class Loop:
         for p in self.trained:
             p.data = p.data.float()
         channels = self.net.config.block_out_channels
-        self.judge = Discriminator(channels[-1], side >> len(channels) - 1)
+        self.judge = Discriminator(channels[-1], side >> len(channels) - 1).to(device)
         self.adam, self.judge_adam = (torch.optim.AdamW(list(params), lr=job["learning_rate"], fused=True)
                                       for params in (self.trained, self.judge.parameters()))
-        self.latents = torch.randn(self.batch, 4, side, side)
-        self.contexts = torch.randn(self.batch, 77, self.net.config.cross_attention_dim).to(self.dtype)
-        self.empty = torch.randn(1, 77, self.net.config.cross_attention_dim).to(self.dtype)
+        self.latents = torch.randn(self.batch, 4, side, side, device=device)
+        self.contexts = torch.randn(self.batch, 77, self.net.config.cross_attention_dim, device=device, dtype=self.dtype)
+        self.empty = torch.randn(1, 77, self.net.config.cross_attention_dim, device=device, dtype=self.dtype)
         self.whole, self.half = self.net, lambda *inputs: mid_features(self.net, *inputs)
         if compiled:
             torch._dynamo.config.recompile_limit = 64    # a graph each with and without adapter, gradient, guidance
@@ -85,19 +88,19 @@ class Loop:
             self.student = student
 
     def autocast(self):
-        return torch.autocast("cpu", torch.bfloat16) if self.bf16 else contextlib.nullcontext()
+        return torch.autocast(self.device, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
 
     def network(self, student, z, t, context):
         self.be(student)
         self.calls += len(z)
         with self.autocast():
-            return self.whole(z.to(self.dtype, memory_format=torch.channels_last), t, context, return_dict=False)[0].float()
+            return self.whole(z.to(self.dtype, memory_format=torch.channels_last), t.to(self.device), context, return_dict=False)[0].float()
 
     def features(self, z, t):
         self.be(False)
         self.calls += 0.5 * len(z)
         with self.autocast():
-            return self.half(z.to(self.dtype, memory_format=torch.channels_last), t, self.contexts)
+            return self.half(z.to(self.dtype, memory_format=torch.channels_last), t.to(self.device), self.contexts)
 
     def guided(self, z, t):
         n = len(z)
@@ -105,7 +108,7 @@ class Loop:
         return out[n:] + self.omega * (out[:n] - out[n:])
 
     def noised(self, z, noise, levels):
-        a, s = (torch.tensor(v, dtype=torch.float32).view(-1, 1, 1, 1) for v in zip(*map(self.schedule.at, levels)))
+        a, s = (torch.tensor(v, dtype=torch.float32, device=self.device).view(-1, 1, 1, 1) for v in zip(*map(self.schedule.at, levels)))
         return a * z + s * noise
 
     def matching(self, z):
@@ -154,7 +157,10 @@ class Loop:
             assert bool(torch.isfinite(value)), "a loss is not a number"
 
 
-def peak_memory():
+def peak_memory(device):
+    """-> bytes: of the process; on a card those of its tensors, as fb_device_bytes_peak() counts ours"""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated()
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
 
@@ -164,9 +170,10 @@ def main():
     p.add_argument("job")
     p.add_argument("--compiled", action="store_true")
     p.add_argument("--checkpointing", action="store_true")
+    p.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     args = p.parse_args()
     with open(args.job) as file:
-        loop = Loop(json.load(file), args.compiled, args.checkpointing)
+        loop = Loop(json.load(file), args.compiled, args.checkpointing, args.device)
     for _ in range(2 if args.compiled else 1):    # compiles, and takes memory
         loop.step()
     print("ready", flush=True)
@@ -174,7 +181,7 @@ def main():
     for line in sys.stdin:
         word = line.strip()
         if word == "peak":
-            print(peak_memory(), flush=True)
+            print(peak_memory(args.device), flush=True)
         elif word == "calls":
             print(loop.calls, flush=True)
         else:

@@ -8,7 +8,7 @@ loads once and then makes one step for every line it reads; the contenders take 
 all. PyTorch runs eager with channels-last weights and through torch.compile: the faster one counts. OpenVINO gets static shapes.
 Batch 1, no guidance: the same work for all. SPDX-License-Identifier: LGPL-3.0-or-later
 """
-import argparse, os, statistics, subprocess, sys, time
+import argparse, os, statistics, subprocess, sys, threading, time
 
 SHAPE, CONTEXT, TIMESTEP = (1, 4, 64, 64), (1, 77, 768), 499
 
@@ -64,9 +64,13 @@ def worker_openvino(args):
 
 
 def serve(args):
-    step = {"pytorch-eager": lambda: worker_torch(args, False), "pytorch-compiled": lambda: worker_torch(args, True),
-            "openvino": lambda: worker_openvino(args)}[args.worker]()
-    step()
+    serve_steps({"pytorch-eager": lambda: worker_torch(args, False), "pytorch-compiled": lambda: worker_torch(args, True),
+                 "openvino": lambda: worker_openvino(args)}[args.worker]())
+
+
+def serve_steps(step, warm_ups=1):
+    for _ in range(warm_ups):
+        step()
     print("ready", flush=True)
     for _ in sys.stdin:
         t0 = time.perf_counter()
@@ -75,11 +79,22 @@ def serve(args):
 
 
 class Contender:
-    def __init__(self, name, command, env=None):
-        self.name, self.times = name, []
+    def __init__(self, name, command, env=None, end=None):
+        """end: the moment of time.monotonic() at which it is stopped, whatever it does"""
+        self.name, self.times, self.end = name, [], end
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
 
     def answer(self):
+        timer = threading.Timer(max(0, self.end - time.monotonic()), self.process.kill) if self.end is not None else None
+        if timer is not None:
+            timer.start()
+        try:
+            return self.read()
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def read(self):
         for line in self.process.stdout:
             word = line.strip()
             if word == "ready":
@@ -88,7 +103,7 @@ class Contender:
                 return float(word)
             except ValueError:
                 continue                         # a library's chatter
-        raise RuntimeError(f"{self.name} stopped")
+        raise RuntimeError(f"{self.name} " + ("had no time left" if self.end is not None and time.monotonic() >= self.end else "stopped"))
 
     def ask(self, word):
         self.process.stdin.write(word + "\n")
@@ -99,8 +114,19 @@ class Contender:
         return self.ask("step")
 
     def close(self):
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass                                 # it has stopped already
         self.process.wait()
+
+
+def take_turns(contenders, rounds):
+    for round_ in range(rounds + 1):
+        for c in contenders:
+            seconds = c.step()
+            if round_ > 0:                       # the first round warms caches
+                c.times.append(seconds)
 
 
 def compare(args, precision):
@@ -120,11 +146,7 @@ def compare(args, precision):
             print(f"peers: {error} while loading in {precision}; left out", file=sys.stderr)
             continue
         contenders.append(contender)
-    for round_ in range(args.rounds + 1):
-        for c in contenders:
-            seconds = c.step()
-            if round_ > 0:                       # the first round warms caches
-                c.times.append(seconds)
+    take_turns(contenders, args.rounds)
     for c in contenders:
         c.close()
     return {c.name: statistics.median(c.times) for c in contenders}

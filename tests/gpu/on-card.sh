@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# on-card.sh: what tests/gpu/run packed, on a machine with a card: tests, sanitizer, benchmark, at most eight minutes in all.
+# on-card.sh [peers [ARGUMENT...]]: what tests/gpu/run packed, on a machine with a card: tests, sanitizer, benchmark, at most eight minutes in all.
 # SPDX-License-Identifier: LGPL-3.0-or-later
 # Lies beside package.tar.xz, or in the unpacked package as `run`. Results go to $OUT, else to results/ beside it: results.md and one log per
 # part. A part that fails does not keep the next from running.
+# peers: nothing but the comparison with PyTorch, whose compiler wants more time than the tests leave; peers_cuda.py says what the arguments are
 # shellcheck disable=SC2317   # functions that part calls by their names
 set -uo pipefail
 
@@ -12,7 +13,7 @@ if [ ! -d "$here/bin" ]; then
   # a machine without xz has Python
   tar -C "$unpacked" -xJf "$here/package.tar.xz" 2>/dev/null \
     || python3 -c 'import sys, tarfile; tarfile.open (sys.argv[1]).extractall (sys.argv[2])' "$here/package.tar.xz" "$unpacked" || exit 1
-  exec bash "$unpacked/package/run"
+  OUT=${OUT:-$here/results} exec bash "$unpacked/package/run" "$@"
 fi
 
 out=${OUT:-$here/results}
@@ -108,7 +109,22 @@ sanitize ()
   done
   compute-sanitizer --tool "$tool" --error-exitcode 9 --target-processes all "$loader" --library-path "$libraries" "$here/bin/conformance" "${tests[@]}"
 }
-export -f all conformance sanitize
+# peers ARGUMENT...: PyTorch's speed beside ours
+peers ()
+{
+  local ours="" ours_distill=""
+  python3 -c 'import torch' || { echo "generation, distillation: left out: this machine has no PyTorch"; return 0; }
+  for wheel in "$here"/python/*.whl; do
+    [ ! -e "$wheel" ] || python3 -c 'import sys, zipfile; zipfile.ZipFile (sys.argv[1]).extractall (sys.argv[2])' "$wheel" "$here/python"
+  done
+  printf -v ours '%q ' "$loader" --library-path "$libraries" "$here/bin/bench-cuda"
+  printf -v ours_distill '%q ' "$loader" --library-path "$libraries" "$here/bin/bench-distill"
+  PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$here/python python3 "$here/tests/bench/peers_cuda.py" --ours "$ours" --ours-distill "$ours_distill" \
+    --seconds $((ends - $(date +%s) - 5)) "$@"
+}
+export -f all conformance sanitize peers
+ends=$(($(date +%s) + limit))
+export ends
 
 {
   echo "# $(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1), $(date -u +%F)"
@@ -122,25 +138,32 @@ export -f all conformance sanitize
 skip=()
 [ -d "$here/data/models/starter" ] || skip=(-s /core/tasks/generate/bf16-is-within-40-decibels -s /core/tasks/generate/f16-is-within-40-decibels)
 
-part device      30  all test-device / 9
-part recording   20  all test-recording / 9
-part conformance 150 conformance
-part networks    40  all test-networks / 9
-part model       20  all test-model / 9
-part model-loras 20  all test-model-loras / 9
-part model-steps 30  all test-model-steps / 9
-part generate    40  all test-generate / 9 "${skip[@]}"
-part bench       180 on_card bench-cuda
-if [ "$(nvidia-smi -L | wc -l)" -ge 2 ]; then part cards 60 env FB_TEST_CARDS=1 bash -c 'on_card test-distill-cards -p /core/distill/cards/two-true-cards-sum'; fi
-part memcheck    60  sanitize memcheck
-part racecheck   60  sanitize racecheck
+if [ "${1:-}" = peers ]; then
+  part peers 470 "$@"
+else
+  part device      30  all test-device / 9
+  part recording   20  all test-recording / 9
+  part conformance 150 conformance
+  part networks    40  all test-networks / 9
+  part model       20  all test-model / 9
+  part model-loras 20  all test-model-loras / 9
+  part model-steps 30  all test-model-steps / 9
+  part generate    40  all test-generate / 9 "${skip[@]}"
+  part bench       180 on_card bench-cuda
+  if [ "$(nvidia-smi -L | wc -l)" -ge 2 ]; then part cards 60 env FB_TEST_CARDS=1 bash -c 'on_card test-distill-cards -p /core/distill/cards/two-true-cards-sum'; fi
+  part memcheck    60  sanitize memcheck
+  part racecheck   60  sanitize racecheck
+  part peers      470  peers
+fi
 
 {
   echo
+  grep -h '^| \|: not measured: \|: left out: ' "$out/peers.log"
+  echo
   echo '```'
-  grep -h '^BENCH ' "$out/bench.log"
+  grep -hs '^BENCH ' "$out/bench.log" "$out/peers.log"
   grep -h '^not ok\|^Bail out\|ERROR' "$out"/*.log | head -n 40
-  grep -ho 'cuDNN has no engine for .*' "$out/conformance.log" | sort -u | head -n 40
+  grep -ho 'cuDNN has no engine for .*' "$out/conformance.log" 2>/dev/null | sort -u | head -n 40
   echo '```'
 } >>"$results"
 cat "$results"
