@@ -1,4 +1,4 @@
-/* kernels/measure.h: a device that computes nothing and counts bytes. SPDX-License-Identifier: LGPL-3.0-or-later */
+/* kernels/measure.h: a device that computes nothing and counts bytes and operations. SPDX-License-Identifier: LGPL-3.0-or-later */
 #pragma once
 
 #include "kernels/device.h"
@@ -12,3 +12,7 @@
  * Returns: (transfer full)
  */
 FbDevice * fb_device_new_measure (void);
+
+/* Multiply-adds × 2 of the convolutions, matrix products and attention of all forward passes so far; what goes backward is not counted. A
+ * convolution behind an enlargement counts in full, though a device may fold the two. */
+double     fb_device_measured_flop (const FbDevice *dev);

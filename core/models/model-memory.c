@@ -1,4 +1,4 @@
-/* core/models/model-memory.c: how much memory a call will need. SPDX-License-Identifier: LGPL-3.0-or-later */
+/* core/models/model-memory.c: how much memory and arithmetic a call will need. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/models/model-private.h"
 #include "core/models/tiles.h"
 #include "kernels/measure.h"
@@ -88,6 +88,35 @@ measure_taesd_encoder (FbModel *model, FbContext *ctx, int n, int height, int wi
   fb_nn_reset (ctx);
 }
 
+/* (transfer full): a device that has counted what one call of @part needs, for @n pictures of @h × @w latent pixels */
+static FbDevice *
+measure (FbModel *model, FbModelPart part, int n, int h, int w)
+{
+  const int           scale = model->info.scale_factor;
+  g_autoptr(FbDevice) dev   = fb_device_new_measure ();
+  FbContext          *ctx   = fb_nn_context_new (dev, model->dtype);
+
+  switch (part)
+    {
+    case FB_MODEL_TEXT_ENCODER:  measure_text (model, ctx, n); break;
+    case FB_MODEL_UNET:          measure_unet (model, ctx, n, h, w); break;
+    case FB_MODEL_VAE_ENCODER:   measure_encoder (model, ctx, 1, h * scale, w * scale); break;
+    case FB_MODEL_VAE_DECODER:   measure_decoder (model, ctx, 1, h, w); break;
+    case FB_MODEL_TAESD:         if (model->taesd != NULL) measure_taesd (model, ctx, 1, h, w); break;
+    case FB_MODEL_TAESD_ENCODER: if (model->taesd_encoder != NULL) measure_taesd_encoder (model, ctx, 1, h * scale, w * scale); break;
+    }
+  fb_nn_context_free (ctx);
+
+  return g_steal_pointer (&dev);
+}
+
+/* Latent pixels of a side that @part's network sees at once, of @side; the UNet's tiles are the task's */
+static int
+seen (FbModelPart part, int side, int tile)
+{
+  return part == FB_MODEL_TEXT_ENCODER || part == FB_MODEL_UNET ? side : MIN (side, tile);
+}
+
 guint64
 fb_model_activation_bytes (FbModel *model, FbModelPart part, int n, int height, int width)
 {
@@ -95,29 +124,32 @@ fb_model_activation_bytes (FbModel *model, FbModelPart part, int n, int height, 
   const int           h     = MAX (height / scale, 1), w = MAX (width / scale, 1);
   const int           tile  = fb_model_tile_size (model, h, w, 0);
   g_autoptr(FbDevice) dev   = NULL;
-  FbContext          *ctx;
-  guint64             bytes;
 
   if ((gint64) h * w > G_MAXINT)                       /* more tokens than a shape can say */
     return ENDLESS;
+  dev = measure (model, part, n, seen (part, h, tile), seen (part, w, tile));
 
-  dev = fb_device_new_measure ();
-  ctx = fb_nn_context_new (dev, model->dtype);
-  switch (part)
+  return fb_device_check (dev, NULL) ? fb_device_bytes_peak (dev) : ENDLESS;
+}
+
+double
+fb_model_call_flop (FbModel *model, FbModelPart part, int n, int height, int width)
+{
+  const int           scale   = model->info.scale_factor;
+  const int           h       = MAX (height / scale, 1), w = MAX (width / scale, 1);
+  const int           tile    = fb_model_tile_size (model, h, w, 0);
+  const int           tile_h  = seen (part, h, tile), tile_w = seen (part, w, tile);
+  const int           n_tiles = tile_h < h || tile_w < w ? n * fb_tiles_count (h, w, tile) : n;
+  FbModelCall        *last    = &model->last_call[part];
+  g_autoptr(FbDevice) dev     = NULL;
+
+  if ((gint64) h * w > G_MAXINT)
+    return 0.0;
+  if (last->height != tile_h || last->width != tile_w)
     {
-    case FB_MODEL_TEXT_ENCODER: measure_text (model, ctx, n); break;
-    case FB_MODEL_UNET:         measure_unet (model, ctx, n, h, w); break;
-    case FB_MODEL_VAE_ENCODER:  measure_encoder (model, ctx, 1, MIN (h, tile) * scale, MIN (w, tile) * scale); break;
-    case FB_MODEL_VAE_DECODER:  measure_decoder (model, ctx, 1, MIN (h, tile), MIN (w, tile)); break;
-    case FB_MODEL_TAESD:        if (model->taesd != NULL) measure_taesd (model, ctx, 1, MIN (h, tile), MIN (w, tile)); break;
-    case FB_MODEL_TAESD_ENCODER:
-      if (model->taesd_encoder != NULL)
-        measure_taesd_encoder (model, ctx, 1, MIN (h, tile) * scale, MIN (w, tile) * scale);
-      break;
+      dev = measure (model, part, 1, tile_h, tile_w);
+      *last = (FbModelCall) { tile_h, tile_w, fb_device_check (dev, NULL) ? fb_device_measured_flop (dev) : 0.0 };
     }
 
-  bytes = fb_device_check (dev, NULL) ? fb_device_bytes_peak (dev) : ENDLESS;
-  fb_nn_context_free (ctx);
-
-  return bytes;
+  return n_tiles * last->flop;
 }

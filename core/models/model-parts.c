@@ -198,14 +198,6 @@ fb_model_weight_bytes (FbModel *model, FbModelPart part)
 }
 
 guint64
-fb_model_n_weights (FbModel *model, FbModelPart part)
-{
-  const FbLoader loader = fb_model_loader (model, part);
-
-  return loader.params != NULL ? fb_params_bytes (loader.params, FB_DTYPE_F32) / sizeof (float) : 0;
-}
-
-guint64
 fb_model_held_bytes (FbModel *model)
 {
   guint64 bytes = fb_model_step_bytes (model) + (model->context != NULL ? model->context->n_bytes : 0);

@@ -11,6 +11,13 @@ G_STATIC_ASSERT (FB_LINEAR_PREVIEW_MAX_CHANNELS >= FB_VAE_MAX_LATENTS);
 typedef struct FbModelLoras FbModelLoras;
 typedef struct FbModelStep  FbModelStep;
 
+/* A call of one part for one picture of so many latent pixels, and what it multiplies and adds */
+typedef struct
+{
+  int    height, width;
+  double flop;
+} FbModelCall;
+
 /* What a loader's LoRA functions need to know */
 typedef struct
 {
@@ -45,6 +52,7 @@ struct FbModel
   guint64          last_use[FB_MODEL_N_PARTS];              /* by the count of uses; 0: never */
   guint64          n_uses;
   gboolean         held[FB_MODEL_N_PARTS];
+  FbModelCall      last_call[FB_MODEL_N_PARTS];             /* that fb_model_call_flop() was asked about */
 
   FbModelLoras    *loras;                                   /* NULL = none yet */
   FbLoraTarget     lora_targets[2];

@@ -284,14 +284,15 @@ gboolean     fb_model_preview_linear (FbModel *model, const float *latents, int 
 
 /**
  * fb_model_weight_bytes: bytes of a part once loaded, from the file's headers; 0 if the checkpoint lacks it
- * fb_model_n_weights: numbers in the part, whatever they are kept in; folded kernels count as they are computed with
  * fb_model_held_bytes: what the loaded parts take of the memory that the device computes in, its own or the system's
  * fb_model_activation_bytes: the most a call of that part needs besides, for @n pictures of @height × @width pixels (tokens do not count)
+ * fb_model_call_flop: multiply-adds × 2 of that call, of all its tiles; 0 if the checkpoint lacks the part, or the picture is larger than any memory.
+ *   Asked again for the same size, it costs nothing.
  */
 guint64      fb_model_weight_bytes     (FbModel *model, FbModelPart part);
-guint64      fb_model_n_weights        (FbModel *model, FbModelPart part);
 guint64      fb_model_held_bytes       (FbModel *model);
 guint64      fb_model_activation_bytes (FbModel *model, FbModelPart part, int n, int height, int width);
+double       fb_model_call_flop        (FbModel *model, FbModelPart part, int n, int height, int width);
 
 /**
  * fb_model_unet, fb_model_context: (transfer none): the network itself and the context that the calls above compute in, for training: what is

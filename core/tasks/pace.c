@@ -14,20 +14,10 @@ static gboolean known[FB_N_STAGES];
 double
 fb_pace_work (FbModel *model, FbStage stage, FbModelPart part, int n, int height, int width)
 {
-  double n_params = fb_model_n_weights (model, part);
-  double n_pixels = (double) n * height * width;
-  double scale    = fb_model_info (model)->scale_factor;
+  if (stage == FB_STAGE_LOAD)
+    return fb_model_is_loaded (model, part) ? 0.0 : fb_model_weight_bytes (model, part);
 
-  switch (stage)
-    {
-    case FB_STAGE_LOAD:   return fb_model_is_loaded (model, part) ? 0.0 : fb_model_weight_bytes (model, part);
-    case FB_STAGE_TEXT:   return n_params * 2 * 77 * n;
-    case FB_STAGE_ENCODE: return n_params * n_pixels * 0.125;
-    case FB_STAGE_STEP:   return n_params * n_pixels / (scale * scale) * 0.228;
-    case FB_STAGE_DECODE: return n_params * n_pixels * 0.194;
-    }
-
-  g_return_val_if_reached (0.0);
+  return fb_model_call_flop (model, part, n, height, width);
 }
 
 double

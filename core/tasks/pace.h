@@ -8,8 +8,7 @@
  * @n: pictures in a call
  * @height, @width: pixels
  *
- * Returns: a rough count of the work of one call, in multiply-adds × 2: weights × pixels × a factor that fits the Stable Diffusion
- * networks (803 GFLOP for a UNet step, 2,515 for a decode at 512×512). For FB_STAGE_LOAD, bytes.
+ * Returns: the work of one call, in multiply-adds × 2 (803 GFLOP for a UNet step of Stable Diffusion 1.5 at 512×512); for FB_STAGE_LOAD, bytes
  */
 double fb_pace_work    (FbModel *model, FbStage stage, FbModelPart part, int n, int height, int width);
 

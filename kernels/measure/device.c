@@ -1,4 +1,4 @@
-/* kernels/measure/device.c: a device that computes nothing and counts bytes. SPDX-License-Identifier: LGPL-3.0-or-later */
+/* kernels/measure/device.c: a device that computes nothing and counts bytes and operations. SPDX-License-Identifier: LGPL-3.0-or-later */
 
 #include <string.h>
 
@@ -18,6 +18,20 @@ measure_open (FbDevice *dev, GError **error)
 static void
 measure_close (FbDevice *dev)
 {
+  g_free (dev->state);
+}
+
+/* Notes multiply-adds × 2, in floating point: a large picture's may be more than 2⁶⁴. */
+static void
+count (FbDevice *dev, double flop)
+{
+  *(double *) dev->state += flop;
+}
+
+static double
+n_elements (const FbTensor *t)
+{
+  return (double) fb_tensor_n_elements (t);
 }
 
 static FbDtype
@@ -84,18 +98,21 @@ static void
 measure_conv2d (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbWeight *weight, const FbTensor *bias,
                 const FbTensor *residual, const FbConv2dParams *params, FbActivation act)
 {
+  count (dev, 2.0 * n_elements (out) * weight->shape[1] * weight->shape[2] * weight->shape[3]);
 }
 
 static void
 measure_linear (FbDevice *dev, FbTensor *out, const FbTensor *x, const FbWeight *weight, const FbTensor *bias,
                 const FbTensor *residual, FbActivation act)
 {
+  count (dev, 2.0 * n_elements (out) * weight->shape[1]);
 }
 
 static void
 measure_attention (FbDevice *dev, FbTensor *out, const FbTensor *q, const FbTensor *k, const FbTensor *v,
                    int n_heads, float scale, gboolean causal)
 {
+  count (dev, (causal ? 2.0 : 4.0) * n_elements (q) * k->shape[1]);    /* q kᵀ, and the product with v */
 }
 
 static void
@@ -215,9 +232,17 @@ fb_device_new_measure (void)
   FbDevice *dev = g_new0 (FbDevice, 1);
 
   dev->ops       = &measure_ops;
+  dev->state     = g_new0 (double, 1);
   dev->ref_count = 1;
   dev->n_threads = 1;
   dev->limit     = G_MAXSIZE;
 
   return dev;
+}
+
+double
+fb_device_measured_flop (const FbDevice *dev)
+{
+  g_assert (dev->ops == &measure_ops);
+  return *(const double *) dev->state;
 }
