@@ -79,8 +79,10 @@ def serve_steps(step, warm_ups=1):
 
 
 class Contender:
-    def __init__(self, name, command, env=None, end=None):
+    def __init__(self, name, command, env, end=None):
         """end: the moment of time.monotonic() at which it is stopped, whatever it does"""
+        if name == "flashbrush":
+            env = dict(env, GOMP_SPINCOUNT="1000")    # as the engine sets it
         self.name, self.times, self.end = name, [], end
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
 
@@ -139,7 +141,7 @@ def compare(args, precision):
         commands["pytorch-compiled"] = me + ["--worker", "pytorch-compiled"]
     contenders = []
     for name, command in commands.items():
-        contender = Contender(name, command, dict(env, GOMP_SPINCOUNT="1000") if name == "flashbrush" else env)   # as the engine sets it
+        contender = Contender(name, command, env)
         try:
             contender.answer()
         except RuntimeError as error:

@@ -69,9 +69,9 @@ def commands(args, job, checkpointing):
     return out
 
 
-def start(name, command, env, end=None):
+def start(name, command, env):
     """-> a contender that is ready, or None"""
-    contender = Contender(name, command, dict(env, GOMP_SPINCOUNT="1000") if name == "flashbrush" else env, end)    # as the engine sets it
+    contender = Contender(name, command, env)
     try:
         contender.answer()
         return contender
