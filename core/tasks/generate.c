@@ -132,7 +132,7 @@ fb_generate_run (const FbGenerate *request, FbModel *model, FbProgressFunc progr
 
       job.seconds_after = (r->count - 1 - job.picture) * picture_seconds (r, model);
       result = finish_picture (r, make_picture (&job, seed, error));
-      if (result == NULL)
+      if (result == NULL || g_cancellable_set_error_if_cancelled (cancellable, error))
         return FALSE;
       picture (result, seed, user_data);
     }

@@ -281,7 +281,8 @@ copy_mask (const FbImage *mask)
   return copy;
 }
 
-/* One row: @out becomes at least 1 up to @inner and 0 from @outer on, a cubic in between. */
+/* One row: @out becomes at least 1 up to @inner and 0 from @outer on, a quintic in between, whose first pixel shows less than a cubic's: beside a flat
+ * surface, a step of one code value is seen. */
 FB_WIDE static void
 raise_row (const float *distance, float inner, float outer, int n, float *out)
 {
@@ -291,9 +292,9 @@ raise_row (const float *distance, float inner, float outer, int n, float *out)
   for (int x = 0; x < n; x++)
     {
       const float t = MIN (MAX ((outer - distance[x]) / width, 0.0f), 1.0f);
-      const float r = t * t * (3.0f - 2.0f * t);
+      const float r = t * t * t * (10.0f + t * (6.0f * t - 15.0f));
 
-      out[x] = MAX (out[x], r);
+      out[x] = MAX (out[x], MIN (r, 1.0f));
     }
 }
 

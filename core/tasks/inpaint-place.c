@@ -36,7 +36,7 @@ void
 fb_ramps_init (FbRamps *ramps, double diagonal, double unit, double strength, const FbRampWishes *wishes)
 {
   const gboolean narrow = wishes->use == FB_INPAINT_BACKGROUND;
-  int            least  = narrow ? 0 : (int) rint (32.0 * unit * strength);
+  int            least  = narrow ? 0 : (int) rint (32.0 * unit * MAX (strength, 0.25));
   int            width  = MAX ((int) (MIN (wishes->feather, narrow ? 0.01 : 0.5) * strength * diagonal), least);
   int            offset = (int) rint (4.0 * unit);
   int            grow   = offset + width / 2;

@@ -44,7 +44,7 @@ typedef struct
  * @diagonal: of the mask's bounds
  * @unit: fb_inpaint_unit()
  *
- * Width: the feather's share of the diagonal times the strength, at least 32 · unit · strength. The ramp begins 4 · unit outside the mask.
+ * Width: the feather's share of the diagonal times the strength, at least 32 · unit · strength, and 8 · unit. The ramp begins 4 · unit outside the mask.
  * Blend: 25 · unit or a twentieth of the diagonal, at most as much as there is. For FB_INPAINT_BACKGROUND the ramp lies on the thing that is to stay, so
  * its share is a hundredth at most, and it has no least width.
  */
@@ -84,7 +84,7 @@ gboolean  fb_mask_bounds   (const FbImage *mask, FbRect *bounds);
 
 /**
  * fb_mask_grow:
- * @denoise, @composite: (out) (transfer full): [h, w]: at least the mask itself; 1 up to @ramps' inner and blend_inner, 0 from its outer on, a cubic
+ * @denoise, @composite: (out) (transfer full): [h, w]: at least the mask itself; 1 up to @ramps' inner and blend_inner, 0 from its outer on, a quintic
  *   in between. Where the one is 0, so is the other. Nothing falls off towards the picture's border.
  */
 void      fb_mask_grow     (const FbImage *mask, const FbRamps *ramps, FbImage **denoise, FbImage **composite);

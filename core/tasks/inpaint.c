@@ -89,7 +89,8 @@ count_rim (const FbPiece *piece, const FbHole *hole, float amount, float *known)
       }
 }
 
-/* Brings the colours of @drawn to those of @image. With a low strength, more of @filled is meant to stay. */
+/* Brings the colours of @drawn to those of @image. With a low strength, more of @filled is meant to stay; with less than a half, nothing that is
+ * new comes up to the border. */
 static void
 match (const FbInpaint *r, const FbPiece *piece, const FbImage *image, const FbImage *filled, const FbImage *mask, const FbHole *hole, float *known,
        FbImage *drawn)
@@ -101,7 +102,7 @@ match (const FbInpaint *r, const FbPiece *piece, const FbImage *image, const FbI
   fb_match_colours (drawn, image, known, fading);
   if (goes_on)
     count_rim (piece, hole, 1.0 - r->generate->strength, known);
-  fb_match_seam (drawn, goes_on ? filled : image, known, fading, goes_on);
+  fb_match_seam (drawn, goes_on ? filled : image, known, fading, goes_on || r->generate->strength < 0.5);
 }
 
 static FbImage *
@@ -216,7 +217,7 @@ fb_inpaint_run (const FbInpaint *request, FbModel *model, FbProgressFunc progres
       run.result = fb_inpaint_undrawn (&run);
       if (run.result == NULL)
         return fb_inpaint_no_memory (error, run.request->image);
-      if (!keeps && !draw_pieces (&run, seed, after, error))
+      if ((!keeps && !draw_pieces (&run, seed, after, error)) || g_cancellable_set_error_if_cancelled (cancellable, error))
         return FALSE;
       picture (run.result, seed, user_data);
     }

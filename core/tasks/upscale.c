@@ -251,7 +251,7 @@ fb_upscale_run (const FbUpscale *request, FbModel *model, FbProgressFunc progres
 
       job->seconds_after = (g->count - 1 - job->picture) * fb_diffusion_picture_seconds (g, model, 0);
       result = make_picture (&run, seed, error);
-      if (result == NULL)
+      if (result == NULL || g_cancellable_set_error_if_cancelled (job->cancellable, error))
         return FALSE;
       picture (result, seed, user_data);
     }

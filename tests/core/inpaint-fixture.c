@@ -136,7 +136,7 @@ inpaint_on_progress (const FbProgress *progress, gpointer user_data)
       result->preview = fb_image_ref (progress->preview);
       result->n_previews++;
     }
-  if (result->cancel != NULL && progress->stage == FB_STAGE_STEP)
+  if (++result->n_reports == result->cancel_at && result->cancel != NULL)
     g_cancellable_cancel (result->cancel);
 }
 

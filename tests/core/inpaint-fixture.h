@@ -32,14 +32,15 @@ FbModel * inpaint_open_model   (const char *folder);
 FbImage * inpaint_picture      (int width, int height, int n_channels);
 FbImage * inpaint_box_mask     (int width, int height, FbRect r, float value);
 
-/* what has come of a job so far; @cancel (nullable) is cancelled at its first step */
+/* what has come of a job so far; @cancel (nullable) is cancelled at report @cancel_at, counted from 1 */
 typedef struct
 {
   FbImage      *picture;
-  int           n_pictures, n_steps, n_previews;
+  int           n_pictures, n_steps, n_previews, n_reports;
   FbImage      *preview;
   double        fraction;
   GCancellable *cancel;
+  int           cancel_at;
 } InpaintResult;
 
 void      inpaint_result_clear (InpaintResult *result);

@@ -191,9 +191,9 @@ off_the_ground (const FbImage *picture, FbRect r, const float *ground)
   return off / (3.0 * r.width * r.height) * 255.0;
 }
 
-/* Runs @request, which goes on without words, with the starter. */
+/* Runs @request with the starter. */
 static void
-go_on_with_the_starter (FbInpaint *request, InpaintResult *result)
+run_with_the_starter (FbInpaint *request, InpaintResult *result)
 {
   g_autofree char *path    = g_test_build_filename (G_TEST_DIST, "..", "data", "models", "starter", NULL);
   FbModel         *starter = inpaint_open_model (path);
@@ -213,7 +213,7 @@ test_what_is_removed_at_the_border_leaves_no_frame (InpaintFixture *f, gconstpoi
   g_auto(InpaintResult) result  = { NULL };
 
   request->use = FB_INPAINT_REMOVE;
-  go_on_with_the_starter (request, &result);
+  run_with_the_starter (request, &result);
   g_assert_cmpfloat (off_the_ground (result.picture, (FbRect) { 184, 60, 8, 80 }, blue), <, 15.0);
 }
 
@@ -230,8 +230,53 @@ test_what_is_made_wider_begins_without_a_step (InpaintFixture *f, gconstpointer 
       request->image->pixels[4 * i + 3] = i % 192 < 128 ? 1.0f : 0.0f;
     }
   request->use = FB_INPAINT_EXPAND;
-  go_on_with_the_starter (request, &result);
+  run_with_the_starter (request, &result);
   g_assert_cmpfloat (off_the_ground (result.picture, (FbRect) { 129, 0, 6, 128 }, blue), <, 2.5);
+}
+
+/* largest step of @picture between a pixel that the composite mask leaves alone and one beside it that it doesn't, in code values of 8 bits */
+static double
+step_at_the_border (const FbImage *picture, const FbImage *alpha)
+{
+  const int C    = picture->n_channels, w = picture->width;
+  double    most = 0.0;
+
+  for (int i = 0; i < w * (picture->height - 1); i++)
+    for (int k = 0; k < 2; k++)
+      {
+        const int j = k == 0 ? i + w : i % w + 1 < w ? i + 1 : i;
+
+        if ((alpha->pixels[4 * i + 3] == 0.0f) != (alpha->pixels[4 * j + 3] == 0.0f))
+          for (int c = 0; c < 3; c++)
+            most = MAX (most, fabs (picture->pixels[C * i + c] - picture->pixels[C * j + c]) * 255.0);
+      }
+
+  return most;
+}
+
+/* at the strengths of a touch, of a redrawing and of a new thing; 4 code values with ramps that are cubics and get as narrow as a touch is light */
+static void
+test_a_flat_canvas_shows_no_border (InpaintFixture *f, gconstpointer data)
+{
+  static const double strengths[] = { 0.05, 0.1, 0.3, 0.6, 1.0 };
+
+  for (gsize k = 0; k < G_N_ELEMENTS (strengths); k++)
+    {
+      g_autoptr(FbInpaint)  request = request_for (fb_image_new (192, 160, 3), inpaint_box_mask (192, 160, (FbRect) { 70, 50, 60, 60 }, 1.0f));
+      g_auto(InpaintResult) result  = { NULL };
+      g_autoptr(FbImage)    blended = NULL;
+
+      for (int i = 0; i < 192 * 160 * 3; i++)
+        request->image->pixels[i] = 0.5f;
+      g_free (request->generate->prompt);
+      request->generate->prompt   = g_strdup ("a red apple, 3d");
+      request->generate->strength = strengths[k];
+      run_with_the_starter (request, &result);
+      blended = fb_inpaint_blend (request->image, result.picture);
+      g_assert_cmpfloat (step_at_the_border (blended, result.picture), <, 1.0);
+      if (strengths[k] == 1.0)                                  /* and there is something */
+        g_assert_cmpfloat (off_the_ground (result.picture, (FbRect) { 90, 70, 20, 20 }, (const float[3]) { 0.5f, 0.5f, 0.5f }), >, 10.0);
+    }
 }
 
 int
@@ -249,6 +294,7 @@ main (int argc, char **argv)
     { "expanding-draws-where-nothing-is",   test_expanding_draws_where_nothing_is },
     { "what-is-removed-at-the-border-leaves-no-frame", test_what_is_removed_at_the_border_leaves_no_frame },
     { "what-is-made-wider-begins-without-a-step",      test_what_is_made_wider_begins_without_a_step },
+    { "a-flat-canvas-shows-no-border",                 test_a_flat_canvas_shows_no_border },
   };
 
   g_test_init (&argc, &argv, NULL);

@@ -174,17 +174,28 @@ test_count_gives_variations (InpaintFixture *f, gconstpointer data)
   g_assert_cmpint (result.n_pictures, ==, 3);
 }
 
+/* at each of its reports in turn, the last of which comes with the picture's decoding; what it was given stays as it is */
 static void
 test_cancel_leaves_no_picture (InpaintFixture *f, gconstpointer data)
 {
-  g_autoptr(FbInpaint)    request = request_for (inpaint_picture (64, 64, 3), inpaint_box_mask (64, 64, (FbRect) { 20, 20, 24, 24 }, 1.0f));
-  g_autoptr(GCancellable) cancel  = g_cancellable_new ();
-  g_auto(InpaintResult)   result  = { .cancel = cancel };
-  g_autoptr(GError)       error   = NULL;
+  g_autoptr(FbInpaint)  request = request_for (inpaint_picture (64, 64, 3), inpaint_box_mask (64, 64, (FbRect) { 20, 20, 24, 24 }, 1.0f));
+  g_autoptr(FbImage)    before  = inpaint_picture (64, 64, 3);
+  g_auto(InpaintResult) first   = { NULL }, whole = { NULL };
 
-  g_assert_false (fb_inpaint_run (request, f->model, inpaint_on_progress, inpaint_on_picture, &result, cancel, &error));
-  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  g_assert_null (result.picture);
+  inpaint_run (request, f->model, &first);
+  inpaint_run (request, f->model, &whole);                      /* without the reports of loading */
+  g_assert_cmpint (whole.n_reports, >, 4);
+  for (int k = 1; k <= whole.n_reports; k++)
+    {
+      g_autoptr(GCancellable) cancel = g_cancellable_new ();
+      g_auto(InpaintResult)   result = { .cancel = cancel, .cancel_at = k };
+      g_autoptr(GError)       error  = NULL;
+
+      g_assert_false (fb_inpaint_run (request, f->model, inpaint_on_progress, inpaint_on_picture, &result, cancel, &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+      g_assert_null (result.picture);
+      g_assert_cmpmem (request->image->pixels, fb_image_n_bytes (before), before->pixels, fb_image_n_bytes (before));
+    }
 }
 
 int

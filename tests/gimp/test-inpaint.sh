@@ -171,11 +171,17 @@ check one-undo-takes-it-back becomes_as_before
 focus '^Inpaint$'
 check brings-the-mask-back driver press 'Undo stroke'
 driver type 'Prompt' 'slow red apple'
-check starts driver press 'Generate'
-check counts-the-steps driver says 'Step 2 of 4'
+for step in 2 3 4; do
+    check "starts-$step" driver press 'Generate'
+    check "counts-to-step-$step" driver says "Step $step of 4"
+    xdotool key Escape
+    check "cancels-with-esc-at-step-$step" driver says 'Cancelled'
+    check "leaves-the-image-alone-after-a-cancel-at-step-$step" is_as_before
+done
+driver press 'Generate'
 xdotool key Escape
-check cancels-with-esc driver says 'Cancelled'
-check leaves-the-image-alone-after-a-cancel is_as_before
+check cancels-at-once driver says 'Cancelled'
+check leaves-the-image-alone-after-that-too is_as_before
 driver type 'Prompt' 'fail'
 check tries driver press 'Generate'
 check shows-the-models-failure driver says 'no numbers'

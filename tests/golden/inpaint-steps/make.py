@@ -32,7 +32,7 @@ def unit(longest, whole, native):
     return min(max(native / 512, 0.5), 1.0) * max(1.0, longest / whole)
 
 def ramps(diagonal, u, strength, feather):
-    width = max(int(feather * strength * diagonal), round(32 * u * strength))
+    width = max(int(feather * strength * diagonal), round(32 * u * max(strength, 0.25)))
     grow = round(4 * u) + width // 2
     blend = min(int(max(25 * u, diagonal / 20)), grow + width // 2)
     if feather == 0:
@@ -78,7 +78,7 @@ def smooth(d, inner, outer):
     if outer <= inner:
         return (d < outer).astype(float)
     t = np.clip((outer - d) / (outer - inner), 0, 1)
-    return t * t * (3 - 2 * t)
+    return t ** 3 * (10 + t * (6 * t - 15))
 
 def distance(mask, reach):
     """by SciPy for masks of 0 and 1, else pixel by pixel"""
