@@ -8,6 +8,7 @@
 #include "plugins/models/model-text.h"
 #include "ui/auto-spin.h"
 #include "ui/model-chooser.h"
+#include "ui/model-list.h"
 
 #define PAUSE_MS 250                /* before asking, while someone types */
 
@@ -252,10 +253,30 @@ ask_needs_soon (FbDistillNew *self)
 
 /* --- what there is to choose from ---------------------------------------------------------------------------------------------- */
 
+/* (transfer full): the trainer has nothing for models that only make pictures larger */
+static GVariant *
+teachers_of (GVariant *models)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("aa{sv}"));
+  for (gsize i = 0; i < g_variant_n_children (models); i++)
+    {
+      g_autoptr(GVariant) model = g_variant_get_child_value (models, i);
+
+      if (fb_model_list_suits (model, "generate") || fb_model_list_suits (model, "inpaint"))
+        g_variant_builder_add_value (&builder, model);
+    }
+
+  return g_variant_ref_sink (g_variant_builder_end (&builder));
+}
+
 void
 fb_distill_new_set_models (FbDistillNew *self, GVariant *models)
 {
-  fb_model_chooser_set_models (FB_MODEL_CHOOSER (self->teacher), models);
+  g_autoptr(GVariant) teachers = teachers_of (models);
+
+  fb_model_chooser_set_models (FB_MODEL_CHOOSER (self->teacher), teachers);
   ask_needs_soon (self);
 }
 

@@ -178,8 +178,8 @@ for step in 2 3 4; do
     check "cancels-with-esc-at-step-$step" driver says 'Cancelled'
     check "leaves-the-image-alone-after-a-cancel-at-step-$step" is_as_before
 done
-driver press 'Generate'
-xdotool key Escape
+driver press 'Generate'                                          # and no key behind it: with one just as the driver leaves the accessibility bus, GTK 3 crashes
+driver press 'Cancel'
 check cancels-at-once driver says 'Cancelled'
 check leaves-the-image-alone-after-that-too is_as_before
 driver type 'Prompt' 'fail'

@@ -193,6 +193,23 @@ errors_are_explained (void)
     }
 }
 
+/* before there is a job file of it */
+static void
+captions_are_looked_into_at_once (void)
+{
+  g_autoptr(Scratch) folder   = scratch_new ();
+  g_autofree char   *model    = teacher ();
+  g_autofree char   *job      = g_build_filename (folder, "job.json", NULL);
+  g_autofree char   *captions = g_build_filename (folder, "captions.tsv", NULL);
+  const char        *create[] = { "distill", "--new", job, "--teacher", model, "--captions", captions, NULL };
+  g_autofree char   *errors   = NULL;
+
+  g_assert_true (g_file_set_contents (captions, "cat.png a cat\n", -1, NULL));
+  errors = command (2, create, TRUE);
+  g_assert_nonnull (strstr (errors, "line 1: must be the name of a picture, a tab and a caption"));
+  g_assert_false (g_file_test (job, G_FILE_TEST_EXISTS));
+}
+
 /* A job that fails at once ends its process, however late that gets to wait for it. */
 static void
 a_job_that_fails_at_once_ends (void)
@@ -241,5 +258,6 @@ main (int argc, char **argv)
   g_test_add_func ("/core/engine/distill/a-job-that-fails-at-once-ends", a_job_that_fails_at_once_ends);
   g_test_add_func ("/core/engine/distill/a-broken-picture-is-named", a_broken_picture_is_named);
   g_test_add_func ("/core/engine/distill/errors-are-explained", errors_are_explained);
+  g_test_add_func ("/core/engine/distill/captions-are-looked-into-at-once", captions_are_looked_into_at_once);
   return scratch_test_run ();
 }
