@@ -4,8 +4,9 @@
 v-prediction, as the family's; half of the pictures (--one-step) are at pure noise, where the best guess of the latents is what one step draws:
 the faithful setting. The rest is spread over all timesteps, for more steps. The small picture gets the noise of its class on top:
 class 0, a hundredth, in seven of ten cases. From --pixels-from on (of the time) the decoder learns too: what one step draws, and what
-the encoder says, are compared as pictures, for the nearest latents are not the nearest pixels; with --squares by their squares and
-the latents hardly any more, which serves PSNR. Its text model is one layer that nothing teaches: captions say nothing here, and all are empty.
+the encoder says, are compared as pictures, for the nearest latents are not the nearest pixels; with --squares by their squares, as drawn and,
+above all, with the small picture's tones kept, and the latents hardly any more, which serves PSNR. Its text model is one layer that
+nothing teaches: captions say nothing here, and all are empty.
 Exports OUT/model, a folder for diffusers' StableDiffusionUpscalePipeline.
 """
 import os
@@ -60,6 +61,32 @@ def enlarge(schedule, unet, vae, context, small, steps, seed=0, level=0):
     return vae.decode(x0 / vae.config["scaling_factor"]).float().clamp(-1, 1)
 
 
+def kept(picture, small, reach):
+    """What the engine makes of a picture whose tones are to be kept (core/tasks/upscale-resize.c): its means over reach pixels of small become small's."""
+    for _ in range(4):
+        lack = small - F.avg_pool2d(picture, 4)
+        lack = F.interpolate(lack, size=[-(-x // reach) for x in lack.shape[2:]], mode="bicubic", antialias=True)
+        picture = picture + F.interpolate(lack, size=picture.shape[2:], mode="bicubic")
+    return picture
+
+
+def crops(pics, n, crop, size, generator):
+    """[n, 3, crop, crop]: shrunk from up to 2.5 times as much, turned, mirrored, with channels in another order or less contrast, for photographs are few."""
+    u = torch.rand(7, generator=generator, device=generator.device).tolist()
+    wide = crop + int((min(2.5 * crop, size) - crop) * u[0] / 8) * 8 if u[1] < 0.7 else crop
+    y, x = (int(v) for v in torch.randint(0, size - wide + 1, (2,), generator=generator, device=generator.device))
+    x = data.over(pics.rgba[pics.draw(n, generator)][..., y:y + wide, x:x + wide])
+    if wide > crop:                                        # finer detail than the photographs have from near
+        x = F.interpolate(x, size=(crop, crop), mode="bicubic", antialias=True).clamp(-1, 1)
+    x = x.rot90(int(4 * u[2]), (2, 3))
+    x = x.flip(-1) if u[3] < 0.5 else x
+    if u[4] < 0.3:
+        x = x[:, torch.randperm(3, generator=generator, device=generator.device)]
+    if u[5] < 0.3:
+        x = x * (0.5 + u[6] / 2)
+    return x.contiguous(memory_format=torch.channels_last)
+
+
 def export(folder, unet, text, vae, tokenizer, note):
     for part, network, stem in (("unet", unet, {}), ("vae", vae, {}), ("text_encoder", text, dict(stem="model"))):
         common.export(f"{folder}/{part}", network.state_dict(), network.config, note=note, **stem)
@@ -106,10 +133,7 @@ def main():
     while run.more():
         coarse = run.progress() < args.pixels_from         # more and smaller crops first: more steps in the time
         n, crop = (2 * args.batch, args.crop // 2) if coarse else (args.batch, args.crop)
-        y, x = (int(v) for v in torch.randint(0, args.size - crop + 1, (2,), generator=g, device=run.device))
-        rgba = pics.rgba[pics.draw(n, g)][..., y:y + crop, x:x + crop]
-        rgba = torch.where(rand(n, 1, 1, 1) < 0.5, rgba.flip(-1), rgba)
-        large = data.over(rgba).contiguous(memory_format=torch.channels_last)
+        large = crops(pics, n, crop, args.size, g)
         small = degrade(large, g)
         with torch.no_grad(), run.autocast():
             z = vae.encode(large)[0].float() * vae.config["scaling_factor"]
@@ -131,8 +155,13 @@ def main():
             with run.autocast():
                 drawn = vae.decode(guess / vae.config["scaling_factor"])
             off = drawn.float() - large
-            losses["pixels"] = off.square().mean() if args.squares else off.abs().mean()
-            loss = 0.1 * loss + 20 * losses["pixels"] if args.squares else loss + 4 * losses["pixels"]
+            if args.squares:
+                reach = 2 if rand(1) < 0.5 else 4
+                losses.update(pixels=off.square().mean(), kept=(kept(drawn.float(), small, reach) - large).square().mean())
+                loss = 0.05 * loss + 4 * losses["pixels"] + 20 * losses["kept"]
+            else:
+                losses["pixels"] = off.abs().mean()
+                loss = loss + 4 * losses["pixels"]
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_([*unet.parameters(), *decoder.parameters()], 1.0)
