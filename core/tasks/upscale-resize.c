@@ -5,7 +5,7 @@
 
 #define BAND          (1 << 19)     /* pixels at once: some milliseconds */
 #define N_PASSES      4             /* of a picture with all that one can hold, 5 % of what it lacked is then left: tests/core/test-upscale-keep.c */
-#define TONES_REACH   8             /* pixels of the given picture per side of what counts as a larger area */
+#define TONES_REACH   4             /* pixels of the given picture per side of what counts as a larger area: a quarter of its noise is left */
 
 /* What is done with some rows of an enlarged picture, @y … */
 typedef void (* Take) (const FbImage *rows, int y, gpointer user_data);
