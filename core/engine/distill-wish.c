@@ -150,6 +150,12 @@ place (FbDistillJob *job, const FbDistillWish *wish, GError **error)
                    wish->pictures);
       return FALSE;
     }
+  if (g_file_test (job->output, G_FILE_TEST_EXISTS))
+    {
+      g_set_error (error, FB_ENGINE_ERROR, FB_ENGINE_ERROR_REQUEST,
+                   _("There is a LoRA “%s” already, which the job would overwrite. Choose another name, or move the file elsewhere."), job->output);
+      return FALSE;
+    }
   set_source (job, wish->pictures);
   if (g_mkdir_with_parents (folder, 0755) == 0)
     return TRUE;

@@ -50,7 +50,7 @@ gboolean       fb_distill_wish_foresee (const FbDistillWish *wish, FbJobEstimate
  * fb_distill_wish_write:
  *
  * Checks all that can be known before the job starts, and writes its file.
- * Errors: also %FB_ENGINE_ERROR_REQUEST for a name or folder that will not do, those of fb_dataset_new() and fb_distill_job_save().
+ * Errors: also %FB_ENGINE_ERROR_REQUEST for a name or folder that will not do, or whose LoRA there is already; those of fb_dataset_new() and fb_distill_job_save().
  *
  * Returns: (transfer full): the job
  */

@@ -454,6 +454,21 @@ a_job_that_is_not_at_work_can_be_removed (Fixture *f, gconstpointer data)
   g_assert_null (find_listed (f, long_job));
 }
 
+static void
+a_lora_is_not_overwritten (Fixture *f, gconstpointer data)
+{
+  g_autofree char *unused   = write_job (f, "unused", 4);                                 /* for its pictures */
+  g_autofree char *pictures = g_build_filename (f->folder, "pictures", NULL);
+  g_autofree char *loras    = g_build_filename (f->folder, "data", "flashbrush", "loras", NULL);
+  g_autofree char *lora     = g_build_filename (loras, "embers.safetensors", NULL);
+  g_autofree char *job      = g_build_filename (f->folder, "data", "flashbrush", "distill", "embers.json", NULL);
+
+  g_assert_no_errno (g_mkdir_with_parents (loras, 0700));
+  g_assert_true (g_file_set_contents (lora, "theirs", -1, NULL));
+  assert_fails (f, lora, "distill-start", "{'pictures': <%s>, 'name': <'embers'>, 'steps': <20>, 'size': <64>}", pictures);
+  g_assert_false (g_file_test (job, G_FILE_TEST_EXISTS));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -469,5 +484,6 @@ main (int argc, char **argv)
   ADD ("a-new-job-waits-and-is-written", a_new_job_waits_and_is_written);
   ADD ("a-new-job-takes-a-text-too", a_new_job_takes_a_text_too);
   ADD ("a-job-that-is-not-at-work-can-be-removed", a_job_that_is_not_at_work_can_be_removed);
+  ADD ("a-lora-is-not-overwritten", a_lora_is_not_overwritten);
   return g_test_run ();
 }
