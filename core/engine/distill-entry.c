@@ -133,7 +133,7 @@ fb_distill_entry_describe (const FbDistillEntry *entry)
 {
   g_autofree char *name      = fb_distill_entry_name (entry);
   g_autofree char *lora      = lora_of (entry);
-  gboolean         exists    = g_file_test (entry->output, G_FILE_TEST_EXISTS);
+  gboolean         exists    = entry->step > 0 && g_file_test (entry->output, G_FILE_TEST_EXISTS);      /* else it is another's */
   gboolean         preparing = entry->state == FB_ENTRY_PREPARING && entry->n_to_prepare > 0;
   GVariantDict     dict;
 

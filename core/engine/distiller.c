@@ -98,6 +98,13 @@ fb_distiller_list (FbDistiller *self)
 
 /* --- the work ----------------------------------------------------------------------------------------------------------------- */
 
+/* %FALSE also for one that is being interrupted: what is asked for next stands there */
+static gboolean
+is_at_work (const FbDistillEntry *entry)
+{
+  return fb_distill_entry_is_active (entry) && entry->state != FB_ENTRY_WAITING;
+}
+
 static void
 on_progress (const FbDistillProgress *progress, gpointer user_data)
 {
@@ -105,7 +112,7 @@ on_progress (const FbDistillProgress *progress, gpointer user_data)
   FbDistillEntry *entry = self->current;
 
   g_mutex_lock (&self->lock);
-  if (fb_distill_entry_is_active (entry))                  /* else it has been interrupted, and what is asked for next stands there */
+  if (is_at_work (entry))
     entry->state = progress->stage == FB_DISTILL_PREPARE ? FB_ENTRY_PREPARING : FB_ENTRY_RUNNING;
   if (progress->stage == FB_DISTILL_PREPARE)
     {
@@ -123,14 +130,20 @@ on_progress (const FbDistillProgress *progress, gpointer user_data)
   g_mutex_unlock (&self->lock);
 }
 
-/* all is prepared: what comes next is the step by which time and memory are known */
-static void
-begin_measuring (FbDistiller *self)
+/* All is prepared: what comes next is the step by which time and memory are known. Returns: %FALSE where there is only a LoRA to write; asked and
+ * told under one lock, for a stop that comes later interrupts */
+static gboolean
+begin_measuring (FbDistiller *self, FbTrainer *trainer)
 {
+  gboolean trains;
+
   g_mutex_lock (&self->lock);
-  if (fb_distill_entry_is_active (self->current))
+  trains = !self->current->wants_stop;
+  self->current->step = fb_trainer_step_number (trainer);
+  if (trains && is_at_work (self->current))
     self->current->state = FB_ENTRY_MEASURING;
   g_mutex_unlock (&self->lock);
+  return trains;
 }
 
 /* the engine's other jobs go first; a person waits for them */
@@ -154,6 +167,16 @@ wants_stop (FbDistiller *self)
   return wanted;
 }
 
+/* What the job has learned so far; nothing yet is no LoRA, and must not replace one. Returns: %FALSE with @error, a cancel where it has learned nothing */
+static gboolean
+write_lora (FbTrainer *trainer, GError **error)
+{
+  if (fb_trainer_step_number (trainer) > 0)
+    return fb_trainer_export (trainer, error);
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "stopped before the first step");
+  return FALSE;
+}
+
 /* One job, until its end or an interruption. Returns: %FALSE with @error, a cancel among them */
 static gboolean
 do_job (FbDistiller *self, GError **error)
@@ -163,44 +186,52 @@ do_job (FbDistiller *self, GError **error)
   const int               threads = job != NULL && job->threads > 0 ? job->threads : self->workshop->settings->threads;
   g_autoptr(FbDevice)     dev     = path != NULL ? fb_device_new_chosen (threads, error) : NULL;
   g_autoptr(FbTrainer)    trainer = dev != NULL ? fb_trainer_new (job, path, dev, error) : NULL;
-  gboolean                done;
+  g_autoptr(GError)       local   = NULL;
 
   if (trainer == NULL)
     return FALSE;
   fb_trainer_set_between (trainer, on_between, self);
   if (!fb_trainer_prepare (trainer, on_progress, self, self->cancellable, error))
     return FALSE;
-  if (wants_stop (self))                                   /* it was paused: there is only its LoRA to write */
-    done = fb_trainer_export (trainer, error);
-  else
-    {
-      g_autoptr(GError) local = NULL;
+  if (!begin_measuring (self, trainer))
+    return write_lora (trainer, error);
+  if (fb_trainer_run (trainer, on_progress, self, self->cancellable, &local))
+    return TRUE;
+  if (g_error_matches (local, G_IO_ERROR, G_IO_ERROR_CANCELLED) && wants_stop (self))
+    return write_lora (trainer, error);
+  g_propagate_error (error, g_steal_pointer (&local));
+  return FALSE;
+}
 
-      begin_measuring (self);
-      done = fb_trainer_run (trainer, on_progress, self, self->cancellable, &local);
-      if (!done && g_error_matches (local, G_IO_ERROR, G_IO_ERROR_CANCELLED) && wants_stop (self))
-        done = fb_trainer_export (trainer, error);
-      else if (!done)
-        g_propagate_error (error, g_steal_pointer (&local));
-    }
-  return done;
+/* A stop lets such a job prepare to the end and write the LoRA of its checkpoint. */
+static gboolean
+only_prepares (const FbDistillEntry *entry)
+{
+  return entry->state == FB_ENTRY_PREPARING && entry->step > 0;
 }
 
 /* with the lock held */
 static void
 settle (FbDistillEntry *entry, gboolean done, const GError *error)
 {
+  const int kept = done ? entry->step : fb_distill_checkpoint_step (entry->folder);      /* a job that is refused as hopeless keeps none */
+
+  entry->step = CLAMP (kept, 0, entry->n_steps);
   if (done)
     entry->state = entry->wants_stop && entry->step < entry->n_steps ? FB_ENTRY_STOPPED : FB_ENTRY_DONE;
   else if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    entry->state = entry->wants_stop ? FB_ENTRY_STOPPED : entry->state == FB_ENTRY_WAITING ? FB_ENTRY_WAITING : FB_ENTRY_PAUSED;      /* resumed while it was being paused */
+    {
+      if (is_at_work (entry))
+        entry->state = entry->wants_stop && !only_prepares (entry) ? FB_ENTRY_STOPPED : FB_ENTRY_PAUSED;
+    }
   else
     {
       entry->state = FB_ENTRY_FAILED;
       g_free (entry->problem);
       entry->problem = g_strdup (error->message);
     }
-  entry->wants_stop = FALSE;
+  if (entry->state != FB_ENTRY_WAITING)
+    entry->wants_stop = FALSE;
   fb_distill_entry_save_state (entry);
 }
 
@@ -292,8 +323,9 @@ fb_distiller_resume (FbDistiller *self, const char *path, GError **error)
     return NULL;
   if (entry->state != FB_ENTRY_DONE && !fb_distill_entry_is_active (entry))
     {
-      entry->state = FB_ENTRY_WAITING;
+      entry->wants_stop = FALSE;
       g_clear_pointer (&entry->problem, g_free);
+      entry->state = FB_ENTRY_WAITING;
       fb_distill_entry_save_state (entry);                            /* should the engine crash, it has been at work */
     }
   return unlock_with (self, entry);
@@ -308,6 +340,7 @@ fb_distiller_pause (FbDistiller *self, const char *path, GError **error)
     return NULL;
   if (entry == self->current)
     g_cancellable_cancel (self->cancellable);
+  entry->wants_stop = FALSE;
   if (fb_distill_entry_is_active (entry))
     entry->state = FB_ENTRY_PAUSED;                                 /* the thread saves; what it reports meanwhile is settled at its end */
   fb_distill_entry_save_state (entry);
@@ -321,15 +354,16 @@ fb_distiller_stop (FbDistiller *self, const char *path, GError **error)
 
   if (entry == NULL)
     return NULL;
-  if (entry == self->current)
+  if (entry == self->current && is_at_work (entry))
     {
       entry->wants_stop = TRUE;
-      g_cancellable_cancel (self->cancellable);
+      if (!only_prepares (entry))
+        g_cancellable_cancel (self->cancellable);
     }
   else if (entry->step > 0 && entry->state != FB_ENTRY_DONE)        /* its LoRA is in the checkpoint */
     {
       entry->wants_stop = TRUE;
-      entry->state      = FB_ENTRY_WAITING;
+      entry->state = FB_ENTRY_WAITING;
     }
   else if (entry->state != FB_ENTRY_DONE)
     entry->state = FB_ENTRY_STOPPED;

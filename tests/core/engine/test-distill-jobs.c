@@ -46,9 +46,9 @@ assert_fails (Fixture *f, const char *word, const char *kind, const char *format
     g_error ("“%s” is not in “%s”", word, error->message);
 }
 
-/* (transfer full): the path of a small job of so many steps, with two pictures */
+/* (transfer full): the path of a job of so many steps, with two pictures of so many pixels per side */
 static char *
-write_job (Fixture *f, const char *name, int n_steps)
+write_job_of_size (Fixture *f, const char *name, int n_steps, int size, int batch_size)
 {
   g_autofree char *pictures = g_build_filename (f->folder, "pictures", NULL);
   g_autofree char *text     = NULL;
@@ -66,11 +66,18 @@ write_job (Fixture *f, const char *name, int n_steps)
         image->pixels[k] = (float) ((k * (i + 3)) % 97) / 96.0f;
       g_assert_true (fb_image_save_png (image, picture, NULL));
     }
-  text = g_strdup_printf ("{\"teacher\": \"starter\", \"pictures\": \"pictures\", \"width\": 32, \"height\": 32, \"steps\": %d, \"batch_size\": 1,"
+  text = g_strdup_printf ("{\"teacher\": \"starter\", \"pictures\": \"pictures\", \"width\": %d, \"height\": %d, \"steps\": %d, \"batch_size\": %d,"
                           " \"samples_per_call\": 1, \"teacher_steps\": 2, \"lora_rank\": 2, \"sample_every\": 2, \"checkpoint_every\": 2,"
-                          " \"sample_prompts\": [\"a\"], \"output\": \"%s.safetensors\"}", n_steps, name);
+                          " \"sample_prompts\": [\"a\"], \"output\": \"%s.safetensors\"}", size, size, n_steps, batch_size, name);
   g_assert_true (g_file_set_contents (path, text, -1, NULL));
   return path;
+}
+
+/* (transfer full): the path of a small one */
+static char *
+write_job (Fixture *f, const char *name, int n_steps)
+{
+  return write_job_of_size (f, name, n_steps, 32, 1);
 }
 
 /* (transfer full) (nullable): the job at @path as it is listed */
@@ -454,6 +461,25 @@ a_job_that_is_not_at_work_can_be_removed (Fixture *f, gconstpointer data)
   g_assert_null (find_listed (f, long_job));
 }
 
+/* (transfer full): the LoRA of the job at @path, where it writes it */
+static char *
+output_of (const char *path)
+{
+  g_autofree char *stem = g_strndup (path, strlen (path) - strlen (".json"));
+  g_autofree char *name = g_path_get_basename (stem);
+  g_autofree char *file = g_strconcat (name, ".safetensors", NULL);
+
+  return g_build_filename (stem, file, NULL);
+}
+
+static gboolean
+tells_an_output (GVariant *job)
+{
+  const char *output = NULL;
+
+  return g_variant_lookup (job, "output", "&s", &output);
+}
+
 static void
 a_lora_is_not_overwritten (Fixture *f, gconstpointer data)
 {
@@ -467,6 +493,80 @@ a_lora_is_not_overwritten (Fixture *f, gconstpointer data)
   g_assert_true (g_file_set_contents (lora, "theirs", -1, NULL));
   assert_fails (f, lora, "distill-start", "{'pictures': <%s>, 'name': <'embers'>, 'steps': <20>, 'size': <64>}", pictures);
   g_assert_false (g_file_test (job, G_FILE_TEST_EXISTS));
+}
+
+/* what it has not learned yet replaces nothing, and what lies there is not said to be its own */
+static void
+a_stop_before_the_first_step_writes_nothing (Fixture *f, gconstpointer data)
+{
+  g_autofree char     *path   = write_job_of_size (f, "slow", 100, 256, 16);
+  g_autofree char     *output = output_of (path), *folder = g_path_get_dirname (output), *text = NULL;
+  g_autoptr(FbJob)     begun  = NULL, stop = NULL;
+  g_autoptr(GVariant)  going  = NULL, stopped = NULL;
+
+  g_assert_no_errno (g_mkdir_with_parents (folder, 0700));
+  g_assert_true (g_file_set_contents (output, "theirs", -1, NULL));
+  begun = run (f, "distill-resume", "{'job': <%s>}", path);
+  going = wait_for (f, path, "measuring", 0);
+  g_assert_false (tells_an_output (going));
+  stop    = run (f, "distill-stop", "{'job': <%s>}", path);
+  stopped = wait_for (f, path, "stopped", 0);
+  g_assert_cmpint (step_of (stopped), ==, 0);
+  g_assert_false (tells_an_output (stopped));
+  g_assert_true (g_file_get_contents (output, &text, NULL, NULL));
+  g_assert_cmpstr (text, ==, "theirs");
+}
+
+/* Pauses the job once it has done @step steps. */
+static void
+train_and_pause (Fixture *f, const char *path, int step)
+{
+  g_object_unref (run (f, "distill-resume", "{'job': <%s>}", path));
+  g_variant_unref (wait_for (f, path, "running", step));
+  g_object_unref (run (f, "distill-pause", "{'job': <%s>}", path));
+}
+
+static void
+a_stop_while_it_prepares_writes_what_was_learned (Fixture *f, gconstpointer data)
+{
+  g_autofree char     *path    = write_job (f, "long", 100000);
+  g_autofree char     *output  = output_of (path);
+  g_autoptr(FbJob)     other   = fb_job_new (f->client, "generate", g_variant_new_parsed ("{'prompt': <'a'>, 'n-steps': <100>, 'width': <512>, 'height': <512>}"));
+  g_autoptr(FbJob)     resumed = NULL, stop = NULL;
+  g_autoptr(GVariant)  going   = NULL, stopped = NULL;
+
+  train_and_pause (f, path, 2);
+  fixture_begin (other);                                                 /* a person's picture, for which training waits */
+  resumed = run (f, "distill-resume", "{'job': <%s>}", path);
+  going   = wait_for (f, path, "preparing", 1);
+  stop    = run (f, "distill-stop", "{'job': <%s>}", path);
+  g_assert_false (g_file_test (output, G_FILE_TEST_EXISTS));
+  fb_job_cancel (other);
+  stopped = wait_for (f, path, "stopped", 2);
+  g_assert_true (tells_an_output (stopped));
+  g_assert_true (g_file_test (output, G_FILE_TEST_IS_REGULAR));
+  fixture_wait (other, 20.0);
+}
+
+/* neither does it write a LoRA then */
+static void
+a_pause_takes_a_stop_back (Fixture *f, gconstpointer data)
+{
+  g_autofree char     *path   = write_job (f, "long", 100000), *other = write_job (f, "other", 100000);
+  g_autofree char     *output = output_of (path);
+  g_autoptr(GVariant)  before = NULL, further = NULL;
+
+  train_and_pause (f, path, 2);
+  g_object_unref (run (f, "distill-resume", "{'job': <%s>}", other));
+  g_variant_unref (wait_for (f, other, "running", 1));
+  g_object_unref (run (f, "distill-stop", "{'job': <%s>}", path));       /* waits for its turn */
+  g_object_unref (run (f, "distill-pause", "{'job': <%s>}", path));
+  g_object_unref (run (f, "distill-pause", "{'job': <%s>}", other));
+  before  = wait_for (f, path, "paused", 2);
+  g_object_unref (run (f, "distill-resume", "{'job': <%s>}", path));
+  further = wait_for (f, path, "running", step_of (before) + 1);
+  g_assert_false (g_file_test (output, G_FILE_TEST_EXISTS));
+  g_object_unref (run (f, "distill-pause", "{'job': <%s>}", path));
 }
 
 int
@@ -485,5 +585,8 @@ main (int argc, char **argv)
   ADD ("a-new-job-takes-a-text-too", a_new_job_takes_a_text_too);
   ADD ("a-job-that-is-not-at-work-can-be-removed", a_job_that_is_not_at_work_can_be_removed);
   ADD ("a-lora-is-not-overwritten", a_lora_is_not_overwritten);
+  ADD ("a-stop-before-the-first-step-writes-nothing", a_stop_before_the_first_step_writes_nothing);
+  ADD ("a-stop-while-it-prepares-writes-what-was-learned", a_stop_while_it_prepares_writes_what_was_learned);
+  ADD ("a-pause-takes-a-stop-back", a_pause_takes_a_stop_back);
   return g_test_run ();
 }
