@@ -314,6 +314,17 @@ unlock_with (FbDistiller *self, FbDistillEntry *entry)
   return answer;
 }
 
+/* The array is the queue. */
+static void
+wait_behind_others (FbDistiller *self, FbDistillEntry *entry)
+{
+  guint at = 0;
+
+  if (entry->state != FB_ENTRY_WAITING && g_ptr_array_find (self->entries, entry, &at))
+    g_ptr_array_add (self->entries, g_ptr_array_steal_index (self->entries, at));
+  entry->state = FB_ENTRY_WAITING;
+}
+
 GVariant *
 fb_distiller_resume (FbDistiller *self, const char *path, GError **error)
 {
@@ -325,7 +336,7 @@ fb_distiller_resume (FbDistiller *self, const char *path, GError **error)
     {
       entry->wants_stop = FALSE;
       g_clear_pointer (&entry->problem, g_free);
-      entry->state = FB_ENTRY_WAITING;
+      wait_behind_others (self, entry);
       fb_distill_entry_save_state (entry);                            /* should the engine crash, it has been at work */
     }
   return unlock_with (self, entry);
@@ -363,7 +374,7 @@ fb_distiller_stop (FbDistiller *self, const char *path, GError **error)
   else if (entry->step > 0 && entry->state != FB_ENTRY_DONE)        /* its LoRA is in the checkpoint */
     {
       entry->wants_stop = TRUE;
-      entry->state = FB_ENTRY_WAITING;
+      wait_behind_others (self, entry);
     }
   else if (entry->state != FB_ENTRY_DONE)
     entry->state = FB_ENTRY_STOPPED;

@@ -18,7 +18,7 @@ FbDistiller * fb_distiller_get (FbWorkshop *workshop);
 
 /**
  * fb_distiller_start: writes the job's file and lets it wait for its turn
- * fb_distiller_resume: the same for a job that is not at work; @path may be of a job's file from elsewhere
+ * fb_distiller_resume: the same for a job that is not at work, behind those that wait already; @path may be of a job's file from elsewhere
  * fb_distiller_pause: its state is saved; goes on from there later. Takes back a stop that is not done yet
  * fb_distiller_stop: as pause, and the LoRA is written as it is then; none before the first step is done
  * fb_distiller_remove: takes one that is not at work off the list, and its files away if they lie in our folder; its LoRA stays

@@ -569,6 +569,26 @@ a_pause_takes_a_stop_back (Fixture *f, gconstpointer data)
   g_object_unref (run (f, "distill-pause", "{'job': <%s>}", path));
 }
 
+static void
+jobs_are_done_in_the_order_of_request (Fixture *f, gconstpointer data)
+{
+  g_autofree char     *long_job = write_job (f, "long", 100000), *a = write_job (f, "a", 100000), *b = write_job (f, "b", 100000);
+  g_autoptr(GVariant)  waiting  = NULL, going = NULL;
+
+  g_object_unref (run (f, "distill-resume", "{'job': <%s>}", long_job));
+  g_variant_unref (wait_for (f, long_job, "running", 1));
+  g_object_unref (run (f, "distill-resume", "{'job': <%s>}", a));
+  g_object_unref (run (f, "distill-resume", "{'job': <%s>}", b));
+  g_object_unref (run (f, "distill-pause", "{'job': <%s>}", a));
+  g_object_unref (run (f, "distill-resume", "{'job': <%s>}", a));        /* behind the other now */
+  g_object_unref (run (f, "distill-pause", "{'job': <%s>}", long_job));
+  going   = wait_for (f, b, "running", 1);
+  waiting = listed (f, a);
+  g_assert_true (is_in (waiting, "waiting"));
+  g_object_unref (run (f, "distill-pause", "{'job': <%s>}", a));
+  g_object_unref (run (f, "distill-pause", "{'job': <%s>}", b));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -588,5 +608,6 @@ main (int argc, char **argv)
   ADD ("a-stop-before-the-first-step-writes-nothing", a_stop_before_the_first_step_writes_nothing);
   ADD ("a-stop-while-it-prepares-writes-what-was-learned", a_stop_while_it_prepares_writes_what_was_learned);
   ADD ("a-pause-takes-a-stop-back", a_pause_takes_a_stop_back);
+  ADD ("jobs-are-done-in-the-order-of-request", jobs_are_done_in_the_order_of_request);
   return g_test_run ();
 }
