@@ -144,7 +144,8 @@ G_DECLARE_FINAL_TYPE (FbJob, fb_job, FB, JOB, GObject)
  *   "distill-start": "pictures" s (a folder), "name" s, and, where the preset shall not decide, "preset" s, "teacher" s, "size" i, "steps" i; gives what
  *     "distill-list" has of the new job. Its estimate, for which pictures and name may be open, tells the least memory it can do with, and in
  *     "resolved" "n-pictures" i and "n-without-caption" i.
- *   "distill-list" gives "jobs" aa{sv}, those that run or wait first: "job" s (path of its file, which names it), "name" s, "teacher" s, "state" s
+ *   "distill-list" gives "jobs" aa{sv}, those that run or wait first, in the order in which they will be done: "job" s (path of its file, which names
+ *     it), "created" x (tells it from another that had the file before), "name" s, "teacher" s, "state" s
  *     ("waiting", "preparing", "measuring": the first step, "running", "paused", "stopped", "done", "failed"), "problem" s, "step" i, "n-steps" i
  *     (pictures and captions while preparing), "seconds-left" d, "seconds-total" d (for all steps; both negative before they are measured),
  *     "peak-bytes" t (the most memory it has taken; 0 before), "output" s (the LoRA's path) and "lora" s (its name among the LoRAs) once there is one.

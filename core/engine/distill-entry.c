@@ -66,6 +66,15 @@ fb_distill_entry_save_state (const FbDistillEntry *entry)
     g_warning ("%s: %s", path, error != NULL ? error->message : g_strerror (errno));
 }
 
+/* 0 where the file is gone again */
+static gint64
+time_of (const char *path)
+{
+  GStatBuf status;
+
+  return g_stat (path, &status) == 0 ? (gint64) status.st_mtim.tv_sec * G_USEC_PER_SEC + status.st_mtim.tv_nsec / 1000 : 0;
+}
+
 FbDistillEntry *
 fb_distill_entry_new (const char *path, GError **error)
 {
@@ -79,6 +88,7 @@ fb_distill_entry_new (const char *path, GError **error)
   entry->teacher       = g_strdup (job->teacher);
   entry->output        = fb_distill_job_output (job);
   entry->folder        = fb_distill_job_folder (job);
+  entry->created       = time_of (path);
   entry->n_steps       = job->steps;
   entry->seconds_left  = -1.0;
   entry->seconds_total = -1.0;
@@ -140,6 +150,7 @@ fb_distill_entry_describe (const FbDistillEntry *entry)
   g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "job",           "s", entry->path);
   g_variant_dict_insert (&dict, "name",          "s", name);
+  g_variant_dict_insert (&dict, "created",       "x", entry->created);
   g_variant_dict_insert (&dict, "teacher",       "s", entry->teacher);
   g_variant_dict_insert (&dict, "state",         "s", state_names[entry->state]);
   g_variant_dict_insert (&dict, "step",          "i", preparing ? entry->n_prepared : entry->step);

@@ -20,6 +20,7 @@ typedef enum
  * FbDistillEntry:
  * @path: the job's file; never changes
  * @teacher, @output, @folder: from the job's file
+ * @created: when the job's file was written, in microseconds: tells a job from another that had its name before
  * @problem: (nullable): of one that failed
  * @n_prepared, @n_to_prepare: pictures and captions, while preparing
  * @seconds_left, @seconds_total: negative before a step has been measured
@@ -30,6 +31,7 @@ typedef struct
 {
   char         *path;
   char         *teacher, *output, *folder;
+  gint64        created;
   FbEntryState  state;
   char         *problem;
   int           step, n_steps;

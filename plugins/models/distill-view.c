@@ -125,6 +125,20 @@ begin_anew (FbDistillView *self)
   gtk_widget_hide (GTK_WIDGET (self->legend));
 }
 
+/* One that was removed and made again has the same file, and nothing else in common. */
+static gboolean
+is_shown (FbDistillView *self, GVariant *job)
+{
+  gint64 shown = 0, created = 0;
+
+  if (self->job == NULL)
+    return FALSE;
+  g_variant_lookup (self->job, "created", "x", &shown);
+  g_variant_lookup (job, "created", "x", &created);
+
+  return shown == created && g_str_equal (fb_model_string (self->job, "job"), fb_model_string (job, "job"));
+}
+
 void
 fb_distill_view_show (FbDistillView *self, GVariant *job)
 {
@@ -134,7 +148,7 @@ fb_distill_view_show (FbDistillView *self, GVariant *job)
   gboolean         active  = fb_distill_is_active (job);
   int              step    = 0, n_steps = 0;
 
-  if (self->job == NULL || !g_str_equal (fb_model_string (self->job, "job"), fb_model_string (job, "job")))
+  if (!is_shown (self, job))
     begin_anew (self);
   g_variant_ref (job);
   g_clear_pointer (&self->job, g_variant_unref);

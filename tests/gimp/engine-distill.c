@@ -17,6 +17,7 @@ typedef struct
   char       *path, *name;
   const char *state;
   const char *problem;
+  gint64      created;
   int         n_steps;
   double      done;            /* steps, with parts of them; negative while it is measured */
   gint64      since;           /* when it was looked at last */
@@ -90,6 +91,7 @@ describe (const Job *job)
   g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "job", "s", job->path);
   g_variant_dict_insert (&dict, "name", "s", job->name);
+  g_variant_dict_insert (&dict, "created", "x", job->created);
   g_variant_dict_insert (&dict, "teacher", "s", "test");
   g_variant_dict_insert (&dict, "state", "s", job->state);
   g_variant_dict_insert (&dict, "step", "i", MAX (0, (int) job->done));
@@ -198,6 +200,7 @@ fb_test_distill_start (FbTask *task, GError **error)
   job          = g_new0 (Job, 1);
   job->name    = g_strdup (*name != '\0' ? name : "student");
   job->path    = g_strdup_printf ("/jobs/%s.json", job->name);
+  job->created = g_get_real_time ();
   job->state   = "waiting";
   job->n_steps = int_of (task, "steps", N_STEPS);
   job->done    = -measuring_takes ();

@@ -72,6 +72,16 @@ check takes-the-lora-along driver enabled 'Strength of ink'
 focus '^Generate$'
 xdotool key Escape
 check comes-back driver says 'ember'
+
+last_step () { driver tell 'Distance to the teacher' | sed -n 's/.*at step //p'; }
+before () { sleep 1; step=$(last_step); [ "${step:-0}" -lt "$1" ]; }
+old=$(last_step)
+check asks-before-it-removes driver press 'Remove…'
+check removes driver press 'Delete'
+check goes-back-to-the-form driver says 'A model that needs many steps teaches'
+driver type 'Name' 'ember'
+check starts-another-of-that-name driver press 'Start'
+check begins-its-curves-anew before "$old"
 focus '^Models and Distillation$'
 xdotool key Escape
 check closes-with-esc driver gone
