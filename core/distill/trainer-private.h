@@ -150,5 +150,8 @@ gboolean fb_trainer_mask_picture (FbTrainer *self, const FbExample *e, const FbD
 
 /* Takes the lock file in @folder; −1 with LOCKED. The lock ends with the process, however it ends. */
 int      fb_distill_lock (const char *folder, GError **error);
+/* What can be known of the checkpoint, where there is one, before hours of preparing: whether it is of this job; all of a team together. Errors: CHECKPOINT, those
+ * of safetensors files. */
+gboolean fb_trainer_check_checkpoint (FbTrainer *self, GError **error);
 /* Goes on from the checkpoint, where there is one; all of a team together. Errors: CHECKPOINT, TEAM, those of safetensors files. */
 gboolean fb_trainer_restore (FbTrainer *self, GError **error);

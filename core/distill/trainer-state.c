@@ -187,18 +187,20 @@ is_same (FbSafetensors *file, const char *key, const char *now)
   return g_strcmp0 (fb_safetensors_metadata (file, key), now) == 0;
 }
 
-/* What was learned stays good where only learning rates have changed, say; the way out of a loss that is no number. */
+/* What was learned stays good where only learning rates have changed, say; the way out of a loss that is no number.
+ * @tuned: (out) (transfer full) (nullable): the fields that have */
 static gboolean
-check_settings (FbTrainer *self, FbSafetensors *file, GError **error)
+check_settings (FbTrainer *self, FbSafetensors *file, char **tuned, GError **error)
 {
   g_autofree char *digest   = fb_distill_job_digest (self->job);
   const char      *settings = fb_safetensors_metadata (file, "settings");
-  g_autofree char *tuned    = NULL;
   g_autofree char *other    = NULL;
+
+  *tuned = NULL;
 
   if (is_same (file, "job", digest))
     return TRUE;
-  if (settings == NULL || !fb_distill_job_compare (self->job, settings, &tuned, &other))
+  if (settings == NULL || !fb_distill_job_compare (self->job, settings, tuned, &other))
     {
       g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_CHECKPOINT,
                    _("“%s” was made with other settings than “%s” has now. Set them back, or move it away to start again."),
@@ -213,38 +215,61 @@ check_settings (FbTrainer *self, FbSafetensors *file, GError **error)
                    fb_safetensors_path (file), self->job->path, other);
       return FALSE;
     }
-  if (tuned != NULL)
-    g_message ("“%s”: training goes on from the checkpoint with other settings: %s", self->job->path, tuned);
   return TRUE;
 }
 
+/* What the header alone tells. @file: (out) (transfer full) (nullable): %NULL where there is no checkpoint; @number: (out): steps done */
 static gboolean
-read_checkpoint (FbTrainer *self, GError **error)
+open_checkpoint (FbTrainer *self, FbSafetensors **file, guint64 *number, char **tuned, GError **error)
 {
   g_autofree char          *path   = g_build_filename (self->folder, CHECKPOINT, NULL);
-  g_autofree char          *data   = data_digest (self);
-  g_autofree char          *where  = environment (self);
-  g_autoptr(FbSafetensors)  file   = NULL;
+  g_autoptr(FbSafetensors)  opened = NULL;
   const char               *step;
-  guint64                   number;
 
+  *file = NULL;
   if (!g_file_test (path, G_FILE_TEST_EXISTS))
     return TRUE;
-  file = fb_safetensors_open (path, error);
-  if (file == NULL)
+  opened = fb_safetensors_open (path, error);
+  if (opened == NULL || !check_settings (self, opened, tuned, error))
     return FALSE;
-
-  if (!check_settings (self, file, error))
-    return FALSE;
-  step = fb_safetensors_metadata (file, "step");
-  if (!is_same (file, "teacher", self->teacher_hash) || !is_same (file, "perceptual", self->perceptual_hash) || step == NULL ||
-      !g_ascii_string_to_unsigned (step, 10, 0, (guint64) self->job->steps, &number, NULL))
+  step = fb_safetensors_metadata (opened, "step");
+  if (!is_same (opened, "teacher", self->teacher_hash) || !is_same (opened, "perceptual", self->perceptual_hash) || step == NULL ||
+      !g_ascii_string_to_unsigned (step, 10, 0, (guint64) self->job->steps, number, NULL))
     {
       g_set_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_CHECKPOINT,
                    _("“%s” was made with another teacher or other LPIPS weights than “%s” has now. Set them back, or move it away to start again."),
                    path, self->job->path);
       return FALSE;
     }
+  *file = g_steal_pointer (&opened);
+  return TRUE;
+}
+
+gboolean
+fb_trainer_check_checkpoint (FbTrainer *self, GError **error)
+{
+  g_autoptr(FbSafetensors) file  = NULL;
+  g_autofree char         *tuned = NULL;
+  guint64                  number;
+
+  return fb_team_agree (self->team, !fb_trainer_is_first (self) || open_checkpoint (self, &file, &number, &tuned, error), error);
+}
+
+static gboolean
+read_checkpoint (FbTrainer *self, GError **error)
+{
+  g_autofree char          *data   = data_digest (self);
+  g_autofree char          *where  = environment (self);
+  g_autoptr(FbSafetensors)  file   = NULL;
+  g_autofree char          *tuned  = NULL;
+  guint64                   number = 0;
+
+  if (!open_checkpoint (self, &file, &number, &tuned, error))
+    return FALSE;
+  if (file == NULL)
+    return TRUE;
+  if (tuned != NULL)
+    g_message ("“%s”: training goes on from the checkpoint with other settings: %s", self->job->path, tuned);
   if (!for_each_piece (self, read_piece, file, error))
     return FALSE;
 

@@ -485,7 +485,7 @@ in_turn (FbTrainer *self, EncodeFunc encode, FbDistillProgressFunc progress, gpo
 gboolean
 fb_trainer_prepare (FbTrainer *self, FbDistillProgressFunc progress, gpointer user_data, GCancellable *cancellable, GError **error)
 {
-  if (!in_turn (self, fb_trainer_encode_captions, progress, user_data, cancellable, error))
+  if (!fb_trainer_check_checkpoint (self, error) || !in_turn (self, fb_trainer_encode_captions, progress, user_data, cancellable, error))
     return FALSE;
   fb_model_unload_part (self->model, FB_MODEL_TEXT_ENCODER);
   if (!in_turn (self, fb_trainer_encode_pictures, progress, user_data, cancellable, error))

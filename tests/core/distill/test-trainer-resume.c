@@ -147,6 +147,7 @@ test_another_jobs_checkpoint_is_refused (TrainerFixture *f, gconstpointer fields
   g_autoptr(FbDistillJob) other = NULL;
   g_autoptr(FbTrainer)    second = NULL;
   g_autoptr(GError)       error = NULL;
+  TrainerWatcher          watcher = { .cancel_at = 0 };
 
   {
     g_autoptr(FbTrainer) trainer = trainer_of (f, f->job);
@@ -156,7 +157,8 @@ test_another_jobs_checkpoint_is_refused (TrainerFixture *f, gconstpointer fields
   trainer_write_job (f->folder, "job.json", PROMPTS ", \"seed\": 7");
   other  = trainer_job (f->folder, "job.json");
   second = fb_trainer_new (other, f->teacher, f->dev, NULL);
-  g_assert_false (fb_trainer_prepare (second, NULL, NULL, NULL, &error));
+  g_assert_false (fb_trainer_prepare (second, trainer_watch, &watcher, NULL, &error));
+  g_assert_cmpint (watcher.seen[FB_DISTILL_PREPARE], ==, 0);      /* at once, not after hours */
   g_assert_error (error, FB_DISTILL_ERROR, FB_DISTILL_ERROR_CHECKPOINT);
   g_assert_nonnull (strstr (error->message, "job.json"));
   g_assert_nonnull (strstr (error->message, "“seed”"));
