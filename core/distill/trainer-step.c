@@ -473,6 +473,8 @@ fb_trainer_step (FbTrainer *self, FbDistillLosses *losses, GCancellable *cancell
   fb_trainables_collect (fb_networks_student_trainables (self->networks));
   if (self->judge != NULL)
     fb_trainables_collect (fb_networks_discriminator_trainables (self->networks));
+  if (!fb_team_agree (self->team, fb_device_check (self->dev, error), error))        /* gradients that cannot be had are zeros */
+    return FALSE;
   if (self->team->size > 1 && self->cards == NULL)
     sum_gradients (self);
   losses->gradient = fb_optimizer_norm (self->student);
@@ -489,5 +491,5 @@ fb_trainer_step (FbTrainer *self, FbDistillLosses *losses, GCancellable *cancell
       fb_trainables_push (fb_networks_discriminator_trainables (self->networks));
     }
   self->step++;
-  return fb_device_check (self->dev, error);
+  return TRUE;                                           /* the step is whole; a device that fails to take it over fails the next one */
 }

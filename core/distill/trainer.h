@@ -127,7 +127,7 @@ gboolean    fb_trainer_prepare (FbTrainer *self, FbDistillProgressFunc progress,
 int         fb_trainer_step_number (const FbTrainer *self);
 
 /**
- * fb_trainer_step: one update of student and discriminator; after a failure all is as before
+ * fb_trainer_step: one update of student and discriminator; after a failure all is as before. A device that fails with the update's end fails the next step
  *
  * Errors: NOT_FINITE, %G_IO_ERROR_CANCELLED, the device's.
  */

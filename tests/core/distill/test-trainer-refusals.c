@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "core/distill/trainer-private.h"
+#include "kernels/device-private.h"
 #include "tests/core/distill/trainer-fixture.h"
 
 static void
@@ -97,6 +98,51 @@ test_a_loss_that_is_no_number_stops_before_the_update (TrainerFixture *f, gconst
   trainer_steps (trainer, 1);                                    /* nothing of the failed step is left in the gradients */
 }
 
+static const void *broken;       /* memory that cannot be read any more, or NULL */
+static int         n_reads;      /* of it, before it breaks */
+
+static void
+download (FbDevice *dev, void *host, FbDtype host_dtype, const void *device, FbDtype device_dtype, size_t n)
+{
+  if (device == broken && n_reads-- <= 0)
+    {
+      memset (host, 0, n * fb_dtype_size (host_dtype));
+      fb_device_fail_no_memory (dev, n);
+    }
+  else
+    fb_cpu_ops.download (dev, host, host_dtype, device, device_dtype, n);
+}
+
+/* Gradients that cannot be had would be zeros, and a step with them no step. */
+static void
+test_a_device_that_fails_at_last_leaves_no_trace (TrainerFixture *f, gconstpointer fields)
+{
+  const FbDeviceOps *usual = f->dev->ops;
+  FbDeviceOps        ops   = *usual;
+
+  trainer_run_straight (f, "straight", 2);
+  ops.download = download;
+  f->dev->ops  = &ops;
+  {
+    g_autoptr(FbTrainer)  trainer    = trainer_of (f, f->job);
+    GPtrArray            *trainables = fb_networks_student_trainables (trainer->networks);
+    g_autoptr(GError)     error      = NULL;
+    FbDistillLosses       losses;
+
+    trainer_steps (trainer, 1);
+    broken  = ((FbTrainable *) trainables->pdata[trainables->len - 1])->slot->data;
+    n_reads = 1;                                                 /* once at the step's beginning */
+    g_assert_false (fb_trainer_step (trainer, &losses, NULL, &error));
+    g_assert_error (error, FB_DEVICE_ERROR, FB_DEVICE_ERROR_NO_MEMORY);
+    g_assert_cmpint (fb_trainer_step_number (trainer), ==, 1);
+    broken = NULL;
+    trainer_steps (trainer, 1);
+    g_assert_true (fb_trainer_save (trainer, NULL));
+  }
+  f->dev->ops = usual;
+  trainer_same_file (f->folder, "straight", "job/checkpoint.safetensors");
+}
+
 static const struct { const char *fields; int code; const char *words; } bad[] =
 {
   { PROMPTS ", \"width\": 60, \"height\": 64", FB_DISTILL_ERROR_FIELD, "“width” must be a multiple of 8" },
@@ -154,6 +200,7 @@ main (int argc, char **argv)
     { "a-place-for-the-lora-is-looked-for-first", PROMPTS ", \"output\": \"./job.json/lora.safetensors\"", test_a_place_for_the_lora_is_looked_for_first },
     { "a-full-disk-keeps-the-last-checkpoint", PROMPTS, test_a_full_disk_keeps_the_last_checkpoint },
     { "a-loss-that-is-no-number-stops-before-the-update", PROMPTS, test_a_loss_that_is_no_number_stops_before_the_update },
+    { "a-device-that-fails-at-last-leaves-no-trace", PROMPTS, test_a_device_that_fails_at_last_leaves_no_trace },
     { "what-does-not-fit-the-teacher-is-refused", LPIPS, test_what_does_not_fit_the_teacher_is_refused },
     { "a-type-that-is-not-there-is-refused", PROMPTS ", \"dtype\": \"bf16\"", test_a_type_that_is_not_there_is_refused },
   };
