@@ -104,11 +104,11 @@ add_table (FbDataset *self, const char *path, GHashTable *seen, GError **error)
     return FALSE;
   for (int i = 0; lines[i] != NULL; i++)
     {
-      char             *tab     = strchr (g_strchomp (lines[i]), '\t');
+      char             *tab     = strchr (lines[i], '\t');               /* before anything is trimmed: nothing may follow it */
       g_autofree char  *picture = NULL;
       FbExample        *e;
 
-      if (*lines[i] == '\0')
+      if (lines[i][strspn (lines[i], " \t\r")] == '\0')
         continue;
       if (tab == NULL || tab == lines[i])
         {

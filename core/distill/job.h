@@ -18,7 +18,7 @@
  * Data; one of the four:
  * @pictures: a folder of PNG and JPEG files, searched with its sub-folders; PICTURE.txt holds the captions of PICTURE.png, one a line, or else
  *   captions.tsv in the folder, as @captions
- * @captions: a text file with lines "picture TAB caption"; a picture may have several lines
+ * @captions: a text file with lines "picture TAB caption"; a picture may have several lines, and a caption may be empty
  * @prompts: prompts alone: the teacher makes the pictures
  * @prompt_file: the same, a text file with a prompt a line
  * @pictures_per_prompt: pictures the teacher makes per prompt; 1 … 1000

@@ -72,12 +72,15 @@ test_a_table_gives_pictures_their_captions (void)
   g_autoptr(FbDataset)    data   = NULL;
   g_autoptr(GError)       error  = NULL;
 
-  scratch_write (folder, "captions.tsv", "pics/b.png\ta dog\n\npics/a.png\ta cat\r\npics/b.png\ta big dog\n", -1);
+  scratch_write (folder, "captions.tsv", "pics/b.png\ta dog\n\npics/a.png\ta cat\r\npics/b.png\ta big dog\n \t\npics/c.png\t\npics/d.png\t \r\n", -1);
   data = fb_dataset_new (job, 64, 64, 8, &error);
   g_assert_no_error (error);
-  g_assert_cmpuint (data->examples->len, ==, 2);
+  g_assert_cmpuint (data->examples->len, ==, 4);
   g_assert_cmpint (example (data, 0)->n_captions, ==, 2);
   g_assert_cmpstr (example (data, 0)->captions[1], ==, "a big dog");
+  g_assert_true (g_str_has_suffix (example (data, 2)->path, "pics/c.png"));
+  g_assert_cmpstr (example (data, 2)->captions[0], ==, "");                 /* the tab says so */
+  g_assert_cmpstr (example (data, 3)->captions[0], ==, "");
   g_assert_cmpstr (example (data, 1)->captions[0], ==, "a cat");
 }
 

@@ -25,6 +25,30 @@ test_moved_pictures_are_the_same (TrainerFixture *f, gconstpointer fields)
   g_assert_cmpint (fb_trainer_step_number (trainer), ==, 1);
 }
 
+/* pictures without captions among them */
+static void
+test_a_drawn_set_can_be_trained_on (TrainerFixture *f, gconstpointer fields)
+{
+  g_autofree char        *set     = g_build_filename (f->folder, "set", NULL);
+  const FbDrawing         drawing = { FALSE, "ddim", 2, 0.0, 1 };
+  g_autoptr(FbDistillJob) job     = NULL;
+  g_autoptr(FbDataset)    data    = NULL;
+  g_autoptr(GError)       error   = NULL;
+
+  trainer_picture (f->folder, "pics/a.png", 64, 64);
+  {
+    g_autoptr(FbTrainer) trainer = trainer_of (f, f->job);
+
+    g_assert_true (fb_trainer_draw_set (trainer, &drawing, set, 2, NULL, NULL, NULL, &error));
+    g_assert_no_error (error);
+  }
+  trainer_write_job (f->folder, "next.json", "\"captions\": \"set/captions.tsv\"");
+  job  = trainer_job (f->folder, "next.json");
+  data = fb_dataset_new (job, 64, 64, 8, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (data->examples->len, ==, 2);
+}
+
 static void
 count (gpointer data)
 {
@@ -118,6 +142,7 @@ main (int argc, char **argv)
     { "pictures-of-many-shapes-train-together", "\"pictures\": \"pics\", \"aspect_buckets\": true", test_pictures_of_many_shapes_train_together },
     { "a-broken-picture-is-left-out", "\"pictures\": \"pics\"", test_a_broken_picture_is_left_out },
     { "only-broken-pictures-are-an-error", "\"pictures\": \"pics\"", test_only_broken_pictures_are_an_error },
+    { "a-drawn-set-can-be-trained-on", "\"pictures\": \"pics\"", test_a_drawn_set_can_be_trained_on },
   };
 
   g_test_init (&argc, &argv, NULL);
