@@ -107,11 +107,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbDistillJob, fb_distill_job_free)
 /**
  * fb_distill_presets:
  *
- * Returns: (transfer none): %NULL-terminated: "small" for models like the one that comes along, and a preset per family with the paper's settings
+ * Returns: (transfer none): %NULL-terminated: "small" for models like the one that comes along, and with the paper's settings a preset per
+ *   family that can be trained
  */
 const char * const * fb_distill_presets (void);
 
-/* (transfer full): a job with a preset's settings, without teacher and data; %NULL with FIELD and the nearest names */
+/* (transfer full): a job with a preset's settings, without teacher and data; %NULL with FIELD and the nearest names, UNSUPPORTED for a family that cannot be
+ * trained yet */
 FbDistillJob * fb_distill_job_new_preset (const char *preset, GError **error);
 
 /* Changes the number of steps; the phases keep their shares. */

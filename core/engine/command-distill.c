@@ -252,7 +252,7 @@ fb_command_distill (int argc, char **argv)
   const GOptionEntry        entries[] =      /* texts as the bytes they are: in the C locale, GLib would take no umlaut */
   {
     { "new",         0, 0, G_OPTION_ARG_FILENAME, &o.create, N_("Write a new job from a preset, instead of running one"), N_("JOB.json") },
-    { "preset",      0, 0, G_OPTION_ARG_FILENAME, &o.preset, N_("small, sd-1.5, sdxl or pixart-alpha; what suits the teacher without it"), N_("NAME") },
+    { "preset",      0, 0, G_OPTION_ARG_FILENAME, &o.preset, N_("small or sd-1.5; what suits the teacher without it"), N_("NAME") },
     { "teacher",     't', 0, G_OPTION_ARG_FILENAME, &o.teacher, N_("Name or path of the model to distil"), N_("MODEL") },
     { "pictures",    0, 0, G_OPTION_ARG_FILENAME, &o.pictures, N_("Folder of pictures with captions in .txt files"), N_("FOLDER") },
     { "captions",    0, 0, G_OPTION_ARG_FILENAME, &o.captions, N_("Text file of lines: picture, tab, caption"), N_("FILE") },

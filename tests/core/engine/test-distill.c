@@ -173,6 +173,7 @@ errors_are_explained (void)
     { { "distill", "/nowhere/job.json" },                             2, "/nowhere/job.json" },
     { { "distill", "--new", "x.json", "-t", "strter", "-p", "a" },    2, "starter" },
     { { "distill", "--new", "x.json", "--preset", "smal" },           2, "“small”" },
+    { { "distill", "--new", "x.json", "--preset", "sdxl" },           2, "cannot be distilled yet" },
     { { "distill", "--new", "x.json", "--preset", "small" },          2, "“pictures” is missing" },
     { { "distill", "--steps", "5", "x.json" },                        2, "write a new one with --new" },
     { { "distill", "--new", "x.json", "--steps", "-5" },              2, "above 0" },
