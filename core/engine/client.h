@@ -200,7 +200,7 @@ gint64         fb_job_get_seed       (FbJob *self, int index);
  *
  * Returns: (transfer full): a{sv}: the request's keys with everything resolved, for this picture alone ("count" 1, its own "seed"), so that it can be
  *   used as a request; and "model-path" s, "family" s, "dtype" s, "model-hash" s (for a folder: of its files' hashes), "vae-hash" s,
- *   "lora-hashes" as, "lora-reports" a(siias) (path, layers that matched, layers that didn't, first names of those), "engine-version" s,
+ *   "lora-hashes" as (in the order of "loras"), "model-lora-hash" s (of the model's own LoRA for few steps), "lora-reports" a(siias) (path, layers that matched, layers that didn't, first names of those), "engine-version" s,
  *   "stage-seconds" a{sd}, "retried-in-f32" b where that happened;
  *   for "inpaint" also "bounds" (iiii): x, y, width and height within the picture of all that the composite mask lets through
  */

@@ -15,6 +15,7 @@ FbFingerprints * fb_fingerprints_start (const FbModelUse *use, GCancellable *can
 /**
  * fb_fingerprints_finish:
  *
- * Waits, and adds "model-hash" s, "vae-hash" s where there is a separate one, and "lora-hashes" as. What could not be read is left out, or "".
+ * Waits, and adds "model-hash" s, "vae-hash" s where there is a separate one, "lora-hashes" as, one for each of the request's "loras", and "model-lora-hash" s
+ * where the model brought another. What could not be read is left out, or "".
  */
 void             fb_fingerprints_finish (FbFingerprints *self, GVariantDict *metadata);

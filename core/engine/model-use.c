@@ -94,6 +94,7 @@ find_loras (FbModelUse *self, GVariant *request, FbStore *store, GError **error)
       self->loras[i].strength = strength;
       self->n_loras           = (int) i + 1;
     }
+  self->n_asked = self->n_loras;
   return TRUE;
 }
 

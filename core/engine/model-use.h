@@ -9,6 +9,7 @@
  * FbModelUse: the keys "model", "vae", "taesd", "loras", "sampler" and "dtype" of a request, names turned into paths
  * @path: the checkpoint's
  * @vae, @taesd: (nullable): separate ones
+ * @n_asked: of @loras, those that the request names; one that the model brings follows
  * @sampler: "" is what the model recommends
  * @any_dtype: the request left the choice to us
  */
@@ -16,7 +17,7 @@ typedef struct
 {
   char      *path, *vae, *taesd;
   FbLoraUse *loras;
-  int        n_loras;
+  int        n_loras, n_asked;
   char      *sampler;
   FbDtype    dtype;
   gboolean   any_dtype;

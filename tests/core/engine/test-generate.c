@@ -624,6 +624,29 @@ write_lora (Fixture *f, const char *sampler)
   return path;
 }
 
+/* an adapter is a folder; what follows it has a hash, too */
+static void
+every_lora_has_its_hash (Fixture *f, gconstpointer data)
+{
+  g_autofree char     *lora     = write_lora (f, NULL);
+  g_autofree char     *adapter  = g_build_filename (f->folder, "adapter", NULL);
+  g_autofree char     *weights  = g_build_filename (adapter, "adapter_model.safetensors", NULL);
+  g_autofree char     *request  = g_strdup_printf ("{'prompt': <'a cat'>, 'n-steps': <1>, 'sampler': <'ddim'>, 'loras': <[('%s', 0.01), ('%s', 0.02)]>}",
+                                                   adapter, lora);
+  g_autoptr(FbJob)     job      = NULL;
+  g_autoptr(GVariant)  metadata = NULL;
+  g_auto(GStrv)        hashes   = NULL;
+
+  g_assert_cmpint (g_mkdir (adapter, 0700), ==, 0);
+  g_assert_cmpint (symlink (lora, weights), ==, 0);
+  job      = run (f, "generate", request);
+  metadata = fb_job_get_metadata (job, 0);
+  g_assert_true (g_variant_lookup (metadata, "lora-hashes", "^as", &hashes));
+  g_assert_cmpuint (g_strv_length (hashes), ==, 2);
+  g_assert_cmpuint (strlen (hashes[0]), ==, 64);
+  g_assert_cmpstr (hashes[0], ==, hashes[1]);
+}
+
 static void
 the_metadata_names_the_loras (Fixture *f, gconstpointer data)
 {
@@ -672,14 +695,24 @@ model_with_lora (Fixture *f, const char *lora_name)
   return folder;
 }
 
+/* those of the request and the model's own; each has its hash where it belongs */
 static guint
 n_loras_used (Fixture *f, const char *request)
 {
   g_autoptr(FbJob)    job      = run (f, "generate", request);
   g_autoptr(GVariant) metadata = fb_job_get_metadata (job, 0);
+  g_autoptr(GVariant) loras    = g_variant_lookup_value (metadata, "loras", G_VARIANT_TYPE ("a(sd)"));
+  g_autoptr(GVariant) reports  = g_variant_lookup_value (metadata, "lora-reports", G_VARIANT_TYPE ("a(siias)"));
+  const guint         n_asked  = loras != NULL ? (guint) g_variant_n_children (loras) : 0;
+  const guint         n_used   = reports != NULL ? (guint) g_variant_n_children (reports) : 0;
+  const char         *own      = "";
   g_auto(GStrv)       hashes   = NULL;
 
-  return g_variant_lookup (metadata, "lora-hashes", "^as", &hashes) ? g_strv_length (hashes) : 0;
+  g_assert_true (g_variant_lookup (metadata, "lora-hashes", "^as", &hashes));
+  g_assert_cmpuint (g_strv_length (hashes), ==, n_asked);
+  g_variant_lookup (metadata, "model-lora-hash", "&s", &own);
+  g_assert_cmpuint (strlen (own), ==, n_used > n_asked ? 64 : 0);
+  return n_used;
 }
 
 static void
@@ -760,6 +793,7 @@ main (int argc, char **argv)
   fixture_test ("/core/engine/generate/the-command-warns-of-a-huge-size", NULL, the_command_warns_of_a_huge_size);
   fixture_test ("/core/engine/generate/the-command-draws-a-seed-and-tells-it", NULL, the_command_draws_a_seed_and_tells_it);
   fixture_test ("/core/engine/generate/the-command-models-lists-the-starter", NULL, the_command_models_lists_the_starter);
+  fixture_test ("/core/engine/generate/every-lora-has-its-hash", NULL, every_lora_has_its_hash);
   fixture_test ("/core/engine/generate/the-metadata-names-the-loras", NULL, the_metadata_names_the_loras);
   fixture_test ("/core/engine/generate/a-models-own-lora-goes-with-few-step-samplers", NULL, a_models_own_lora_goes_with_few_step_samplers);
   fixture_test ("/core/engine/generate/a-models-own-lora-gives-way-to-another-for-few-steps", NULL, a_models_own_lora_gives_way_to_another_for_few_steps);
