@@ -209,6 +209,6 @@ fb_model_use_find_taesd (const FbModelUse *self, FbStore *store, FbModel *model)
     return;
   list = fb_store_list (store, FB_STORE_TAESD);
   for (guint i = 0; i < list->len; i++)
-    if (fb_model_set_taesd (model, ((FbStoreEntry *) list->pdata[i])->path, NULL))
+    if (fb_model_offer_taesd (model, ((FbStoreEntry *) list->pdata[i])->path))
       return;
 }
