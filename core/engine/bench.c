@@ -118,6 +118,8 @@ fb_bench_open_model (FbWorkshop *workshop, FbModelUse *use, GCancellable *cancel
     }
   if (held == NULL)
     held = open_held (workshop, bench, use, error);
+  else if (use->wants_taesd)
+    fb_model_use_find_taesd (use, bench->store, held->model);
   if (held == NULL)
     return NULL;
 
@@ -200,5 +202,7 @@ fb_desk_open_model (FbDesk *self, const FbModelUse *use, GError **error)
       g_free (self->model_key);
       self->model_key = g_steal_pointer (&key);
     }
+  else if (use->wants_taesd)
+    fb_model_use_find_taesd (use, self->store, self->model);
   return self->model;
 }

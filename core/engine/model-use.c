@@ -98,15 +98,17 @@ find_loras (FbModelUse *self, GVariant *request, FbStore *store, GError **error)
   return TRUE;
 }
 
-/* only remembered: the task checks it */
+/* only remembered: the task checks them */
 static gboolean
-note_sampler (FbModelUse *self, GVariant *request, GError **error)
+note_choices (FbModelUse *self, GVariant *request, GError **error)
 {
-  const char *name = "";
+  const char *name = "", *decoder = "", *preview = "";
 
-  if (!fb_request_string (request, "sampler", &name, error))
+  if (!fb_request_string (request, "sampler", &name, error) || !fb_request_string (request, "decoder", &decoder, error) ||
+      !fb_request_string (request, "preview", &preview, error))
     return FALSE;
-  self->sampler = g_strdup (name);
+  self->sampler     = g_strdup (name);
+  self->wants_taesd = strcmp (decoder, "taesd") == 0 || strcmp (preview, "taesd") == 0;
   return TRUE;
 }
 
@@ -151,7 +153,7 @@ fb_model_use_new (const char *task, GVariant *request, FbStore *store, FbDevice 
       find (request, "vae", store, FB_STORE_VAE, &self->vae, error) &&
       find (request, "taesd", store, FB_STORE_TAESD, &self->taesd, error) &&
       find_loras (self, request, store, error) &&
-      note_sampler (self, request, error) &&
+      note_choices (self, request, error) &&
       choose_dtype (self, request, dev, settings, error))
     return g_steal_pointer (&self);
   return NULL;
@@ -205,7 +207,7 @@ fb_model_use_find_taesd (const FbModelUse *self, FbStore *store, FbModel *model)
 {
   g_autoptr(GPtrArray) list = NULL;
 
-  if (fb_model_has_taesd (model))
+  if (fb_model_has_taesd (model) || fb_model_look_for_taesd (model))
     return;
   list = fb_store_list (store, FB_STORE_TAESD);
   for (guint i = 0; i < list->len; i++)

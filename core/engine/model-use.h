@@ -6,11 +6,12 @@
 #include "core/store/store.h"
 
 /**
- * FbModelUse: the keys "model", "vae", "taesd", "loras", "sampler" and "dtype" of a request, names turned into paths
+ * FbModelUse: the keys "model", "vae", "taesd", "loras", "sampler", "decoder", "preview" and "dtype" of a request, names turned into paths
  * @path: the checkpoint's
  * @vae, @taesd: (nullable): separate ones
  * @n_asked: of @loras, those that the request names; one that the model brings follows
  * @sampler: "" is what the model recommends
+ * @wants_taesd: decoder or preview is to be one
  * @any_dtype: the request left the choice to us
  */
 typedef struct
@@ -20,7 +21,7 @@ typedef struct
   int        n_loras, n_asked;
   char      *sampler;
   FbDtype    dtype;
-  gboolean   any_dtype;
+  gboolean   any_dtype, wants_taesd;
 } FbModelUse;
 
 /**
@@ -37,7 +38,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (FbModelUse, fb_model_use_free)
 /* Adds the LoRA that @model brings for few-step samplers, where the sampler is one of those and the request doesn't name the LoRA itself. */
 void         fb_model_use_add_own_lora (FbModelUse *self, FbModel *model);
 
-/* Gives a model that has none the first TAESD of the store that fits it. */
+/* Gives a model that has none the TAESD beside it, or the first of the store that fits it: looks anew each time, because one may have come meanwhile. */
 void         fb_model_use_find_taesd (const FbModelUse *self, FbStore *store, FbModel *model);
 
 /* Sets @text (transfer none) to the string under @key, or leaves it; %FALSE with @error when it is no string. */

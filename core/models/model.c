@@ -163,8 +163,8 @@ list_taesd_files (const char *folder)
 }
 
 /* A TAESD beside the checkpoint is an offer: one that does not fit is passed over. */
-static void
-look_for_taesd (FbModel *model)
+gboolean
+fb_model_look_for_taesd (FbModel *model)
 {
   const gboolean        is_dir = g_file_test (model->path, G_FILE_TEST_IS_DIR);
   g_autofree char      *place  = is_dir ? g_strdup (model->path) : g_path_get_dirname (model->path);
@@ -172,11 +172,13 @@ look_for_taesd (FbModel *model)
   g_autoptr(GPtrArray)  files  = list_taesd_files (place);
 
   if (g_file_test (folder, G_FILE_TEST_IS_DIR) && fb_model_offer_taesd (model, folder))
-    return;
+    return TRUE;
 
   for (guint i = 0; i < files->len; i++)
     if (fb_model_offer_taesd (model, files->pdata[i]))
-      return;
+      return TRUE;
+
+  return FALSE;
 }
 
 static gboolean
@@ -311,7 +313,7 @@ fb_model_open (const char *path, const char *vae_path, const char *taesd_path, F
     return NULL;
 
   if (taesd_path == NULL)
-    look_for_taesd (model);
+    fb_model_look_for_taesd (model);
   else if (!fb_model_set_taesd (model, taesd_path, error))
     return NULL;
 

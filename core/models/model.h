@@ -256,12 +256,14 @@ gboolean     fb_model_decode (FbModel *model, const float *latents, int height, 
  * fb_model_has_taesd: whether one was found or set
  * fb_model_has_taesd_encoder: whether it can also encode
  * fb_model_set_taesd: takes the one a person has chosen
+ * fb_model_look_for_taesd: offers those beside the model, as fb_model_open() does; whether one was taken
  * fb_model_offer_taesd: takes one that merely lies there (beside the model, in the store); %FALSE if it does not fit or its name says that it
  *   is for another family
  */
 gboolean     fb_model_has_taesd   (FbModel *model);
 gboolean     fb_model_has_taesd_encoder (FbModel *model);
 gboolean     fb_model_set_taesd   (FbModel *model, const char *path, GError **error);
+gboolean     fb_model_look_for_taesd (FbModel *model);
 gboolean     fb_model_offer_taesd (FbModel *model, const char *path);
 
 /* fb_model_decode_taesd: as fb_model_decode(), through the tiny decoder; tiles above 1024×1024 by itself */

@@ -362,6 +362,33 @@ verify_gives_the_hash_of_the_metadata (Fixture *f, gconstpointer data)
   g_assert_cmpstr (a, ==, b);
 }
 
+/* added while the engine holds a model that has none; SDXL's has the same shapes */
+static void
+a_taesd_is_found_when_it_comes (Fixture *f, gconstpointer data)
+{
+  static const char request[] = "{'prompt': <'a cat'>, 'n-steps': <1>, 'decoder': <'taesd'>}";
+  g_autofree char  *golden    = g_test_build_filename (G_TEST_DIST, "golden", "models", "taesd", NULL);
+  g_autofree char  *taesd     = g_canonicalize_filename (golden, NULL);
+  g_autofree char  *store     = g_build_filename (f->folder, "data", "flashbrush", "taesd", NULL);
+  g_autofree char  *xl        = g_build_filename (store, "taesdxl", NULL);
+  g_autofree char  *own       = g_build_filename (store, "tiny", NULL);
+  g_autoptr(GError) error     = NULL;
+  FbJobEstimate     told      = { 0 };
+  g_autoptr(FbJob)  job       = NULL;
+
+  assert_fails (f, request, FB_TASK_ERROR, FB_TASK_ERROR_FIELD, "TAESD");
+  g_assert_false (estimate (f, request, &told, NULL));
+  g_assert_cmpint (g_mkdir_with_parents (store, 0700), ==, 0);
+  g_assert_cmpint (symlink (taesd, xl), ==, 0);
+  assert_fails (f, request, FB_TASK_ERROR, FB_TASK_ERROR_FIELD, "TAESD");
+  g_assert_cmpint (symlink (taesd, own), ==, 0);
+  g_assert_true (estimate (f, request, &told, &error));
+  g_assert_no_error (error);
+  job = run (f, "generate", request);
+  g_assert_cmpint (fb_job_get_picture (job, 0)->width, ==, SIDE);
+  g_variant_unref (told.resolved);
+}
+
 /* --- what it refuses -------------------------------------------------------------------------------------------------- */
 
 static void
@@ -785,6 +812,7 @@ main (int argc, char **argv)
                 a_model_too_large_for_the_budget_is_kept_in_16_bits);
   fixture_test ("/core/engine/generate/a-picture-can-be-the-start", NULL, a_picture_can_be_the_start);
   fixture_test ("/core/engine/generate/verify-gives-the-hash-of-the-metadata", NULL, verify_gives_the_hash_of_the_metadata);
+  fixture_test ("/core/engine/generate/a-taesd-is-found-when-it-comes", NULL, a_taesd_is_found_when_it_comes);
   fixture_test ("/core/engine/generate/bad-requests-are-named", NULL, bad_requests_are_named);
   fixture_test ("/core/engine/generate/a-cancel-takes-effect-at-once", NULL, a_cancel_takes_effect_at_once);
   fixture_test ("/core/engine/generate/the-command-makes-the-engines-picture", NULL, the_command_makes_the_engines_picture);
