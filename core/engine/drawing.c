@@ -108,10 +108,12 @@ typedef struct
   FbTask          *task;
   FbModel         *model;
   FbModelUse      *use;
+  FbFingerprints  *fingerprints;
   gpointer         wanted;        /* what is still to be made: after a retry, less than was asked for */
   FbGenerate      *generate;      /* its common part */
   int              count;         /* what was asked for */
   int              n_done;
+  gboolean         retried;       /* in f32, after 16 bits had run out of numbers */
   double           fraction;      /* told last */
   FbStage          stage;
   gint64           stage_start;
@@ -151,44 +153,6 @@ on_progress (const FbProgress *progress, gpointer user_data)
   fb_task_progress (run->task, &state);
 }
 
-static void
-on_picture (FbImage *picture, gint64 seed, gpointer user_data)
-{
-  Run                 *run   = user_data;
-  g_autoptr(GVariant)  known = describe (run->drawing, fb_task_request (run->task), run->use, run->model, run->wanted);
-  GVariantDict         dict;
-
-  g_variant_dict_init (&dict, known);
-  g_variant_dict_insert (&dict, "seed",  "x", seed);
-  g_variant_dict_insert (&dict, "count", "i", 1);                         /* with this seed it is made alone again */
-  if (run->drawing->add_metadata != NULL)
-    run->drawing->add_metadata (picture, &dict);
-  fb_task_add_picture (run->task, picture, seed, g_variant_dict_end (&dict));
-  run->n_done++;
-}
-
-/* One attempt; when 16 bits have run out of numbers, a second one in f32 for what is missing. @retried (out) */
-static gboolean
-attempt (Run *run, gboolean *retried, GError **error)
-{
-  g_autoptr(GError) local = NULL;
-
-  if (run->drawing->run (run->wanted, run->model, on_progress, on_picture, run, fb_task_cancellable (run->task), &local))
-    return TRUE;
-
-  if (g_error_matches (local, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FINITE) && fb_model_dtype (run->model) != FB_DTYPE_F32)
-    {
-      g_message ("%s; trying again in f32", local->message);
-      *retried             = TRUE;
-      run->generate->seed  = (gint64) ((guint64) run->generate->seed + run->n_done);
-      run->generate->count = run->count - run->n_done;
-      fb_bench_prefer_f32 (fb_task_workshop (run->task), run->model);
-      return run->drawing->run (run->wanted, run->model, on_progress, on_picture, run, fb_task_cancellable (run->task), error);
-    }
-  g_propagate_error (error, g_steal_pointer (&local));
-  return FALSE;
-}
-
 /* how the LoRAs met the model: path, layers that matched, layers that didn't, and the first names of those */
 static GVariant *
 lora_reports (FbModel *model)
@@ -208,8 +172,59 @@ lora_reports (FbModel *model)
   return g_variant_builder_end (&builder);
 }
 
+/* what is true of all pictures, as far as it is known by now: a picture of a job that is cancelled later has nothing else to tell it */
+static void
+add_common (const Run *run, GVariantDict *dict)
+{
+  g_variant_dict_insert (dict, "engine-version", "s", FB_VERSION);
+  if (run->use->n_loras > 0)
+    g_variant_dict_insert_value (dict, "lora-reports", lora_reports (run->model));
+  if (run->retried)
+    g_variant_dict_insert (dict, "retried-in-f32", "b", TRUE);
+}
+
+static void
+on_picture (FbImage *picture, gint64 seed, gpointer user_data)
+{
+  Run                 *run   = user_data;
+  g_autoptr(GVariant)  known = describe (run->drawing, fb_task_request (run->task), run->use, run->model, run->wanted);
+  GVariantDict         dict;
+
+  g_variant_dict_init (&dict, known);
+  g_variant_dict_insert (&dict, "seed",  "x", seed);
+  g_variant_dict_insert (&dict, "count", "i", 1);                         /* with this seed it is made alone again */
+  add_common (run, &dict);
+  fb_fingerprints_add (run->fingerprints, &dict);
+  if (run->drawing->add_metadata != NULL)
+    run->drawing->add_metadata (picture, &dict);
+  fb_task_add_picture (run->task, picture, seed, g_variant_dict_end (&dict));
+  run->n_done++;
+}
+
+/* One attempt; when 16 bits have run out of numbers, a second one in f32 for what is missing */
+static gboolean
+attempt (Run *run, GError **error)
+{
+  g_autoptr(GError) local = NULL;
+
+  if (run->drawing->run (run->wanted, run->model, on_progress, on_picture, run, fb_task_cancellable (run->task), &local))
+    return TRUE;
+
+  if (g_error_matches (local, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FINITE) && fb_model_dtype (run->model) != FB_DTYPE_F32)
+    {
+      g_message ("%s; trying again in f32", local->message);
+      run->retried         = TRUE;
+      run->generate->seed  = (gint64) ((guint64) run->generate->seed + run->n_done);
+      run->generate->count = run->count - run->n_done;
+      fb_bench_prefer_f32 (fb_task_workshop (run->task), run->model);
+      return run->drawing->run (run->wanted, run->model, on_progress, on_picture, run, fb_task_cancellable (run->task), error);
+    }
+  g_propagate_error (error, g_steal_pointer (&local));
+  return FALSE;
+}
+
 static GVariant *
-summarise (Run *run, gboolean retried, FbFingerprints *fingerprints)
+summarise (Run *run)
 {
   GVariantBuilder seconds;
   GVariantDict    dict;
@@ -220,13 +235,9 @@ summarise (Run *run, gboolean retried, FbFingerprints *fingerprints)
     g_variant_builder_add (&seconds, "{sd}", fb_stage_name (stage), run->seconds[stage]);
 
   g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "engine-version", "s", FB_VERSION);
+  add_common (run, &dict);
   g_variant_dict_insert_value (&dict, "stage-seconds", g_variant_builder_end (&seconds));
-  if (run->use->n_loras > 0)
-    g_variant_dict_insert_value (&dict, "lora-reports", lora_reports (run->model));
-  if (retried)
-    g_variant_dict_insert (&dict, "retried-in-f32", "b", TRUE);
-  fb_fingerprints_finish (fingerprints, &dict);
+  fb_fingerprints_finish (run->fingerprints, &dict);
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
@@ -244,23 +255,21 @@ make_room (const Run *run, const FbDevice *dev, GError **error)
 static GVariant *
 run_job (Run *run, FbBench *bench, GError **error)
 {
-  FbWorkshop     *workshop = fb_task_workshop (run->task);
-  gboolean        retried  = FALSE;
-  FbFingerprints *fingerprints;
-  GVariant       *result;
-  gboolean        made;
+  FbWorkshop *workshop = fb_task_workshop (run->task);
+  GVariant   *result;
+  gboolean    made;
 
   run->drawing->take_pictures (run->wanted, run->task);
   run->model = fb_bench_open_model (workshop, run->use, fb_task_cancellable (run->task), error);
   if (run->model == NULL || !run->drawing->resolve (run->wanted, run->model, error) || !make_room (run, bench->dev, error))
     return NULL;
-  run->count = run->generate->count;
+  run->count        = run->generate->count;
+  run->fingerprints = fb_fingerprints_start (run->use, fb_task_cancellable (run->task));
 
-  fingerprints = fb_fingerprints_start (run->use, fb_task_cancellable (run->task));
-  made = attempt (run, &retried, error);
+  made = attempt (run, error);
   if (!made)
     g_cancellable_cancel (fb_task_cancellable (run->task));     /* nobody needs the fingerprints of a failure */
-  result = summarise (run, retried, fingerprints);
+  result = summarise (run);
   fb_device_trim (bench->dev);                             /* between jobs, only weights are kept */
   if (!made)
     g_clear_pointer (&result, g_variant_unref);

@@ -13,6 +13,7 @@ struct FbFingerprints
   GPtrArray    *lora_paths;       /* of the request */
   char         *own_lora_path;    /* NULL: the model adds none */
 
+  int           is_done;          /* atomic: what follows is complete */
   /* written by the thread */
   char         *model;            /* NULL: could not be read */
   char         *vae;
@@ -48,6 +49,7 @@ hash_all (gpointer user_data)
     }
   if (self->own_lora_path != NULL)
     self->own_lora = hash_entry (self, FB_STORE_LORAS, self->own_lora_path);
+  g_atomic_int_set (&self->is_done, TRUE);
   return NULL;
 }
 
@@ -70,9 +72,10 @@ fb_fingerprints_start (const FbModelUse *use, GCancellable *cancellable)
 }
 
 void
-fb_fingerprints_finish (FbFingerprints *self, GVariantDict *metadata)
+fb_fingerprints_add (FbFingerprints *self, GVariantDict *metadata)
 {
-  g_thread_join (self->thread);
+  if (!g_atomic_int_get (&self->is_done))
+    return;
   if (self->model != NULL)
     g_variant_dict_insert (metadata, "model-hash", "s", self->model);
   if (self->vae != NULL)
@@ -80,6 +83,13 @@ fb_fingerprints_finish (FbFingerprints *self, GVariantDict *metadata)
   g_variant_dict_insert_value (metadata, "lora-hashes", g_variant_new_strv ((const char * const *) self->loras->pdata, self->loras->len));
   if (self->own_lora != NULL)
     g_variant_dict_insert (metadata, "model-lora-hash", "s", self->own_lora);
+}
+
+void
+fb_fingerprints_finish (FbFingerprints *self, GVariantDict *metadata)
+{
+  g_thread_join (self->thread);
+  fb_fingerprints_add (self, metadata);
 
   g_ptr_array_unref (self->lora_paths);
   g_ptr_array_unref (self->loras);

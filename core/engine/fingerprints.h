@@ -13,9 +13,12 @@ typedef struct FbFingerprints FbFingerprints;
 FbFingerprints * fb_fingerprints_start (const FbModelUse *use, GCancellable *cancellable);
 
 /**
- * fb_fingerprints_finish:
+ * fb_fingerprints_add:
  *
- * Waits, and adds "model-hash" s, "vae-hash" s where there is a separate one, "lora-hashes" as, one for each of the request's "loras", and "model-lora-hash" s
+ * Where they are known by now, adds "model-hash" s, "vae-hash" s where there is a separate one, "lora-hashes" as, one for each of the request's "loras", and "model-lora-hash" s
  * where the model brought another. What could not be read is left out, or "".
  */
+void             fb_fingerprints_add    (FbFingerprints *self, GVariantDict *metadata);
+
+/* Waits, adds them and frees @self. */
 void             fb_fingerprints_finish (FbFingerprints *self, GVariantDict *metadata);

@@ -432,6 +432,32 @@ a_cancel_takes_effect_at_once (Fixture *f, gconstpointer data)
   g_assert_cmpint (fb_job_get_n_pictures (next), ==, 1);
 }
 
+static void
+cancel_at_once (FbJob *job, int index, gpointer unused)
+{
+  fb_job_cancel (job);
+}
+
+/* the fingerprints are known from the first job, so they need not be waited for */
+static void
+a_picture_of_a_cancelled_job_tells_all (Fixture *f, gconstpointer data)
+{
+  g_autoptr(FbJob)     first    = run (f, "generate", "{'prompt': <'a cat'>, 'n-steps': <1>, 'sampler': <'flash'>}");
+  g_autoptr(FbJob)     job      = new_job (f, "generate", "{'prompt': <'a cat'>, 'n-steps': <4>, 'sampler': <'flash'>, 'count': <64>}");
+  g_autoptr(GVariant)  metadata = NULL;
+  const char          *text     = "";
+
+  g_signal_connect (job, "picture", G_CALLBACK (cancel_at_once), NULL);
+  fb_job_start (job);
+  fixture_wait (job, 20.0);
+  g_assert_error (fb_job_get_error (job), G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  metadata = fb_job_get_metadata (job, 0);
+  g_assert_true (g_variant_lookup (metadata, "model-hash", "&s", &text));
+  g_assert_cmpuint (strlen (text), ==, 64);
+  g_assert_true (g_variant_lookup (metadata, "model-lora-hash", "&s", &text));
+  g_assert_true (g_variant_lookup (metadata, "engine-version", "&s", &text));
+}
+
 /* --- the commands ----------------------------------------------------------------------------------------------------- */
 
 /* (transfer full): what `flashbrush-engine ARGUMENTS…` prints; its exit status must be @status */
@@ -815,6 +841,7 @@ main (int argc, char **argv)
   fixture_test ("/core/engine/generate/a-taesd-is-found-when-it-comes", NULL, a_taesd_is_found_when_it_comes);
   fixture_test ("/core/engine/generate/bad-requests-are-named", NULL, bad_requests_are_named);
   fixture_test ("/core/engine/generate/a-cancel-takes-effect-at-once", NULL, a_cancel_takes_effect_at_once);
+  fixture_test ("/core/engine/generate/a-picture-of-a-cancelled-job-tells-all", NULL, a_picture_of_a_cancelled_job_tells_all);
   fixture_test ("/core/engine/generate/the-command-makes-the-engines-picture", NULL, the_command_makes_the_engines_picture);
   fixture_test ("/core/engine/generate/a-small-device-makes-the-same-picture", NULL, a_small_device_makes_the_same_picture);
   fixture_test ("/core/engine/generate/the-commands-explain-their-errors", NULL, the_commands_explain_their_errors);
