@@ -73,6 +73,7 @@ struct _FbDialog
   int                   job_count;
   FbMask               *job_mask;          /* what was painted for it, or NULL */
   GPtrArray            *job_results;       /* of FbResult, those that have come */
+  GPtrArray            *job_layers;        /* those that were inserted before it ended, with their results */
 
   FbForm               *form;
   FbPreviewArea        *preview;           /* NULL where a class shows something else */

@@ -4,6 +4,15 @@
 #include <glib/gi18n-lib.h>
 
 #include "ui/job.h"
+#include "ui/record.h"
+
+/* a layer that was inserted while the job that made it was still running */
+typedef struct
+{
+  GimpItem *layer;
+  GBytes   *record;
+  FbResult *result;
+} Inserted;
 
 static void
 on_progress (FbJob *job, const FbJobProgress *progress, FbDialog *self)
@@ -41,7 +50,43 @@ on_picture (FbJob *job, int index, FbDialog *self)
   fb_dialog_add_result (self, result, fb_target_copy (self->job_target), self->job_prompt);
 }
 
-/* what was not known yet when the pictures came */
+static void
+inserted_free (gpointer data)
+{
+  Inserted *inserted = data;
+
+  g_bytes_unref (inserted->record);
+  fb_result_unref (inserted->result);
+  g_free (inserted);
+}
+
+GPtrArray *
+fb_dialog_job_layers_new (void)
+{
+  return g_ptr_array_new_with_free_func (inserted_free);
+}
+
+void
+fb_dialog_note_layers (FbDialog *self, FbResult *result, GPtrArray *layers)
+{
+  if (self->job == NULL || !g_ptr_array_find (self->job_results, result, NULL))
+    return;
+  for (guint i = 0; i < layers->len; i++)
+    {
+      GimpItem *layer  = g_ptr_array_index (layers, i);
+      GBytes   *record = fb_record_get (layer);
+
+      if (record != NULL)
+        {
+          Inserted *inserted = g_new (Inserted, 1);
+
+          *inserted = (Inserted) { layer, record, fb_result_ref (result) };
+          g_ptr_array_add (self->job_layers, inserted);
+        }
+    }
+}
+
+/* what was not known yet when the pictures came, in the results and in layers made of them */
 static void
 complete_parameters (FbDialog *self)
 {
@@ -49,6 +94,12 @@ complete_parameters (FbDialog *self)
     {
       g_autoptr(GVariant) parameters = fb_job_get_metadata (self->job, (int) i);
       fb_result_set_parameters (g_ptr_array_index (self->job_results, i), parameters);
+    }
+  for (guint i = 0; i < self->job_layers->len; i++)
+    {
+      Inserted *inserted = g_ptr_array_index (self->job_layers, i);
+
+      fb_record_complete (inserted->layer, inserted->record, inserted->result->parameters);
     }
 }
 
@@ -74,6 +125,7 @@ fb_dialog_forget_job (FbDialog *self)
 {
   g_clear_object (&self->job);
   g_ptr_array_set_size (self->job_results, 0);
+  g_ptr_array_set_size (self->job_layers, 0);
   g_clear_pointer (&self->job_target, fb_target_free);
   g_clear_pointer (&self->job_prompt, g_free);
   g_clear_pointer (&self->job_mask, fb_mask_free);

@@ -17,3 +17,7 @@ void   fb_dialog_generate_job (FbDialog *self, gboolean wants_another);
 /* Starts what fb_dialog_generate_job() asked for; the settings have been checked. */
 void   fb_dialog_start_job    (FbDialog *self);
 void   fb_dialog_forget_job   (FbDialog *self);
+
+/* @layers were made of @result: where its job still runs, their records are completed at the job's end. */
+void   fb_dialog_note_layers  (FbDialog *self, FbResult *result, GPtrArray *layers);
+GPtrArray * fb_dialog_job_layers_new (void);

@@ -246,6 +246,7 @@ insert (FbDialog *self, FbDestination destination, gboolean anyway)
     }
   gimp_displays_flush ();
   remember (self, image, layers, entry->result->seed);
+  fb_dialog_note_layers (self, entry->result, layers);
   name = gimp_item_get_name (g_ptr_array_index (layers, 0));
   text = g_strdup_printf (_("Inserted as the layer “%s”."), name);
   fb_dialog_set_status (self, text);
@@ -387,6 +388,7 @@ finalize (GObject *object)
 
   g_ptr_array_unref (self->layers);
   g_ptr_array_unref (self->job_results);
+  g_ptr_array_unref (self->job_layers);
   g_strv_builder_unref (self->seeds);
 
   G_OBJECT_CLASS (fb_dialog_parent_class)->finalize (object);
@@ -411,6 +413,7 @@ fb_dialog_init (FbDialog *self)
 {
   self->layers      = g_ptr_array_new ();
   self->job_results = g_ptr_array_new_with_free_func ((GDestroyNotify) fb_result_unref);
+  self->job_layers  = fb_dialog_job_layers_new ();
   self->seeds       = g_strv_builder_new ();
 }
 

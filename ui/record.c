@@ -1,6 +1,8 @@
 /* ui/record.c: what made a layer, kept on the layer. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "ui/record.h"
 
+#include <string.h>
+
 #include <glib/gi18n-lib.h>
 #include <json-glib/json-glib.h>
 
@@ -36,18 +38,72 @@ fb_record_write_mask (GimpItem *item, GBytes *mask)
   attach (item, FB_RECORD_MASK, data, size);
 }
 
-GBytes *
-fb_record_read_mask (GimpItem *item)
+/* (transfer full) (nullable) */
+static GBytes *
+attached (GimpItem *item, const char *name)
 {
-  GimpParasite  *parasite = gimp_item_get_parasite (item, FB_RECORD_MASK);
+  GimpParasite  *parasite = gimp_item_get_parasite (item, name);
   guint32        size     = 0;
   gconstpointer  data     = parasite != NULL ? gimp_parasite_get_data (parasite, &size) : NULL;
-  GBytes        *mask     = data != NULL ? g_bytes_new (data, size) : NULL;
+  GBytes        *bytes    = data != NULL ? g_bytes_new (data, size) : NULL;
 
   if (parasite != NULL)
     gimp_parasite_free (parasite);
 
-  return mask;
+  return bytes;
+}
+
+GBytes *
+fb_record_read_mask (GimpItem *item)
+{
+  return attached (item, FB_RECORD_MASK);
+}
+
+GBytes *
+fb_record_get (GimpItem *item)
+{
+  return attached (item, FB_RECORD_PARASITE);
+}
+
+/* (transfer full) (nullable): @known with those of @parameters that it lacks; %NULL when it lacks none */
+static char *
+complete (GBytes *known, GVariant *parameters)
+{
+  gsize                 size   = 0;
+  const char           *text   = g_bytes_get_data (known, &size);
+  g_autoptr(JsonParser) parser = json_parser_new ();
+  g_autoptr(JsonNode)   more   = json_gvariant_serialize (parameters);
+  guint                 n      = 0;
+  JsonObject           *object;
+  JsonObjectIter        iter;
+  const char           *key;
+  JsonNode             *value;
+
+  if (!json_parser_load_from_data (parser, text, (gssize) size, NULL))
+    return NULL;
+  object = json_node_get_object (json_parser_get_root (parser));
+  json_object_iter_init (&iter, json_node_get_object (more));
+  while (json_object_iter_next (&iter, &key, &value))
+    if (!json_object_has_member (object, key))
+      {
+        json_object_set_member (object, key, json_node_copy (value));
+        n++;
+      }
+
+  return n > 0 ? json_to_string (json_parser_get_root (parser), FALSE) : NULL;
+}
+
+void
+fb_record_complete (GimpItem *item, GBytes *known, GVariant *parameters)
+{
+  g_autoptr(GBytes)  present = gimp_item_is_valid (item) ? attached (item, FB_RECORD_PARASITE) : NULL;
+  g_autofree char   *text    = present != NULL && g_bytes_equal (present, known) ? complete (known, parameters) : NULL;
+
+  if (text == NULL)
+    return;
+  gimp_image_undo_freeze (gimp_item_get_image (item));
+  attach (item, FB_RECORD_PARASITE, text, strlen (text));
+  gimp_image_undo_thaw (gimp_item_get_image (item));
 }
 
 /* text of a JSON string; NULL for everything else */

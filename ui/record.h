@@ -39,6 +39,19 @@ GVariant * fb_record_parse (const char *text, gsize size, const FbArg *args, GEr
 
 /* The same from a text that need not have a prompt. */
 GVariant * fb_record_parse_some (const char *text, gsize size, const FbArg *args, GError **error);
+
+/* (transfer full) (nullable): the record as it is on @item */
+GBytes *   fb_record_get   (GimpItem *item);
+
+/**
+ * fb_record_complete:
+ * @known: what fb_record_get() gave
+ * @parameters: those that @known lacks are added, as no step of the undo history
+ *
+ * Does nothing when @item has another record by now, or none: it was undone, or another picture put into its place.
+ */
+void       fb_record_complete (GimpItem *item, GBytes *known, GVariant *parameters);
+
 /* What was painted to make the layer, as fb_mask_pack() gives it; %NULL where there is none. */
 void       fb_record_write_mask (GimpItem *item, GBytes *mask);
 GBytes *   fb_record_read_mask  (GimpItem *item);

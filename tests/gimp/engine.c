@@ -2,7 +2,7 @@
  *
  * Its model "test" is 128 × 128 and takes 4 steps. A picture depends on prompt and seed, and follows the input as far as
  * the strength leaves it; a LoRA meets it but for two tensors. A prompt that starts with "slow" takes a second a step, one that starts with "fail" fails, and one
- * that starts with "crash" kills the engine, each after the first step. There are no models while the file $FB_TEST_NO_MODELS exists.
+ * that starts with "crash" kills the engine, each after the first step; with "late", the job ends only when the file $FB_TEST_GATE.end is there. There are no models while the file $FB_TEST_NO_MODELS exists.
  */
 #include <math.h>
 #include <string.h>
@@ -208,6 +208,19 @@ run_steps (FbTask *task, GVariant *request, int picture, int count, gint64 seed,
   return TRUE;
 }
 
+/* TRUE when cancelled */
+static gboolean
+wait_for_end (FbTask *task, GVariant *request)
+{
+  g_autofree char *gate = g_strconcat (g_getenv ("FB_TEST_GATE"), ".end", NULL);
+
+  while (g_str_has_prefix (string_of (request, "prompt", ""), "late") && !g_file_test (gate, G_FILE_TEST_EXISTS))
+    if (wait (task, 0.05))
+      return TRUE;
+
+  return FALSE;
+}
+
 static gboolean
 has_loras (GVariant *request)
 {
@@ -236,6 +249,11 @@ run (FbTask *task, GError **error)
         return NULL;
       picture = cut_out (request, paint (request, init, seed + i, int_of (request, "width", 0), int_of (request, "height", 0), 0.0f));
       fb_task_add_picture (task, picture, seed + i, g_variant_new_parsed ("{'seed': <%x>}", seed + i));
+    }
+  if (wait_for_end (task, request))
+    {
+      g_cancellable_set_error_if_cancelled (fb_task_cancellable (task), error);
+      return NULL;
     }
   g_variant_dict_remove (&dict, "seed");
   g_variant_dict_insert (&dict, "model-hash", "s", "0123456789abcdef");

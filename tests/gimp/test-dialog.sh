@@ -77,6 +77,26 @@ xdotool key ctrl+z
 check one-undo-takes-it-back becomes_as_before
 
 focus '^Generate$'
+driver type 'Prompt' 'late apple'
+driver type 'Seed' '77'
+check starts-a-job-that-ends-late driver press 'Generate'
+check shows-its-picture-before-its-end driver says 'seed 77'
+check inserts-before-its-end driver press 'Insert'
+check says-that-it-is-inserted driver says 'Inserted as the layer “late apple”'
+says_hash () { batch "(let ((out (open-output-file \"$scratch/record\")))
+  (write (gimp-item-get-parasite (vector-ref (car (gimp-image-get-layers 1)) 0) \"flashbrush-parameters\") out) (close-output-port out))"
+  grep -c model-hash "$scratch/record"; }
+has_hash () { for _ in $(seq 50); do [ "$(says_hash)" = "$1" ] && return; sleep 0.2; done; false; }
+check knows-no-hash-yet has_hash 0
+touch "$FB_TEST_GATE.end"
+check has-the-hash-afterwards has_hash 1
+focus 'GIMP'
+xdotool key ctrl+z
+check one-undo-takes-that-back-too becomes_as_before
+driver type 'Prompt' 'red apple'
+driver type 'Seed' '-1'
+
+focus '^Generate$'
 folded=$(height)
 check unfolds-more-settings driver press 'More settings'
 check grows-with-them grows
