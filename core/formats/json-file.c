@@ -7,13 +7,14 @@
 #include <glib/gstdio.h>
 
 #define MAX_SIZE  (64 << 20)   /* bytes; the index of the largest sharded model has 0.2 MB */
-#define MAX_DEPTH 32           /* configs have 3 or 4 */
+#define MAX_DEPTH  32          /* configs have 3 or 4 */
+#define MAX_COMMAS 1000000     /* JSON-GLib takes some 100 bytes for a value; the largest models list some 10,000 tensors with 7 commas each */
 
-gboolean
-fb_json_nests_deeper_than (const char *json, gsize n, int max_depth)
+FbJsonTrouble
+fb_json_look_through (const char *json, gsize n, int max_depth)
 {
   gboolean in_string = FALSE;
-  int      depth     = 0;
+  int      depth     = 0, n_commas = 0;
 
   for (gsize i = 0; i < n; i++)
     {
@@ -23,25 +24,52 @@ fb_json_nests_deeper_than (const char *json, gsize n, int max_depth)
         i++;
       else if (c == '"')
         in_string = !in_string;
-      else if (!in_string && (c == '{' || c == '[') && ++depth > max_depth)
-        return TRUE;
-      else if (!in_string && (c == '}' || c == ']'))
+      else if (in_string)
+        continue;
+      else if (c == '/' || c == '\'')                       /* JSON-GLib takes comments and such strings, behind which all could hide */
+        return FB_JSON_NOT_PLAIN;
+      else if ((c == '{' || c == '[') && ++depth > max_depth)
+        return FB_JSON_TOO_DEEP;
+      else if (c == '}' || c == ']')
         depth--;
+      else if (c == ',' && ++n_commas > MAX_COMMAS)
+        return FB_JSON_TOO_LONG;
     }
 
-  return FALSE;
+  return FB_JSON_FINE;
+}
+
+/* what @trouble means for the file at @path */
+static void
+fail (FbJsonTrouble trouble, const char *path, GError **error)
+{
+  if (trouble == FB_JSON_TOO_DEEP)
+    g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_BAD_CONFIG, _("“%s” is damaged: it is nested too deeply. Download or copy it again."), path);
+  else if (trouble == FB_JSON_TOO_LONG)
+    g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_BAD_CONFIG,
+                 _("“%s” is damaged: it lists more values than any model needs. Download or copy it again."), path);
+  else
+    g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_BAD_CONFIG, _("“%s” is damaged: it is not valid JSON (%s). Correct it, or download or copy it again."),
+                 path, fb_json_not_plain ());
+}
+
+const char *
+fb_json_not_plain (void)
+{
+  return _("comments and single quotes are not part of it");
 }
 
 JsonObject *
 fb_json_parse_object (const char *json, gsize n, const char *path, GError **error)
 {
-  g_autoptr(JsonParser) parser = json_parser_new ();
-  g_autoptr(GError)     bad    = NULL;
+  g_autoptr(JsonParser) parser  = json_parser_new ();
+  g_autoptr(GError)     bad     = NULL;
+  const FbJsonTrouble   trouble = fb_json_look_through (json, n, MAX_DEPTH);
 
   if (!g_utf8_validate_len (json, n, NULL))
     g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_BAD_CONFIG, _("“%s” is damaged: it is not UTF-8 text. Download or copy it again."), path);
-  else if (fb_json_nests_deeper_than (json, n, MAX_DEPTH))
-    g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_BAD_CONFIG, _("“%s” is damaged: it is nested too deeply. Download or copy it again."), path);
+  else if (trouble != FB_JSON_FINE)
+    fail (trouble, path, error);
   else if (!json_parser_load_from_data (parser, json, n, &bad))
     g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_BAD_CONFIG, _("“%s” is damaged: it is not valid JSON (%s). Correct it, or download or copy it again."),
                  path, bad->message);

@@ -5,9 +5,19 @@
 
 #include "core/formats/model-error.h"
 
-/* Whether arrays and objects in @json lie in each other more than @max_depth deep. JSON-GLib recurses once per level, so "[[[[…" must
- * not reach it. */
-gboolean     fb_json_nests_deeper_than (const char *json, gsize n, int max_depth);
+typedef enum
+{
+  FB_JSON_FINE,
+  FB_JSON_TOO_DEEP,       /* arrays and objects lie in each other more than so deep: JSON-GLib recurses once per level */
+  FB_JSON_TOO_LONG,       /* it lists so many values that a tree of them would take gigabytes: "[0,0,0,0…" */
+  FB_JSON_NOT_PLAIN,      /* it has comments or strings in single quotes */
+} FbJsonTrouble;
+
+/* Looks through the letters of @json for what must not reach the parser. */
+FbJsonTrouble fb_json_look_through (const char *json, gsize n, int max_depth);
+
+/* why %FB_JSON_NOT_PLAIN is no JSON, for a message */
+const char *  fb_json_not_plain    (void);
 
 /**
  * fb_json_parse_object:

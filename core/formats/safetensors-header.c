@@ -123,13 +123,18 @@ parse_json (const char *json, gsize n, const char *path, GError **error)
   MemberCount           count     = { n_members, NULL };
   g_autofree char      *duplicate = NULL;
   g_autoptr(GError)     bad       = NULL;
+  const FbJsonTrouble   trouble   = fb_json_look_through (json, n, MAX_DEPTH);
 
   if (json[0] != '{')
     fb_safetensors_fail (error, FB_MODEL_ERROR_BAD_HEADER, path, _("its header is not a JSON object"));
   else if (!g_utf8_validate_len (json, n, NULL))
     fb_safetensors_fail (error, FB_MODEL_ERROR_BAD_HEADER, path, _("its header is not UTF-8"));
-  else if (fb_json_nests_deeper_than (json, n, MAX_DEPTH))
+  else if (trouble == FB_JSON_TOO_DEEP)
     fb_safetensors_fail (error, FB_MODEL_ERROR_BAD_HEADER, path, _("its header is nested too deeply"));
+  else if (trouble == FB_JSON_TOO_LONG)
+    fb_safetensors_fail (error, FB_MODEL_ERROR_BAD_HEADER, path, _("its header lists more values than any model needs"));
+  else if (trouble == FB_JSON_NOT_PLAIN)
+    fb_safetensors_fail (error, FB_MODEL_ERROR_BAD_HEADER, path, _("its header is not valid JSON (%s)"), fb_json_not_plain ());
   else
     {
       gboolean parsed;

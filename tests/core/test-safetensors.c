@@ -225,6 +225,8 @@ static const struct { const char *name, *json; gsize n_data; FbModelError code; 
   { "not-json",           "{\"a\"", 0, FB_MODEL_ERROR_BAD_HEADER },
   { "two-objects",        "{}{}", 0, FB_MODEL_ERROR_BAD_HEADER },
   { "not-utf-8",          "{\"\xff\":{}}", 0, FB_MODEL_ERROR_BAD_HEADER },
+  { "comment",            "{/*\"*/}", 0, FB_MODEL_ERROR_BAD_HEADER },
+  { "single-quotes",      "{'__metadata__':{}}", 0, FB_MODEL_ERROR_BAD_HEADER },
   { "one-byte",           "{", 0, FB_MODEL_ERROR_BAD_HEADER },
   { "empty",              "", 0, FB_MODEL_ERROR_BAD_HEADER },
 };
@@ -284,6 +286,30 @@ test_deep_nesting_is_refused (void)
   bytes = file_with_header (deep, 0);
   g_assert_null (fb_safetensors_parse (bytes, &error));
   g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_BAD_HEADER);
+}
+
+/* A tree of it would take gigabytes; and so would one that a comment hides from whoever counts. */
+static void
+test_a_header_of_zeros_is_refused (void)
+{
+  static const char *const starts[] = { "{\"a\":{\"shape\":[0", "{/*\"*/\"a\":{\"shape\":[0", "{'\"':0,\"a\":{\"shape\":[0" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (starts); i++)
+    {
+      const gsize       n_start = strlen (starts[i]), n = 8u << 20;
+      g_autofree char  *json    = g_malloc (n + 1);
+      g_autoptr(GBytes) bytes   = NULL;
+      g_autoptr(GError) error   = NULL;
+
+      memcpy (json, starts[i], n_start);
+      for (gsize k = n_start; k < n; k++)
+        json[k] = (k - n_start) % 2 == 0 ? ',' : '0';
+      json[n] = '\0';
+      bytes   = file_with_header (json, 0);
+      g_assert_null (fb_safetensors_parse (bytes, &error));
+      g_assert_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_BAD_HEADER);
+      g_assert_nonnull (strstr (error->message, i == 0 ? "lists more values" : "not part of it"));
+    }
 }
 
 static void
@@ -502,6 +528,7 @@ main (int argc, char **argv)
   ADD ("true-oddities-are-accepted", test_true_oddities_are_accepted);
   ADD ("ten-gigabyte-header-is-refused", test_ten_gigabyte_header_is_refused);
   ADD ("deep-nesting-is-refused", test_deep_nesting_is_refused);
+  ADD ("a-header-of-zeros-is-refused", test_a_header_of_zeros_is_refused);
   ADD ("other-formats-are-named", test_other_formats_are_named);
   ADD ("what-is-no-file-is-refused", test_what_is_no_file_is_refused);
   ADD ("truncation-while-open-is-an-error", test_truncation_while_open_is_an_error);
