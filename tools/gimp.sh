@@ -84,16 +84,17 @@ existing ()
   scheme_string "$([ -z "$1" ] || readlink -f "$1")"
 }
 
-# run_demo SCHEME: runs it in GIMP without a window, after demo.scm
+# run_demo SCHEME: runs it in GIMP without a window, after demo.scm. It writes $part, which becomes $out: an earlier picture stays where no new one comes
 run_demo ()
 {
   timed prepare prepare
   timed build build_and_stage
-  rm -f "$out"
+  trap 'rm -f "$part"' EXIT
   in_root env GIMP3_DIRECTORY="$profile" gimp-console --no-interface --no-data --no-fonts \
     --console-messages --batch-interpreter=plug-in-script-fu-eval --quit \
     -b "(begin (load $(scheme_string "$here/tools/demo.scm")) $1)" 2>"$log" | tell_stages || true
-  [ -s "$out" ] || die "GIMP made no picture. $(reason_in "$log")"
+  [ -s "$part" ] || die "GIMP made no picture. $(reason_in "$log")"
+  mv -f "$part" "$out"
 }
 
 # What a task works on where no image is named, as Script-Fu
@@ -102,7 +103,7 @@ demo_sample='(lambda () (plug-in-flashbrush-generate #:run-mode RUN-NONINTERACTI
 demo_generate ()
 {
   run_demo "(demo (lambda () (plug-in-flashbrush-generate $(demo_arguments "${rest[0]:-${prompt:-cat face, noto}}")
-             #:destination \"new-image\")) $(scheme_string "$out"))"
+             #:destination \"new-image\")) $(scheme_string "$part"))"
 }
 
 demo_inpaint ()
@@ -112,13 +113,13 @@ demo_inpaint ()
   if [ "${rest[1]:-none}" = none ]; then rest[1]=""; fi
   mask=$(existing "${rest[1]}") || exit 1
   run_demo "(demo-inpaint $demo_sample $image $mask (lambda (image layer) (plug-in-flashbrush-inpaint $(demo_arguments "$prompt")
-             #:image image #:drawables (vector layer) #:use \"$use\")) $(scheme_string "$before") $(scheme_string "$out"))"
+             #:image image #:drawables (vector layer) #:use \"$use\")) $(scheme_string "$before") $(scheme_string "$part"))"
 }
 
 demo_upscale ()
 {
   run_demo "(demo-upscale $demo_sample $image (lambda (image layer) (plug-in-flashbrush-upscale $(demo_arguments "$prompt")
-             #:image image #:drawables (vector layer) #:destination \"new-image\")) $(scheme_string "$before") $(scheme_string "$out"))"
+             #:image image #:drawables (vector layer) #:destination \"new-image\")) $(scheme_string "$before") $(scheme_string "$part"))"
 }
 
 # demo [PROMPT], demo --task inpaint [IMAGE [MASK]], demo --task upscale [IMAGE]; the options are in ./dev help
@@ -126,6 +127,7 @@ cmd_demo ()
 {
   local task=generate prompt="" seed=-1 steps="" model="" out=demo.png log=$build_dir/demo.log before image rest=()
   demo_options "$@"
+  part=$(dirname "$out")/.$(basename "$out" .png).$$.png                # global: the trap at the end reads it
   before=${out%.png}-before.png
   if [ "$task" != generate ]; then image=$(existing "${rest[0]:-}") || exit 1; fi
   "demo_$task"

@@ -33,6 +33,11 @@ result /dev/demo/the-same-seed-makes-the-same-picture $?
 [ $? = 1 ] && says '^dev: GIMP made no picture\. There is no model “no such”\.' && [ ! -e "$scratch/c.png" ]
 result /dev/demo/an-unknown-model-is-named $?
 
+cp "$scratch/b.png" "$scratch/kept.png"
+./dev demo house --model "no such" -o "$scratch/kept.png" >&2
+cmp "$scratch/b.png" "$scratch/kept.png" >&2 && [ -z "$(find "$scratch" -maxdepth 1 -name '.*.png')" ]
+result /dev/demo/an-earlier-picture-stays-where-there-is-no-new-one $?
+
 ./dev demo --task upscale "$scratch/b.png" --seed 7 -o "$scratch/large.png" >"$scratch/said" 2>"$scratch/errors" \
   && says '^upscale +[0-9.]+ s$' && [ "$(identify -format '%wx%h' "$scratch/large.png")" = 512x512 ] \
   && [ "$(convert "$scratch/large.png" -filter box -resize 25% "$scratch/b.png" -metric RMSE -compare -format '%[distortion]' info: | awk '{ print $1 < 0.05 }')" = 1 ]
