@@ -34,9 +34,14 @@ fb_model_check_finite (FbModel *model, const float *values, gsize n, GError **er
   for (gsize i = 0; i < n; i++)
     if (!isfinite (values[i]))
       {
-        g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FINITE,
-                     _("“%s” computed values that are not numbers (in %s). Try another model, or this one in full precision."),
-                     model->path, fb_dtype_name (model->dtype));
+        if (model->dtype == FB_DTYPE_F32)
+          g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FINITE,
+                       _("“%s” computed values that are not numbers, even in full precision. Lower the strengths of LoRAs, or try another model."),
+                       model->path);
+        else
+          g_set_error (error, FB_MODEL_ERROR, FB_MODEL_ERROR_NOT_FINITE,
+                       _("“%s” computed values that are not numbers (in %s). Try another model, or this one in full precision."),
+                       model->path, fb_dtype_name (model->dtype));
         return FALSE;
       }
 
