@@ -120,8 +120,29 @@ fb_args_format_lora (const char *name, double strength)
   return g_strdup_printf ("%s=%s", name, g_ascii_dtostr (number, sizeof number, strength));
 }
 
+/* A file's name may be in any letters; D-Bus and the record know UTF-8 only. @field names the argument. */
+static gboolean
+check_text (const char *field, const char *text, GError **error)
+{
+  const char *bad = NULL;
+
+  if (g_utf8_validate (text, -1, &bad))
+    return TRUE;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, _("“%s” is not valid UTF-8 text at byte %d."), field, (int) (bad - text));
+  return FALSE;
+}
+
+/* (transfer floating): %NULL with @error */
 static GVariant *
-loras_of (GStrv strings, GError **error)
+text_of (const FbArg *arg, const char *text, GError **error)
+{
+  const char *given = text != NULL ? text : "";
+
+  return check_text (arg->name, given, error) ? g_variant_new_string (given) : NULL;
+}
+
+static GVariant *
+loras_of (const FbArg *arg, GStrv strings, GError **error)
 {
   g_auto(GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("a(sd)"));
 
@@ -130,7 +151,7 @@ loras_of (GStrv strings, GError **error)
       g_autofree char *name     = NULL;
       double           strength = 0.0;
 
-      if (!fb_args_parse_lora (strings[i], &name, &strength, error))
+      if (!check_text (arg->name, strings[i], error) || !fb_args_parse_lora (strings[i], &name, &strength, error))
         return NULL;
       g_variant_builder_add (&builder, "(sd)", name, strength);
     }
@@ -156,10 +177,10 @@ value_of (const FbArg *arg, GimpProcedureConfig *config, GError **error)
     case FB_ARG_KIND_SAMPLER:
     case FB_ARG_KIND_CHOICE:
       g_object_get (config, arg->name, &text, NULL);
-      return g_variant_new_string (text != NULL && g_utf8_validate (text, -1, NULL) ? text : "");
+      return text_of (arg, text, error);
     case FB_ARG_KIND_LORAS:
       g_object_get (config, arg->name, &strings, NULL);
-      return loras_of (strings, error);
+      return loras_of (arg, strings, error);
     case FB_ARG_KIND_SEED:
       g_object_get (config, arg->name, &text, NULL);
       return fb_args_parse_seed (text, &seed, error) ? g_variant_new_int64 (seed) : NULL;

@@ -102,7 +102,7 @@ const char *  fb_arg_key          (const FbArg *arg);
  *
  * Returns: (transfer full): the engine's request, a{sv}: s for strings and choices, i for whole numbers, d for the others,
  * b for a bool, a(sd) for LoRAs, and x for a seed, drawn here when it is "-1". Rows whose text is empty are left to the model. %NULL with
- * @error when a seed or a LoRA cannot be read.
+ * @error when a seed or a LoRA cannot be read, or a text is no UTF-8.
  */
 GVariant *    fb_args_to_variant  (const FbArg *args, GimpProcedureConfig *config, GError **error);
 

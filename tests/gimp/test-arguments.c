@@ -126,6 +126,48 @@ test_lora_round_trip (void)
     }
 }
 
+/* (transfer full) (nullable): the request of one argument, read from a property of the same name; fb_args_to_variant() asks no more of a configuration */
+static GVariant *
+request_of (FbArg arg, gpointer object, GError **error)
+{
+  const FbArg table[] = { arg, FB_ARG_END };
+
+  return fb_args_to_variant (table, object, error);
+}
+
+static GVariant *
+request_of_model (const char *name, GError **error)
+{
+  const FbArg              arg    = FB_ARG_MODEL ("name", "", "", "checkpoint");
+  g_autoptr(GSimpleAction) object = g_object_new (G_TYPE_SIMPLE_ACTION, "name", name, NULL);
+
+  return request_of (arg, object, error);
+}
+
+static GVariant *
+request_of_lora (const char *name, GError **error)
+{
+  const FbArg       arg     = FB_ARG_LORAS ("names", "", "");
+  const char       *names[] = { name, NULL };
+  g_autoptr(GIcon)  object  = g_object_new (G_TYPE_THEMED_ICON, "names", names, NULL);
+
+  return request_of (arg, object, error);
+}
+
+/* a checkpoint of such a name must not become the default one */
+static void
+test_no_utf8 (void)
+{
+  g_autoptr(GError) model = NULL, lora = NULL;
+
+  g_assert_null (request_of_model ("/models/\xe4pfel.safetensors", &model));
+  g_assert_error (model, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpstr (model->message, ==, "“name” is not valid UTF-8 text at byte 8.");
+  g_assert_null (request_of_lora ("t\xfcr=1", &lora));
+  g_assert_error (lora, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+  g_assert_cmpstr (lora->message, ==, "“names” is not valid UTF-8 text at byte 1.");
+}
+
 static void
 test_sizes (void)
 {
@@ -261,6 +303,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ui/args/seeds-are-whole-numbers-from-0", test_seeds);
   g_test_add_func ("/ui/args/loras-need-a-name-and-a-number", test_loras);
   g_test_add_func ("/ui/args/loras-survive-a-round-trip", test_lora_round_trip);
+  g_test_add_func ("/ui/args/what-is-no-utf-8-is-named", test_no_utf8);
   g_test_add_func ("/ui/size/follows-the-place-within-the-models-range", test_sizes);
   g_test_add_func ("/ui/size/comes-from-a-short-list", test_size_list_is_short);
   g_test_add_func ("/ui/record/gives-the-rows-with-their-types", test_record);
