@@ -2,6 +2,7 @@
 #include "ui/args.h"
 
 #include <math.h>
+#include <string.h>
 
 #include <gio/gio.h>
 #include <glib/gi18n-lib.h>
@@ -132,11 +133,21 @@ check_text (const char *field, const char *text, GError **error)
   return FALSE;
 }
 
+/* (transfer full): The engine does not know the folder that a script's path starts from. What looks like a path and is one becomes absolute here; all else is
+ * a name in the store, or wrong as it stands. */
+static char *
+absolute (const char *name)
+{
+  const gboolean is_path = strchr (name, G_DIR_SEPARATOR) != NULL || g_str_has_suffix (name, ".safetensors");
+
+  return is_path && g_file_test (name, G_FILE_TEST_EXISTS) ? g_canonicalize_filename (name, NULL) : g_strdup (name);
+}
+
 /* (transfer floating): %NULL with @error */
 static GVariant *
 text_of (const FbArg *arg, const char *text, GError **error)
 {
-  const char *given = text != NULL ? text : "";
+  g_autofree char *given = arg->kind == FB_ARG_KIND_MODEL && text != NULL ? absolute (text) : g_strdup (text != NULL ? text : "");
 
   return check_text (arg->name, given, error) ? g_variant_new_string (given) : NULL;
 }
@@ -149,11 +160,15 @@ loras_of (const FbArg *arg, GStrv strings, GError **error)
   for (int i = 0; strings != NULL && strings[i] != NULL; i++)
     {
       g_autofree char *name     = NULL;
+      g_autofree char *path     = NULL;
       double           strength = 0.0;
 
       if (!check_text (arg->name, strings[i], error) || !fb_args_parse_lora (strings[i], &name, &strength, error))
         return NULL;
-      g_variant_builder_add (&builder, "(sd)", name, strength);
+      path = absolute (name);
+      if (!check_text (arg->name, path, error))
+        return NULL;
+      g_variant_builder_add (&builder, "(sd)", path, strength);
     }
 
   return g_variant_builder_end (&builder);

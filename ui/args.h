@@ -98,7 +98,7 @@ const char *  fb_arg_key          (const FbArg *arg);
 
 /**
  * fb_args_to_variant:
- * @config: the procedure's arguments as the run function or the dialog has them
+ * @config: the procedure's arguments as the run function or the dialog has them; paths of models and LoRAs may be relative
  *
  * Returns: (transfer full): the engine's request, a{sv}: s for strings and choices, i for whole numbers, d for the others,
  * b for a bool, a(sd) for LoRAs, and x for a seed, drawn here when it is "-1". Rows whose text is empty are left to the model. %NULL with

@@ -2,9 +2,11 @@
 #include <string.h>
 
 #include <gio/gio.h>
+#include <glib/gstdio.h>
 
 #include "plugins/inpaint/args.h"
 #include "plugins/upscale/args.h"
+#include "tests/core/scratch.h"
 #include "ui/plot.h"
 #include "ui/record.h"
 #include "ui/sampling-args.h"
@@ -168,6 +170,53 @@ test_no_utf8 (void)
   g_assert_cmpstr (lora->message, ==, "“names” is not valid UTF-8 text at byte 1.");
 }
 
+static char *
+model_meant (const char *name)
+{
+  g_autoptr(GError)   error   = NULL;
+  g_autoptr(GVariant) request = request_of_model (name, &error);
+  char               *meant   = NULL;
+
+  g_assert_no_error (error);
+  g_assert_true (g_variant_lookup (request, "name", "s", &meant));
+  return meant;
+}
+
+/* the engine works in another folder than a script */
+static void
+test_relative_paths (void)
+{
+  g_autofree char     *before = g_get_current_dir ();
+  g_autoptr(Scratch)   folder = scratch_new ();
+  g_autofree char     *path   = g_build_filename (folder, "models", "x.safetensors", NULL);
+  g_autofree char     *there  = NULL, *bare = NULL, *name = NULL, *gone = NULL;
+  g_autoptr(GError)    error  = NULL;
+  g_autoptr(GVariant)  loras  = NULL;
+  g_autoptr(GVariant)  list   = NULL;
+  const char          *lora   = NULL;
+  double               strength;
+
+  scratch_write (folder, "models/x.safetensors", "", 0);
+  scratch_write (folder, "models/folder/model_index.json", "{}", 2);
+  g_assert_no_errno (g_chdir (folder));
+  there = model_meant ("models/x.safetensors");
+  loras = request_of_lora ("./models/x.safetensors=0.5", &error);
+  gone  = model_meant ("models/y.safetensors");
+  g_assert_no_errno (g_chdir ("models"));
+  bare  = model_meant ("x.safetensors");
+  name  = model_meant ("folder");                                 /* may be one in the store */
+  g_assert_no_errno (g_chdir (before));
+
+  g_assert_cmpstr (there, ==, path);
+  g_assert_cmpstr (bare, ==, path);
+  g_assert_cmpstr (name, ==, "folder");
+  g_assert_cmpstr (gone, ==, "models/y.safetensors");
+  g_assert_no_error (error);
+  list = g_variant_lookup_value (loras, "names", G_VARIANT_TYPE ("a(sd)"));
+  g_variant_get_child (list, 0, "(&sd)", &lora, &strength);
+  g_assert_cmpstr (lora, ==, path);
+}
+
 static void
 test_sizes (void)
 {
@@ -304,6 +353,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ui/args/loras-need-a-name-and-a-number", test_loras);
   g_test_add_func ("/ui/args/loras-survive-a-round-trip", test_lora_round_trip);
   g_test_add_func ("/ui/args/what-is-no-utf-8-is-named", test_no_utf8);
+  g_test_add_func ("/ui/args/relative-paths-start-where-the-script-is", test_relative_paths);
   g_test_add_func ("/ui/size/follows-the-place-within-the-models-range", test_sizes);
   g_test_add_func ("/ui/size/comes-from-a-short-list", test_size_list_is_short);
   g_test_add_func ("/ui/record/gives-the-rows-with-their-types", test_record);
