@@ -224,18 +224,6 @@ fb_store_find (FbStore *self, FbStoreKind kind, const char *name, GError **error
   return entry;
 }
 
-char *
-fb_store_stamp (const char *path)
-{
-  g_autofree char *unet = g_build_filename (path, "unet", NULL);
-  GStatBuf         st   = { 0 }, inner = { 0 };
-
-  g_stat (path, &st);
-  g_stat (unet, &inner);
-  return g_strdup_printf ("%" G_GINT64_FORMAT " %" G_GINT64_FORMAT ".%ld %" G_GINT64_FORMAT ".%ld", (gint64) st.st_size,
-                          (gint64) st.st_mtim.tv_sec, (long) st.st_mtim.tv_nsec, (gint64) inner.st_mtim.tv_sec, (long) inner.st_mtim.tv_nsec);
-}
-
 const FbAbout *
 fb_store_about (FbStore *self, FbStoreKind kind, const char *path)
 {

@@ -132,7 +132,7 @@ const char * fb_store_family (FbStore *self, const char *path, GError **error);
 /* (transfer none): what the files of an entry say, read once per version of them; until the next question about the same path */
 const struct FbAbout * fb_store_about (FbStore *self, FbStoreKind kind, const char *path);
 
-/* (transfer full): a text that changes when the file, or the folder's UNet, does */
+/* (transfer full): a text that changes when the file does, or one of the weights, configurations or vocabularies in the folder and in those in it */
 char * fb_store_stamp (const char *path);
 
 /* (transfer none): the folders the user has added; %NULL-terminated */

@@ -219,6 +219,42 @@ test_a_list_that_cannot_be_saved_stays (Fixture *f, gconstpointer data)
   g_assert_cmpint (g_rmdir (conf), ==, 0);
 }
 
+/* what is written over in place leaves the folder's time as it was */
+static void
+test_a_stamp_is_of_all_files (Fixture *f, gconstpointer data)
+{
+  static const char * const files[] = { "unet/a.safetensors", "vae/a.safetensors", "text_encoder/a.safetensors", "scheduler/config.json", "flashbrush.json" };
+  g_autofree char          *model   = g_build_filename (f->embedded, "starter", NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
+    scratch_write (model, files[i], "123", 3);
+  scratch_write (model, "samples/cat.png", "123", 3);
+
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
+    {
+      g_autofree char *before = fb_store_stamp (model);
+      g_autofree char *again  = fb_store_stamp (model);
+      g_autofree char *path   = g_build_filename (model, files[i], NULL);
+      g_autofree char *after  = NULL;
+      g_autoptr(GFile) file   = g_file_new_for_path (path);
+      g_autoptr(GFileOutputStream) stream = g_file_append_to (file, G_FILE_CREATE_NONE, NULL, NULL);
+
+      g_assert_cmpstr (before, ==, again);
+      g_assert_true (g_output_stream_write_all (G_OUTPUT_STREAM (stream), "4", 1, NULL, NULL, NULL));
+      g_assert_true (g_output_stream_close (G_OUTPUT_STREAM (stream), NULL, NULL));
+      after = fb_store_stamp (model);
+      g_assert_cmpstr (before, !=, after);
+    }
+  {
+    g_autofree char *before = fb_store_stamp (model);
+    g_autofree char *after  = NULL;
+
+    scratch_write (model, "samples/dog.png", "123", 3);
+    after = fb_store_stamp (model);
+    g_assert_cmpstr (before, ==, after);                   /* a picture is no part of the model */
+  }
+}
+
 /* --- bringing in, and taking away --------------------------------------------------------------------------------------- */
 
 /* (transfer full): @folder/name */
@@ -616,6 +652,7 @@ main (int argc, char **argv)
   ADD ("equal-names-are-told-apart", test_equal_names_are_told_apart);
   ADD ("added-folders-are-remembered", test_added_folders_are_remembered);
   ADD ("a-list-that-cannot-be-saved-stays", test_a_list_that_cannot_be_saved_stays);
+  ADD ("a-stamp-is-of-all-files", test_a_stamp_is_of_all_files);
   ADD ("files-are-used-where-they-lie", test_files_are_used_where_they_lie);
   ADD ("copies-are-the-stores-own", test_copies_are_the_stores_own);
   ADD ("a-cancelled-copy-leaves-nothing", test_a_cancelled_copy_leaves_nothing);
