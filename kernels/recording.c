@@ -99,8 +99,10 @@ record (FbRecording *self, void (* work) (gpointer data), gpointer data)
     }
   if (self->state == PLAIN)
     {
-      /* whatever was in the way of recording need not be in the way of a plain run */
-      if (!g_error_matches (dev->failure, FB_DEVICE_ERROR, FB_DEVICE_ERROR_CANCELLED))
+      /* whatever was in the way of recording need not be in the way of a plain run, and a cancel not in that of the next recording */
+      if (g_error_matches (dev->failure, FB_DEVICE_ERROR, FB_DEVICE_ERROR_CANCELLED))
+        self->state = MEASURED;
+      else
         g_clear_error (&dev->failure);
       forget (self);
     }

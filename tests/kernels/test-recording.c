@@ -80,6 +80,7 @@ test_places_never_overlap (void)
 /**
  * Work: out = silu (x · W1) · W2 + x, with temporary tensors between
  * @n_calls: of work ()
+ * @flag: (nullable): set in the middle of work ()
  */
 typedef struct
 {
@@ -87,6 +88,7 @@ typedef struct
   FbWeight *first, *second;
   FbTensor *x, *out;
   int       n_calls;
+  gint     *flag;
 } Work;
 
 static void
@@ -110,6 +112,8 @@ work (gpointer data)
   w->n_calls++;
   fb_op_linear (w->dev, hidden, w->x, w->first, NULL, NULL, FB_ACT_NONE);
   fb_op_activation (w->dev, bent, hidden, FB_ACT_SILU);
+  if (w->flag != NULL)
+    g_atomic_int_set (w->flag, 1);
   g_clear_pointer (&hidden, fb_tensor_unref);
   sum = fb_tensor_new_2d (w->dev, FB_DTYPE_F32, ROWS, WIDTH);    /* where @hidden was */
   fb_op_linear (w->dev, sum, bent, w->second, NULL, w->x, FB_ACT_NONE);
@@ -285,6 +289,34 @@ test_cancel_and_failure_are_survived (gconstpointer name)
   check_run (&w, recording, 7);
 }
 
+/* In each of the states; a replay calls nothing that could */
+static void
+test_a_cancel_in_the_middle_is_survived (gconstpointer name)
+{
+  g_auto(Work)           w         = { NULL };
+  g_autoptr(FbRecording) recording = NULL;
+  gint                   flag      = 0;
+
+  work_init (&w, name);
+  recording = fb_recording_new (w.dev);
+  for (guint32 seed = 3; seed < 5; seed++)
+    {
+      g_autoptr(GError) error = NULL;
+
+      w.flag = &flag;
+      fb_device_set_cancel_flag (w.dev, &flag);
+      fb_recording_run (recording, work, &w);
+      g_assert_false (fb_device_check (w.dev, &error));
+      g_assert_error (error, FB_DEVICE_ERROR, FB_DEVICE_ERROR_CANCELLED);
+      fb_device_set_cancel_flag (w.dev, NULL);
+      w.flag = NULL;
+      flag   = 0;
+      check_run (&w, recording, seed);
+    }
+  g_assert_cmpint (fb_recording_is_recorded (recording), ==, records (w.dev));
+  check_run (&w, recording, 5);
+}
+
 static void
 test_what_cannot_be_recorded_runs_plainly (gconstpointer name)
 {
@@ -320,6 +352,7 @@ main (int argc, char **argv)
     { "other-work-between-does-no-harm",      test_other_work_between_does_no_harm },
     { "no-room-means-plain-runs",             test_no_room_means_plain_runs },
     { "cancel-and-failure-are-survived",      test_cancel_and_failure_are_survived },
+    { "a-cancel-in-the-middle-is-survived",   test_a_cancel_in_the_middle_is_survived },
     { "what-cannot-be-recorded-runs-plainly", test_what_cannot_be_recorded_runs_plainly },
   };
 
