@@ -213,9 +213,26 @@ is_acceptable (FbDescriptor config, gboolean exact)
   return acceptable;
 }
 
+/* What an engine says that cannot do it; where it finds that out only when it is to run, it has done nothing */
+static gboolean
+declines (cudnnStatus_t status)
+{
+  return CUDNN_STATUS_CATEGORY (status) == CUDNN_STATUS_NOT_SUPPORTED || CUDNN_STATUS_CATEGORY (status) == CUDNN_STATUS_BAD_PARAM;
+}
+
+/* Whether @d is final now; *@may_pass where it is not, and is no answer for good: memory may have run out */
+static gboolean
+try_finalize (FbDescriptor d, gboolean *may_pass)
+{
+  const cudnnStatus_t status = cudnnBackendFinalize (d);
+
+  *may_pass = *may_pass || (status != CUDNN_STATUS_SUCCESS && !declines (status));
+  return status == CUDNN_STATUS_SUCCESS;
+}
+
 /* (nullable): @config as a plan that fits our working memory */
 static FbDescriptor
-build_plan (cudnnHandle_t handle, FbDescriptor config, size_t most_workspace, size_t *workspace_bytes)
+build_plan (cudnnHandle_t handle, FbDescriptor config, size_t most_workspace, size_t *workspace_bytes, gboolean *may_pass)
 {
   FbDescriptor plan  = NULL;
   gint64       bytes = 0, n = 0;
@@ -223,7 +240,7 @@ build_plan (cudnnHandle_t handle, FbDescriptor config, size_t most_workspace, si
   if (!fb_dnn_create (&plan, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) ||
       !fb_dnn_set (plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle) ||
       !fb_dnn_set_part (plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config) ||
-      !fb_dnn_finalize (plan) ||
+      !try_finalize (plan, may_pass) ||
       cudnnBackendGetAttribute (plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &n, &bytes) != CUDNN_STATUS_SUCCESS ||
       bytes < 0 || (size_t) bytes > most_workspace)
     fb_dnn_destroy (&plan);
@@ -231,9 +248,10 @@ build_plan (cudnnHandle_t handle, FbDescriptor config, size_t most_workspace, si
   return plan;
 }
 
-/* (nullable): the first acceptable plan among those that @mode proposes */
+/* (nullable): the first acceptable plan among those that @mode proposes; where there is none, *@may_pass tells that there may be one later */
 static FbDescriptor
-choose_plan (cudnnHandle_t handle, FbDescriptor graph, cudnnBackendHeurMode_t mode, gboolean exact, size_t most_workspace, size_t *workspace_bytes)
+choose_plan (cudnnHandle_t handle, FbDescriptor graph, cudnnBackendHeurMode_t mode, gboolean exact, size_t most_workspace, size_t *workspace_bytes,
+             gboolean *may_pass)
 {
   FbDescriptor heuristic = NULL, plan = NULL;
   FbDescriptor configs[MAX_ENGINES] = { NULL };
@@ -246,12 +264,12 @@ choose_plan (cudnnHandle_t handle, FbDescriptor graph, cudnnBackendHeurMode_t mo
   if (fb_dnn_create (&heuristic, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR) &&
       fb_dnn_set_part (heuristic, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph) &&
       fb_dnn_set (heuristic, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode) &&
-      fb_dnn_finalize (heuristic) &&
+      try_finalize (heuristic, may_pass) &&
       cudnnBackendGetAttribute (heuristic, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, MAX_ENGINES, &n, configs)
         == CUDNN_STATUS_SUCCESS)
     for (gint64 i = 0; i < MIN (n, MAX_ENGINES) && plan == NULL; i++)
       if (configs[i] != NULL && is_acceptable (configs[i], exact))
-        plan = build_plan (handle, configs[i], most_workspace, workspace_bytes);
+        plan = build_plan (handle, configs[i], most_workspace, workspace_bytes, may_pass);
 
   fb_dnn_destroy (&heuristic);
   for (int i = 0; i < MAX_ENGINES; i++)
@@ -279,12 +297,14 @@ refuse (Plan *plan, const FbDnnOperation *operation, const void *key, const char
   g_debug ("cuDNN has no engine for %s: %s", what, reason);
 }
 
+/* (nullable): NULL where memory ran out or the like, which is no answer for good: the next call asks anew */
 static Plan *
 find_plan (FbDnn *self, const FbDnnOperation *operation, const void *key, size_t key_size, gboolean exact)
 {
-  g_autoptr(GBytes) joined = join_key (operation, key, key_size);
-  Plan             *plan   = g_hash_table_lookup (self->plans, joined);
-  const size_t      most   = operation->most_workspace > 0 ? operation->most_workspace : MAX_WORKSPACE;
+  g_autoptr(GBytes) joined   = join_key (operation, key, key_size);
+  Plan             *plan     = g_hash_table_lookup (self->plans, joined);
+  const size_t      most     = operation->most_workspace > 0 ? operation->most_workspace : MAX_WORKSPACE;
+  gboolean          may_pass = FALSE;
   FbDescriptor      graph;
 
   if (plan != NULL)
@@ -294,26 +314,23 @@ find_plan (FbDnn *self, const FbDnnOperation *operation, const void *key, size_t
   graph = operation->describe (self->handle, key);
   if (graph != NULL)
     {
-      plan->plan = choose_plan (self->handle, graph, CUDNN_HEUR_MODE_A, exact, most, &plan->workspace_bytes);
+      plan->plan = choose_plan (self->handle, graph, CUDNN_HEUR_MODE_A, exact, most, &plan->workspace_bytes, &may_pass);
       if (plan->plan == NULL)
-        plan->plan = choose_plan (self->handle, graph, CUDNN_HEUR_MODE_FALLBACK, exact, most, &plan->workspace_bytes);
+        plan->plan = choose_plan (self->handle, graph, CUDNN_HEUR_MODE_FALLBACK, exact, most, &plan->workspace_bytes, &may_pass);
     }
+  may_pass = may_pass && plan->plan == NULL;
   if (plan->plan == NULL)
-    refuse (plan, operation, key, graph != NULL ? "none proposed is fit" : "it cannot be described");
+    refuse (plan, operation, key, graph == NULL ? "it cannot be described" : may_pass ? "none could be made this time" : "none proposed is fit");
   fb_dnn_destroy (&graph);
   cudaGetLastError ();                                           /* so may engines before the one that was chosen */
-  g_hash_table_insert (self->plans, g_steal_pointer (&joined), plan);
+  if (may_pass)
+    g_clear_pointer (&plan, plan_free);
+  else
+    g_hash_table_insert (self->plans, g_steal_pointer (&joined), plan);
   return plan;
 }
 
 /* --- running ------------------------------------------------------------------------------------------------------------------ */
-
-/* What an engine says that finds out only now that it cannot, and has done nothing */
-static gboolean
-declines (cudnnStatus_t status)
-{
-  return CUDNN_STATUS_CATEGORY (status) == CUDNN_STATUS_NOT_SUPPORTED || CUDNN_STATUS_CATEGORY (status) == CUDNN_STATUS_BAD_PARAM;
-}
 
 /* Success, or a status with which the plan declines; a failure is @dev's */
 static cudnnStatus_t
@@ -352,7 +369,12 @@ fb_dnn_run (FbDevice *dev, const FbDnnOperation *operation, const void *key, siz
     return TRUE;
 
   plan = find_plan (self, operation, key, key_size, exact);
-  if (plan->plan == NULL ||
+  if (plan == NULL && !fb_cuda (dev)->records)
+    {
+      fb_device_trim (dev);                                      /* what the pool keeps is not there for the library */
+      plan = find_plan (self, operation, key, key_size, exact);
+    }
+  if (plan == NULL || plan->plan == NULL ||
       (operation->most_workspace > 0 && plan->workspace_bytes > fb_cuda (dev)->workspace_bytes && plan->workspace_bytes > fb_device_bytes_free (dev)))
     return FALSE;
   status = execute (dev, self->handle, plan, n, ids, data);

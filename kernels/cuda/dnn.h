@@ -56,7 +56,7 @@ typedef struct
  * @ids, @data: [@n]: the graph's tensors by their names, with their memory
  *
  * Sums in f32, by an engine whose result is the same each time. FALSE where cuDNN has none for it, or declines, and then nothing was done; that is
- * remembered, so that it is asked only once for each @key. A failure stays with @dev and returns TRUE.
+ * remembered, so that it is asked only once for each @key, unless it lacked memory to answer. A failure stays with @dev and returns TRUE.
  */
 gboolean fb_dnn_run (FbDevice *dev, const FbDnnOperation *operation, const void *key, size_t key_size, gboolean exact, int n, const gint64 *ids,
                      void *const *data);

@@ -502,6 +502,60 @@ test_nan_survives (gconstpointer name)
       }
 }
 
+static void
+count_refusals (const char *domain, GLogLevelFlags level, const char *message, gpointer n)
+{
+  *(int *) n += strstr (message, "no engine") != NULL;
+}
+
+/* Whether convolutions went to the card's own loops this time */
+static gboolean
+convolution_is_refused (FbDevice *dev)
+{
+  const FbConv2dParams params      = { 1, 1, 1, 1, 1, 1 };
+  float                ones[4 * 4 * 9];
+  int                  n_refusals  = 0;
+  guint                handler     = g_log_set_handler (NULL, G_LOG_LEVEL_DEBUG, count_refusals, &n_refusals);
+  g_autoptr(FbTensor)  x           = fb_tensor_new_4d (dev, FB_DTYPE_F32, 1, 3, 3, 4);
+  g_autoptr(FbTensor)  out         = fb_tensor_new_4d (dev, FB_DTYPE_F32, 1, 3, 3, 4);
+  g_autoptr(FbWeight)  weight      = NULL;
+  float                values[3 * 3 * 4];
+
+  for (size_t i = 0; i < G_N_ELEMENTS (ones); i++)
+    ones[i] = 1;
+  weight = fb_weight_new (dev, FB_WEIGHT_CONV2D, FB_DTYPE_F32, (int[]) { 4, 4, 3, 3 }, ones, FB_DTYPE_F32);
+  fb_tensor_upload (x, ones, FB_DTYPE_F32);
+  fb_op_conv2d (dev, out, x, weight, NULL, NULL, &params, FB_ACT_NONE);
+  fb_tensor_download (out, values, FB_DTYPE_F32);
+  g_log_remove_handler (NULL, handler);
+  g_assert_true (fb_device_check (dev, NULL));
+  g_assert_cmpfloat (values[0], ==, 4 * 4);                      /* at a corner */
+  g_assert_cmpfloat (values[4 * 4], ==, 9 * 4);
+  return n_refusals > 0;
+}
+
+static void
+test_short_memory_is_no_answer_for_good (gconstpointer name)
+{
+  g_autoptr(FbDevice) dev   = open_device (name);
+  g_autoptr(FbDevice) other = NULL;
+
+  if (strcmp (name, "cuda") != 0 || g_getenv ("FLASHBRUSH_CUDA_DRIVER") == NULL)
+    {
+      g_test_skip ("only the made-up card fails where it is told to");
+      return;
+    }
+  other = open_device (name);
+  g_setenv ("FB_FAKE_PLANS_FAIL", "memory", TRUE);
+  g_assert_true (convolution_is_refused (dev));
+  g_assert_true (convolution_is_refused (dev));                  /* it was asked for once more */
+  g_setenv ("FB_FAKE_PLANS_FAIL", "for good", TRUE);
+  g_assert_true (convolution_is_refused (other));
+  g_assert_false (convolution_is_refused (other));               /* known, so not said again */
+  g_unsetenv ("FB_FAKE_PLANS_FAIL");
+  g_assert_false (convolution_is_refused (dev));
+}
+
 static size_t
 resident_bytes (void)
 {
@@ -594,6 +648,7 @@ main (int argc, char **argv)
     { "a-set-cancel-flag-stops-the-next-op",    test_cancel_flag },
     { "a-nan-in-is-a-nan-out",                  test_nan_survives },
     { "trim-returns-memory-to-the-system",      test_trim_returns_memory },
+    { "short-memory-is-no-answer-for-good",     test_short_memory_is_no_answer_for_good },
   };
 
   g_test_init (&argc, &argv, NULL);
