@@ -25,6 +25,7 @@ static const Case cases[] =
   { "odd",            4, { 3, 7, 5, 96 },     3,  1e-5 },
   { "no-vector",      4, { 1, 9, 7, 21 },     7,  1e-5, .act = FB_ACT_RELU },
   { "one-group",      4, { 2, 6, 5, 70 },     1,  1e-5 },
+  { "wide-groups",    4, { 2, 5, 3, 600 },    2,  1e-5, .act = FB_ACT_SILU },   /* more channels than a card's block has threads */
   { "plain",          4, { 1, 16, 16, 64 },   32, 1e-5, TRUE },
   { "far-mean",       4, { 1, 32, 32, 64 },   32, 1e-5, .mean = 1000 },         /* a one-pass variance fails here */
   { "farther-mean",   4, { 1, 40, 300, 32 },  8,  1e-5, TRUE, .mean = -3000 },  /* several chunks */
@@ -59,6 +60,7 @@ static const Case backward_cases[] =
   { "odd",            4, { 3, 7, 5, 96 },     3,  1e-5, .act = FB_ACT_GELU },
   { "no-vector",      4, { 1, 9, 7, 21 },     7,  1e-5, .act = FB_ACT_TANH },
   { "one-group",      4, { 2, 6, 5, 70 },     1,  1e-5, .act = FB_ACT_QUICK_GELU },
+  { "wide-groups",    4, { 2, 5, 3, 600 },    2,  1e-5, .act = FB_ACT_SILU },
   { "plain",          4, { 1, 16, 16, 64 },   32, 1e-5, TRUE },
   { "far-mean",       4, { 1, 32, 32, 64 },   32, 1e-5, .mean = 1000 },
   { "farther-mean",   4, { 1, 40, 300, 32 },  8,  1e-5, TRUE, .mean = -3000 },
