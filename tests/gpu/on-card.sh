@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# on-card.sh [peers [ARGUMENT...]]: what tests/gpu/run packed, on a machine with a card: tests, sanitizer, benchmark, at most eight minutes in all.
+# on-card.sh [PART [ARGUMENT...]]: what tests/gpu/run packed, on a machine with a card: tests, sanitizer, benchmark, at most eight minutes in all.
 # SPDX-License-Identifier: LGPL-3.0-or-later
-# Lies beside package.tar.xz, or in the unpacked package as `run`. Results go to $OUT, else to results/ beside it: results.md and one log per
+# Lies beside package.tar.xz, or in the unpacked package as `run`. Results go to $OUT, else to results/ beside it: CARD-DATE.md and one log per
 # part. A part that fails does not keep the next from running.
-# peers: nothing but the comparison with PyTorch, whose compiler wants more time than the tests leave; peers_cuda.py says what the arguments are
+# PART: this one alone, with all the time. peers is the comparison with PyTorch, whose compiler wants more of it than the tests leave, and
+# peers_cuda.py says what its arguments are; conformance takes TYPE/OP, for one op
 # shellcheck disable=SC2317   # functions that part calls by their names
 set -uo pipefail
 
@@ -18,7 +19,9 @@ fi
 
 out=${OUT:-$here/results}
 mkdir -p "$out"
-results=$out/results.md
+card=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
+title="${card:-no card}, $(date -u +%F)"
+results=$out/$(sed 's/, /-/; s/[^A-Za-z0-9.-]/-/g' <<<"$title")${1:+-$1}.md
 started=$SECONDS
 limit=470                                                     # seconds of the eight minutes
 
@@ -51,34 +54,41 @@ export NVIDIA_TF32_OVERRIDE=0 XDG_CACHE_HOME=${XDG_CACHE_HOME:-$here/cache}
 
 failed=0
 
+# has_done_something LOG: a test that was not skipped, a figure, or the reason for none
+has_done_something () { grep -v '# SKIP' "$1" | grep -q '^ok \|^BENCH \|: left out: '; }
+
 # part NAME SECONDS COMMAND...: runs it within its time and what is left; its log, and a row of the table
 part ()
 {
-  local name=$1 seconds=$2 left status start=$SECONDS summary
+  local name=$1 seconds=$2 left status start=$SECONDS summary result=passed
   shift 2
   left=$((limit - (SECONDS - started)))
-  if [ $left -lt 5 ]; then echo "| $name | not run: the time was up | | |" >>"$results"; failed=$((failed + 1)); return; fi
+  if [ $left -lt 5 ]; then echo "| $name | not run: the time was up | | |" >>"$results"; [ "$name" = peers ] || failed=$((failed + 1)); return; fi
   [ "$seconds" -le $left ] || seconds=$left
 
   export -f on_card
   export loader libraries here
   timeout --kill-after=5 "$seconds" bash -c '"$@"' bash "$@" >"$out/$name.log" 2>&1
   status=$?
+  [ $status = 0 ] || result="failed, status $status"
+  if [ $status = 0 ] && ! has_done_something "$out/$name.log"; then result="failed: it tested nothing"; fi
+  [ "$result" = passed ] || failed=$((failed + 1))
   summary="$(grep -c '^ok ' "$out/$name.log") ok, $(grep -c '^not ok ' "$out/$name.log") not ok, $(grep -c '# SKIP' "$out/$name.log") skipped"
-  [ $status = 0 ] || failed=$((failed + 1))
-  echo "| $name | $([ $status = 0 ] && echo passed || echo "failed, status $status") | $summary | $((SECONDS - start)) s |" >>"$results"
+  echo "| $name | $result | $summary | $((SECONDS - start)) s |" >>"$results"
 }
 
 # all PROGRAM PREFIX DEPTH [ARGUMENT...]: its tests below PREFIX in one process, since each takes a while to find the card and its libraries. Where a
 # test ends the process, or the card fails and with it all that follows, those that have DEPTH names in common once more, each in a process.
+# GLib's -r takes all that begins so, its -p only what is named, and cases right below it.
 all ()
 {
   local program=$1 prefix=$2 depth=$3 only=() log status group
   shift 3
-  [ "$prefix" = / ] || only=(-p "$prefix")
+  [ "$prefix" = / ] || only=(-r "$prefix")
   log=$(mktemp)
   on_card "$program" "${only[@]}" "$@" 2>&1 | tee "$log"
   status=${PIPESTATUS[0]}
+  if ! grep -q '^ok \|^not ok ' "$log"; then echo "not ok: $program has no test below $prefix"; [ "$status" -gt 0 ] || status=1; fi
   if [ "$status" -gt 1 ] || grep -q 'The graphics card failed' "$log"; then
     echo "not ok: $program ended with status $status; once more, piece by piece"
     for group in $(on_card "$program" -l | sed -n 's|^#* *\(/[^ ]*\).*|\1|p' | grep "^$prefix" | cut -d/ -f "-$depth" | sort -u); do
@@ -89,12 +99,14 @@ all ()
   return "$status"
 }
 
-# Also says what cuDNN declines
+# conformance [TYPE[/OP]...]: what begins so; types side by side, since most of the time goes into the reference's loops. Also says what cuDNN declines
 conformance ()
 {
-  local status=0 type
+  local status=0 below running=()
   export G_MESSAGES_DEBUG=all
-  for type in f32 f16 bf16; do all conformance "/kernels/cuda/$type" 5 || status=1; done
+  [ $# -gt 0 ] || set -- f32 f16 bf16
+  for below; do all conformance "/kernels/cuda/$below" 5 & running+=($!); done
+  for below in "${running[@]}"; do wait "$below" || status=1; done
   return "$status"
 }
 
@@ -102,6 +114,7 @@ conformance ()
 sanitize ()
 {
   local tool=$1 op tests=()
+  PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin
   command -v compute-sanitizer >/dev/null || { echo "compute-sanitizer is not installed"; return 77; }
   # cases that our own kernels compute: attention with 40 channels a head, and a convolution that cuDNN may decline
   for op in add concat cast geglu group-norm/odd layer-norm/odd attention/sd15-cross attention/clip-l upsample conv2d/odd-everything; do
@@ -109,6 +122,10 @@ sanitize ()
   done
   compute-sanitizer --tool "$tool" --error-exitcode 9 --target-processes all "$loader" --library-path "$libraries" "$here/bin/conformance" "${tests[@]}"
 }
+
+# cards: two that sum
+cards () { FB_TEST_CARDS=1 on_card test-distill-cards -p /core/distill/cards/two-true-cards-sum; }
+
 # peers ARGUMENT...: PyTorch's speed beside ours
 peers ()
 {
@@ -122,43 +139,51 @@ peers ()
   PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$here/python python3 "$here/tests/bench/peers_cuda.py" --ours "$ours" --ours-distill "$ours_distill" \
     --seconds $((ends - $(date +%s) - 5)) "$@"
 }
-export -f all conformance sanitize peers
+export -f all cards conformance sanitize peers
 ends=$(($(date +%s) + limit))
 export ends
 
 {
-  echo "# $(nvidia-smi --query-gpu=name --format=csv,noheader | head -n 1), $(date -u +%F)"
+  echo "# $title"
   echo
-  echo "Driver $(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -n 1), $(nvidia-smi --query-gpu=memory.total --format=csv,noheader | head -n 1); commit $(cat "$here/commit")."
+  echo "Driver $(nvidia-smi --query-gpu=driver_version,memory.total --format=csv,noheader 2>/dev/null | head -n 1); commit $(cat "$here/commit")."
   echo
   echo "| part | result | tests | time |"
   echo "| --- | --- | --- | --- |"
 } >"$results"
 
-skip=()
-[ -d "$here/data/models/starter" ] || skip=(-s /core/tasks/generate/bf16-is-within-40-decibels -s /core/tasks/generate/f16-is-within-40-decibels)
+# what may take how many seconds: together no more than there are, so that each gets its own
+plan=(
+  "device      20  all test-device / 9"
+  "recording   15  all test-recording / 9"
+  "conformance 120 conformance"
+  "networks    30  all test-networks / 9"
+  "generate    30  all test-generate / 9"
+  "model       15  all test-model / 9"
+  "model-loras 15  all test-model-loras / 9"
+  "model-steps 20  all test-model-steps / 9"
+  "memcheck    45  sanitize memcheck"
+  "racecheck   45  sanitize racecheck"
+  "bench       115 on_card bench-cuda"
+)
+# what is left goes to these
+[ "$(nvidia-smi -L 2>/dev/null | wc -l)" -lt 2 ] || plan+=("cards 60 cards")
+plan+=("peers $limit peers")
 
-if [ "${1:-}" = peers ]; then
-  part peers 470 "$@"
-else
-  part device      30  all test-device / 9
-  part recording   20  all test-recording / 9
-  part conformance 150 conformance
-  part networks    40  all test-networks / 9
-  part model       20  all test-model / 9
-  part model-loras 20  all test-model-loras / 9
-  part model-steps 30  all test-model-steps / 9
-  part generate    40  all test-generate / 9 "${skip[@]}"
-  part bench       180 on_card bench-cuda
-  if [ "$(nvidia-smi -L | wc -l)" -ge 2 ]; then part cards 60 env FB_TEST_CARDS=1 bash -c 'on_card test-distill-cards -p /core/distill/cards/two-true-cards-sum'; fi
-  part memcheck    60  sanitize memcheck
-  part racecheck   60  sanitize racecheck
-  part peers      470  peers
-fi
+n_parts=0
+for row in "${plan[@]}"; do
+  read -r name seconds command <<<"$row"
+  [ $# = 0 ] || [ "$1" = "$name" ] || continue
+  [ $# = 0 ] || seconds=$limit
+  # shellcheck disable=SC2086   # words of a command
+  part "$name" "$seconds" $command "${@:2}"
+  n_parts=$((n_parts + 1))
+done
+if [ $n_parts = 0 ]; then echo "on-card: there is no part “$1”" >&2; exit 2; fi
 
 {
   echo
-  grep -h '^| \|: not measured: \|: left out: ' "$out/peers.log"
+  grep -hs '^| \|: not measured: \|: left out: ' "$out/peers.log"
   echo
   echo '```'
   grep -hs '^BENCH ' "$out/bench.log" "$out/peers.log"
