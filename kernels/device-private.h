@@ -29,6 +29,7 @@ typedef struct
   FbDtype  (* best_dtype) (const FbDevice *dev);
   gboolean (* supports)   (const FbDevice *dev, FbDtype dtype);
   char *   (* describe)   (const FbDevice *dev);                         /* libraries and instruction set; NULL: nothing that matters */
+  const char * (* card)   (const FbDevice *dev);                         /* its name; NULL: the device is none */
   void     (* finish)     (FbDevice *dev);                               /* waits for all work; NULL: work is done when an op returns */
 
   void *   (* alloc)      (FbDevice *dev, size_t n_bytes);              /* NULL when memory runs out */

@@ -48,6 +48,12 @@ fb_device_describe (const FbDevice *dev)
                           glib_major_version, glib_minor_version, glib_micro_version, gnu_get_libc_version ());
 }
 
+const char *
+fb_device_card (const FbDevice *dev)
+{
+  return dev->ops->card != NULL ? dev->ops->card (dev) : NULL;
+}
+
 FbDtype
 fb_device_best_dtype (const FbDevice *dev)
 {

@@ -57,6 +57,9 @@ void         fb_device_share_threads (const FbDevice *dev);
 /* (transfer full): all that decides the last bits of what @dev computes: its name, threads, instruction set and libraries, for logs and checkpoints */
 char *       fb_device_describe  (const FbDevice *dev);
 
+/* (transfer none) (nullable): what people call the graphics card, "NVIDIA GeForce RTX 4070"; %NULL where @dev is none */
+const char * fb_device_card      (const FbDevice *dev);
+
 /* (transfer none): the names fb_device_new() knows, best first, %NULL-terminated; whether this machine has them, opening one tells */
 const char * const * fb_device_names (void);
 

@@ -31,7 +31,8 @@ gboolean fb_engine_client_connect_finish (FbEngineClient *self, GAsyncResult *re
 /**
  * fb_engine_client_get_capabilities_async:
  *
- * Returns: (transfer full): a{sv}: "version" s, "device" s (its name), "dtype" s ("f32", "bf16" or "f16"), "threads" i, "kinds" as, "stages" as,
+ * Returns: (transfer full): a{sv}: "version" s, "device" s (its name), "card" s (what people call it, where it is a
+ *   graphics card), "dtype" s ("f32", "bf16" or "f16"), "threads" i, "kinds" as, "stages" as,
  *   "samplers" aa{sv} (each "name" s, "label" s untranslated, "steps" i, "guidance" d), "memory-budget" t, "available-bytes" t,
  *   "tasks" as (what a default model can be chosen for: "generate" …).
  */

@@ -70,6 +70,8 @@ capabilities (FbWorkshop *workshop, GVariantDict *dict)
   if (desk != NULL)
     {
       g_variant_dict_insert (dict, "device",  "s", fb_device_name (desk->dev));
+      if (fb_device_card (desk->dev) != NULL)
+        g_variant_dict_insert (dict, "card",  "s", fb_device_card (desk->dev));
       g_variant_dict_insert (dict, "dtype",   "s", fb_dtype_name (fb_device_best_dtype (desk->dev)));
       g_variant_dict_insert (dict, "threads", "i", fb_device_n_threads (desk->dev));
     }

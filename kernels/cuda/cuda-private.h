@@ -16,6 +16,7 @@ typedef struct FbDnn      FbDnn;                   /* kernels/cuda/dnn.c */
 /**
  * FbCuda:
  * @ordinal: the card's number in the CUDA runtime
+ * @name: the card's
  * @capability: 10 · major + minor of its compute capability
  * @n_processors: its multiprocessors
  * @stream: everything is ordered by this one stream; nothing waits for the card but finish, downloads and a full staging buffer
@@ -30,6 +31,7 @@ typedef struct FbDnn      FbDnn;                   /* kernels/cuda/dnn.c */
 typedef struct
 {
   int             ordinal;
+  char           *name;
   int             capability;
   int             n_processors;
   cudaStream_t    stream;

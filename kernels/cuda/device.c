@@ -335,6 +335,7 @@ cuda_close (FbDevice *dev)
   if (cuda->stream != NULL)
     cudaStreamDestroy (cuda->stream);
   cudaGetLastError ();
+  g_free (cuda->name);
   g_free (cuda);
 }
 
@@ -355,6 +356,7 @@ cuda_open (FbDevice *dev, GError **error)
 
   cuda               = g_new0 (FbCuda, 1);
   cuda->ordinal      = ordinal;
+  cuda->name         = g_strdup (card.name);
   cuda->capability   = 10 * card.major + card.minor;
   cuda->n_processors = card.multiProcessorCount;
   dev->state         = cuda;
@@ -385,7 +387,15 @@ cuda_supports (const FbDevice *dev, FbDtype dtype)
 static char *
 cuda_describe (const FbDevice *dev)
 {
-  return g_strdup_printf ("compute capability %.1f, CUDA %d", fb_cuda (dev)->capability / 10.0, CUDART_VERSION);
+  const FbCuda *cuda = fb_cuda (dev);
+
+  return g_strdup_printf ("%s, compute capability %.1f, CUDA %d", cuda->name, cuda->capability / 10.0, CUDART_VERSION);
+}
+
+static const char *
+cuda_card (const FbDevice *dev)
+{
+  return fb_cuda (dev)->name;
 }
 
 static const FbDeviceOps cuda_ops =
@@ -396,6 +406,7 @@ static const FbDeviceOps cuda_ops =
   .best_dtype  = cuda_best_dtype,
   .supports    = cuda_supports,
   .describe    = cuda_describe,
+  .card        = cuda_card,
   .finish      = cuda_finish,
   .alloc       = cuda_alloc,
   .free        = cuda_free,

@@ -36,6 +36,7 @@ struct _FbPanel
   gboolean         ask_again;        /* something changed since the question went out */
 
   FbMessageBar    *bar;
+  GtkLabel        *device;
   GtkLabel        *memory;
   GtkProgressBar  *progress;
   guint            pulse;            /* source, or 0: moves the bar while it is not known how far a job is */
@@ -68,6 +69,23 @@ fb_panel_set_status (FbPanel *self, const char *text)
 }
 
 /* --- what is there -------------------------------------------------------------------------------------------------------- */
+
+/* an engine that cannot open its device names none */
+static void
+show_device (FbPanel *self, GVariant *capabilities)
+{
+  const char      *device = "";
+  g_autofree char *text   = NULL;
+
+  g_variant_lookup (capabilities, "device", "&s", &device);
+  gtk_widget_set_visible (GTK_WIDGET (self->device), *device != '\0');
+  if (g_str_equal (device, "cpu"))
+    device = _("processor (CPU)");
+  g_variant_lookup (capabilities, "card", "&s", &device);
+  /* Translators: %s is the name of a graphics card, or “processor (CPU)” */
+  text = g_strdup_printf (_("Runs on: %s"), device);
+  gtk_label_set_text (self->device, text);
+}
 
 static void
 show_memory (FbPanel *self, GVariant *loaded, GVariant *capabilities)
@@ -122,6 +140,7 @@ on_capabilities (GObject *source, GAsyncResult *result, gpointer data)
   g_free (answers);
   if (capabilities != NULL && !self->is_closed)
     {
+      show_device (self, capabilities);
       show_memory (self, loaded, capabilities);
       g_signal_emit (self, signals[SIGNAL_LISTED], 0, self->models, loaded, capabilities);
     }
@@ -365,9 +384,13 @@ foot_new (FbPanel *self)
   GtkWidget *left  = gtk_box_new (GTK_ORIENTATION_VERTICAL, 4);
   GtkWidget *close = gtk_button_new_with_mnemonic (_("_Close"));
 
+  self->device   = GTK_LABEL (gtk_label_new (NULL));
   self->memory   = GTK_LABEL (gtk_label_new (_("Asking the engine…")));
   self->progress = GTK_PROGRESS_BAR (gtk_progress_bar_new ());
   self->cancel   = gtk_button_new_with_mnemonic (_("Ca_ncel"));
+  gtk_label_set_xalign (self->device, 0.0);
+  gtk_label_set_ellipsize (self->device, PANGO_ELLIPSIZE_END);
+  gtk_widget_set_no_show_all (GTK_WIDGET (self->device), TRUE);
   gtk_label_set_xalign (self->memory, 0.0);
   gtk_label_set_ellipsize (self->memory, PANGO_ELLIPSIZE_END);
   gtk_progress_bar_set_show_text (self->progress, TRUE);
@@ -380,6 +403,7 @@ foot_new (FbPanel *self)
   g_signal_connect_swapped (self->cancel, "clicked", G_CALLBACK (cancel), self);
   g_signal_connect_swapped (close, "clicked", G_CALLBACK (gtk_window_close), self);
 
+  gtk_box_pack_start (GTK_BOX (left), GTK_WIDGET (self->device), FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (left), GTK_WIDGET (self->memory), FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (left), GTK_WIDGET (self->progress), FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (box), left, TRUE, TRUE, 0);

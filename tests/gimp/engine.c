@@ -422,6 +422,8 @@ static const FbJobKind kinds[] =
 static void
 capabilities (FbWorkshop *workshop, GVariantDict *dict)
 {
+  g_variant_dict_insert (dict, "device", "s", "cuda");
+  g_variant_dict_insert (dict, "card", "s", "Test Card 9000");
   g_variant_dict_insert_value (dict, "samplers",
                                g_variant_new_parsed ("[{'name': <'lcm'>, 'label': <'LCM'>, 'steps': <4>, 'guidance': <1.0>}]"));
 }

@@ -16,6 +16,7 @@ started="$started $!"
 for _ in 1 2 3; do driver menu 'Models and Distillation...' 2>/dev/null && break; done
 check opens driver open
 check lists-models driver says 'Test stripes'
+check names-the-card-it-runs-on driver says 'Runs on: Test Card 9000'
 focus '^Models and Distillation$'
 xdotool key ctrl+Next
 check shows-the-form driver says 'A model that needs many steps teaches'

@@ -38,6 +38,7 @@ check lists-what-came-along driver says 'Starter (emoji, 128×128)'
 check tells-the-family driver says 'Stable Diffusion 1.x'
 check tells-what-suits-it driver says '6 steps, guidance 5'
 check tells-the-licence driver says 'MIT and Apache-2.0'
+check tells-what-it-runs-on driver says 'Runs on: processor (CPU)'
 check shows-the-memory driver says 'Models in memory: 0 bytes'
 check every-control-has-a-name driver unnamed
 check what-came-along-cannot-be-removed driver disabled 'Remove…'

@@ -144,6 +144,7 @@ test_card_is_first_choice (void)
   g_assert_no_error (error);
   g_assert_cmpstr (fb_device_name (dev), ==, "cuda");
   g_assert_cmpint (fb_device_best_dtype (dev), ==, FB_DTYPE_F16);
+  g_assert_cmpstr (fb_device_card (dev), ==, "Fake");
 }
 
 /* The made-up cards are told apart by their capability: 8.0, 8.1 … */
