@@ -160,7 +160,7 @@ cuda_trim (FbDevice *dev)
     FB_CUDA (dev, cudaMemPoolTrimTo (cuda->pool, 0));
 }
 
-/* What other programs leave, and what the pool keeps for later */
+/* What other programs leave, and what the pool keeps for later; within a limit, to which the workspace counts too */
 static size_t
 cuda_bytes_free (FbDevice *dev)
 {
@@ -172,7 +172,9 @@ cuda_bytes_free (FbDevice *dev)
       !FB_CUDA (dev, cudaMemPoolGetAttribute (cuda->pool, cudaMemPoolAttrReservedMemCurrent, &reserved)) ||
       !FB_CUDA (dev, cudaMemPoolGetAttribute (cuda->pool, cudaMemPoolAttrUsedMemCurrent, &used)))
     return 0;
-  return free + (size_t) (reserved - MIN (reserved, used));
+  free += (size_t) (reserved - MIN (reserved, used));
+
+  return dev->limit == G_MAXSIZE ? free : MIN (free, dev->limit - MIN (dev->limit, dev->bytes_in_use + cuda->workspace_bytes));
 }
 
 /* --- copies ----------------------------------------------------------------------------------------------------------- */
