@@ -70,6 +70,7 @@ fb_bench_get (FbWorkshop *workshop, GError **error)
 
       if (dev == NULL)
         return NULL;
+      fb_pace_remember (dev);
       self                 = g_new0 (FbBench, 1);
       self->dev            = dev;
       workshop->bench      = self;
@@ -176,6 +177,7 @@ fb_desk_get (FbWorkshop *workshop, GError **error)
 
       if (dev == NULL)
         return NULL;
+      fb_pace_remember (dev);
       self                = g_new0 (FbDesk, 1);
       self->dev           = dev;
       workshop->desk      = self;

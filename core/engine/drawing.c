@@ -271,6 +271,7 @@ run_job (Run *run, FbBench *bench, GError **error)
     g_cancellable_cancel (fb_task_cancellable (run->task));     /* nobody needs the fingerprints of a failure */
   result = summarise (run);
   fb_device_trim (bench->dev);                             /* between jobs, only weights are kept */
+  fb_pace_keep ();
   if (!made)
     g_clear_pointer (&result, g_variant_unref);
   return result;

@@ -1,15 +1,18 @@
-/* core/tasks/pace.c: how fast this process gets through the stages of a job. SPDX-License-Identifier: LGPL-3.0-or-later */
+/* core/tasks/pace.c: how fast this machine gets through the stages of a job. SPDX-License-Identifier: LGPL-3.0-or-later */
 #include "core/tasks/pace.h"
 
+#include <math.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <string.h>
+enum { N_SIZES = 32 };        /* of a call's work, each four times the one before: small calls reach less of what a processor can */
 
 /* Seconds per unit of work. They describe the machine, not a model, hence one set for the process. */
-static GMutex   mutex;
-static double   rates[FB_N_STAGES] = { 1e-9, 1 / 200e9, 1 / 300e9, 1 / 300e9, 1 / 300e9 };   /* guesses: 1 GB/s, 300 GFLOP/s */
-static gboolean known[FB_N_STAGES];
+static GMutex        mutex;
+static double        rates[FB_N_STAGES][N_SIZES];                /* 0: not known */
+static const double  guesses[FB_N_STAGES] = { 1e-9, 1 / 200e9, 1 / 300e9, 1 / 300e9, 1 / 300e9 };   /* 1 GB/s, 300 GFLOP/s */
+static char         *machine;                                    /* whose rates are kept in a file; NULL: nobody's */
 
 double
 fb_pace_work (FbModel *model, FbStage stage, FbModelPart part, int n, int height, int width)
@@ -20,27 +23,49 @@ fb_pace_work (FbModel *model, FbStage stage, FbModelPart part, int n, int height
   return fb_model_call_flop (model, part, n, height, width);
 }
 
+static int
+size_of (double work)
+{
+  return CLAMP ((int) (log2 (MAX (work, 1.0)) / 2.0), 0, N_SIZES - 1);
+}
+
+/* of calls as large as this, or of the nearest that have been measured; 0: none has. Under the mutex */
+static double
+known_rate (FbStage stage, int size)
+{
+  for (int off = 0; off < N_SIZES; off++)
+    {
+      if (size + off < N_SIZES && rates[stage][size + off] > 0.0)
+        return rates[stage][size + off];
+      if (size >= off && rates[stage][size - off] > 0.0)
+        return rates[stage][size - off];
+    }
+
+  return 0.0;
+}
+
 double
 fb_pace_seconds (FbStage stage, double work)
 {
-  double seconds;
+  double rate;
 
   g_mutex_lock (&mutex);
-  seconds = rates[stage] * work;
+  rate = known_rate (stage, size_of (work));
   g_mutex_unlock (&mutex);
 
-  return seconds;
+  return (rate > 0.0 ? rate : guesses[stage]) * work;
 }
 
 void
 fb_pace_measured (FbStage stage, double work, double seconds)
 {
+  double *rate = &rates[stage][size_of (work)];
+
   if (work <= 0.0 || seconds <= 0.0)
     return;
 
   g_mutex_lock (&mutex);
-  rates[stage] = known[stage] ? 0.5 * (rates[stage] + seconds / work) : seconds / work;   /* follows a machine whose speed drifts */
-  known[stage] = TRUE;
+  *rate = *rate > 0.0 ? 0.5 * (*rate + seconds / work) : seconds / work;   /* follows a machine whose speed drifts */
   g_mutex_unlock (&mutex);
 }
 
@@ -50,11 +75,71 @@ fb_pace_known (void)
   gboolean result;
 
   g_mutex_lock (&mutex);
-  result = known[FB_STAGE_STEP];
+  result = known_rate (FB_STAGE_STEP, 0) > 0.0;
   g_mutex_unlock (&mutex);
 
   return result;
 }
+
+/* --- for the next process ------------------------------------------------------------------------------------------------ */
+
+static char *
+file_path (void)
+{
+  return g_build_filename (g_get_user_cache_dir (), "flashbrush", "pace", NULL);
+}
+
+/* rates that the file has and this process has not; what is no such number is passed over */
+static void
+take_rates (GKeyFile *file)
+{
+  for (int stage = 0; stage < FB_N_STAGES; stage++)
+    {
+      gsize              n    = 0;
+      g_autofree double *list = g_key_file_get_double_list (file, machine, fb_stage_name (stage), &n, NULL);
+
+      for (gsize i = 0; i < MIN (n, N_SIZES); i++)
+        if (rates[stage][i] == 0.0 && list[i] > 0.0 && list[i] < 1.0)
+          rates[stage][i] = list[i];
+    }
+}
+
+void
+fb_pace_remember (const FbDevice *dev)
+{
+  g_autoptr(GKeyFile) file = g_key_file_new ();
+  g_autofree char    *path = file_path ();
+
+  g_mutex_lock (&mutex);
+  if (machine == NULL)
+    {
+      machine = g_strcanon (fb_device_describe (dev), G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS ".-_ ", '-');      /* a group's name has no brackets */
+      if (g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, NULL))
+        take_rates (file);
+    }
+  g_mutex_unlock (&mutex);
+}
+
+void
+fb_pace_keep (void)
+{
+  g_autoptr(GKeyFile) file   = g_key_file_new ();
+  g_autofree char    *path   = file_path ();
+  g_autofree char    *folder = g_path_get_dirname (path);
+
+  g_mutex_lock (&mutex);
+  if (machine != NULL)
+    {
+      g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, NULL);       /* what other devices do stays */
+      for (int stage = 0; stage < FB_N_STAGES; stage++)
+        g_key_file_set_double_list (file, machine, fb_stage_name (stage), rates[stage], N_SIZES);
+      if (g_mkdir_with_parents (folder, 0700) == 0)
+        g_key_file_save_to_file (file, path, NULL);                        /* where nothing can be written, the next process measures again */
+    }
+  g_mutex_unlock (&mutex);
+}
+
+/* --- memory -------------------------------------------------------------------------------------------------------------- */
 
 static guint64
 read_number (const char *path, guint64 otherwise)

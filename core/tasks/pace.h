@@ -1,4 +1,4 @@
-/* core/tasks/pace.h: how fast this process gets through the stages of a job. SPDX-License-Identifier: LGPL-3.0-or-later */
+/* core/tasks/pace.h: how fast this machine gets through the stages of a job. SPDX-License-Identifier: LGPL-3.0-or-later */
 #pragma once
 
 #include "core/tasks/generate.h"
@@ -15,13 +15,22 @@ double fb_pace_work    (FbModel *model, FbStage stage, FbModelPart part, int n, 
 /**
  * fb_pace_seconds, fb_pace_measured:
  *
- * The time @work of @stage takes, by what has been measured in this process so far, or by a guess. Thread-safe.
+ * The time @work of @stage takes, by what has been measured so far, of calls as large as this if there were any, or by a guess. Thread-safe.
  */
 double fb_pace_seconds  (FbStage stage, double work);
 void   fb_pace_measured (FbStage stage, double work, double seconds);
 
 /* Whether a denoising step has been measured: before that, a time is a guess and not worth showing. */
 gboolean fb_pace_known (void);
+
+/**
+ * fb_pace_remember, fb_pace_keep:
+ *
+ * Takes what earlier processes have measured on a device like @dev from a file in the user's cache folder, once; writes what is known now there, for the
+ * next process. Thread-safe; a file that cannot be read or written costs nothing but a new measurement.
+ */
+void     fb_pace_remember (const FbDevice *dev);
+void     fb_pace_keep     (void);
 
 /* bytes the system can give without swapping; 0 if it does not say */
 guint64 fb_memory_available (void);
