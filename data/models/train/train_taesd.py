@@ -12,13 +12,15 @@ from train_vae import edges, scenes
 
 
 def main():
-    args = common.arguments(__doc__, batch=48, lr=1e-3, vae="", classifier="", white=0.9)
+    args = common.arguments(__doc__, batch=48, lr=1e-3, vae="", classifier="", white=0.9, width=0)
     run = common.Run(args)
     pics = data.Pictures(args.pack, run.device, args.size, args.limit)
     vae = common.load_model(models.AutoencoderKL, args.vae, run.device).to(memory_format=torch.channels_last)
     factor = vae.config["scaling_factor"]
     judge = common.load_model(Classifier, args.classifier, run.device) if args.classifier else None
     config = models.toy(models.TAESD) if args.toy else models.TAESD
+    if args.width:                                         # an autoencoder of few channels wants a preview of fewer
+        config = dict(config, encoder_block_out_channels=[args.width] * 4, decoder_block_out_channels=[args.width] * 4)
     model = models.AutoencoderTiny(config).to(run.device, memory_format=torch.channels_last)
     average = common.Average(model, 0.998)
     optimizer = torch.optim.AdamW(model.parameters(), args.lr, betas=(0.9, 0.99), weight_decay=0)
