@@ -12,6 +12,7 @@ enum { N_SIZES = 32 };        /* of a call's work, each four times the one befor
 static GMutex        mutex;
 static double        rates[FB_N_STAGES][N_SIZES];                /* 0: not known */
 static const double  guesses[FB_N_STAGES] = { 1e-9, 1 / 200e9, 1 / 300e9, 1 / 300e9, 1 / 300e9 };   /* 1 GB/s, 300 GFLOP/s */
+static double        kept[FB_N_STAGES][N_SIZES];                 /* of the rates, what the file has */
 static char         *machine;                                    /* whose rates are kept in a file; NULL: nobody's */
 
 double
@@ -100,7 +101,7 @@ take_rates (GKeyFile *file)
 
       for (gsize i = 0; i < MIN (n, N_SIZES); i++)
         if (rates[stage][i] == 0.0 && list[i] > 0.0 && list[i] < 1.0)
-          rates[stage][i] = list[i];
+          rates[stage][i] = kept[stage][i] = list[i];
     }
 }
 
@@ -120,22 +121,39 @@ fb_pace_remember (const FbDevice *dev)
   g_mutex_unlock (&mutex);
 }
 
-void
-fb_pace_keep (void)
+/* whether a rate is new, or another by a quarter: drafts end several times a second, and no file is written for each */
+static gboolean
+has_news (void)
+{
+  for (int stage = 0; stage < FB_N_STAGES; stage++)
+    for (int i = 0; i < N_SIZES; i++)
+      if (fabs (rates[stage][i] - kept[stage][i]) > 0.25 * kept[stage][i])
+        return TRUE;
+
+  return FALSE;
+}
+
+static void
+write_file (void)
 {
   g_autoptr(GKeyFile) file   = g_key_file_new ();
   g_autofree char    *path   = file_path ();
   g_autofree char    *folder = g_path_get_dirname (path);
 
+  g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, NULL);           /* what other devices do stays */
+  for (int stage = 0; stage < FB_N_STAGES; stage++)
+    g_key_file_set_double_list (file, machine, fb_stage_name (stage), rates[stage], N_SIZES);
+  if (g_mkdir_with_parents (folder, 0700) == 0)
+    g_key_file_save_to_file (file, path, NULL);                            /* where nothing can be written, the next process measures again */
+  memcpy (kept, rates, sizeof kept);
+}
+
+void
+fb_pace_keep (void)
+{
   g_mutex_lock (&mutex);
-  if (machine != NULL)
-    {
-      g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, NULL);       /* what other devices do stays */
-      for (int stage = 0; stage < FB_N_STAGES; stage++)
-        g_key_file_set_double_list (file, machine, fb_stage_name (stage), rates[stage], N_SIZES);
-      if (g_mkdir_with_parents (folder, 0700) == 0)
-        g_key_file_save_to_file (file, path, NULL);                        /* where nothing can be written, the next process measures again */
-    }
+  if (machine != NULL && has_news ())
+    write_file ();
   g_mutex_unlock (&mutex);
 }
 

@@ -27,7 +27,7 @@ gboolean fb_pace_known (void);
  * fb_pace_remember, fb_pace_keep:
  *
  * Takes what earlier processes have measured on a device like @dev from a file in the user's cache folder, once; writes what is known now there, for the
- * next process. Thread-safe; a file that cannot be read or written costs nothing but a new measurement.
+ * next process, where it is news. Thread-safe; a file that cannot be read or written costs nothing but a new measurement.
  */
 void     fb_pace_remember (const FbDevice *dev);
 void     fb_pace_keep     (void);
