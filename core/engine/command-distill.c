@@ -13,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/distill/dataset.h"
 #include "core/engine/distill-wish.h"
 
 typedef struct
@@ -215,7 +214,6 @@ create (const Options *o)
 {
   const FbDistillWish      wish  = { .preset = o->preset, .teacher = o->teacher, .steps = o->steps };
   g_autofree char         *path  = NULL, *preset = NULL;
-  g_autoptr(FbDataset)     data  = NULL;
   GError                  *error = NULL;
   g_autoptr(FbDistillJob)  job   = check_given (o, &error) ? fb_distill_wish_plan (&wish, &path, &preset, &error) : NULL;
 
@@ -226,9 +224,7 @@ create (const Options *o)
   job->captions    = absolute (o->captions);
   job->prompt_file = absolute (o->prompt_file);
   job->prompts     = g_strdupv (o->prompts);
-  if (!fb_distill_job_check (job, &error) ||
-      (data = fb_dataset_new (job, 64, 64, 64, &error)) == NULL ||        /* what is wrong with it is better said now than at the start */
-      !fb_distill_job_save (job, &error))
+  if (!fb_distill_job_check (job, &error) || !fb_distill_wish_save (job, &error))
     return fb_command_trainer_fail ("distill", error, 2);
   if (!o->quiet)
     printf ("%s\n", job->path);

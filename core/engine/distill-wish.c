@@ -163,17 +163,23 @@ place (FbDistillJob *job, const FbDistillWish *wish, GError **error)
   return FALSE;
 }
 
+gboolean
+fb_distill_wish_save (FbDistillJob *job, GError **error)
+{
+  g_autoptr(FbDataset) data = fb_dataset_new (job, 64, 64, 64, error);
+
+  return data != NULL && fb_distill_job_save (job, error);
+}
+
 FbDistillJob *
 fb_distill_wish_write (const FbDistillWish *wish, GError **error)
 {
   g_autofree char         *path  = NULL, *preset = NULL;
   g_autoptr(FbDistillJob)  job   = check_name (wish->name, error) ? fb_distill_wish_plan (wish, &path, &preset, error) : NULL;
-  g_autoptr(FbDataset)     data  = NULL;
   FbDistillNeeds           needs;
 
   if (job == NULL || !place (job, wish, error) || !fb_distill_job_check (job, error) || !foresee (job, path, &needs, error) ||
-      (data = fb_dataset_new (job, 64, 64, 64, error)) == NULL ||        /* better now than when its turn comes */
-      !fb_distill_job_save (job, error))
+      !fb_distill_wish_save (job, error))
     return NULL;
   return g_steal_pointer (&job);
 }

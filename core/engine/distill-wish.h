@@ -46,6 +46,10 @@ FbDistillJob * fb_distill_wish_plan    (const FbDistillWish *wish, char **path, 
  */
 gboolean       fb_distill_wish_foresee (const FbDistillWish *wish, FbJobEstimate *estimate, GError **error);
 
+/* Writes the file of @job, which was checked, after a look at its data: what is wrong there is better said now than when its turn comes. Errors: those of
+ * fb_dataset_new() and fb_distill_job_save(). */
+gboolean       fb_distill_wish_save (FbDistillJob *job, GError **error);
+
 /**
  * fb_distill_wish_write:
  *
